@@ -1,0 +1,303 @@
+"""The `pedesis` command: run, film, params, models, doctor.
+
+Usage: `pedesis run house --windowed`. Exit codes: 0 done, 1 the work failed on the way, 2 nothing was started.
+"""
+
+import json
+import logging
+import sys
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from engine import __version__
+from engine.config import Show, ShowError, load_show
+
+if TYPE_CHECKING:
+    from engine.models import ModelPlace
+
+app = typer.Typer(
+    name="pedesis",
+    help="A latent-space engine for art: walks through a diffusion model's latent space, live, steered over OSC.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+models_app = typer.Typer(help="The models Pedesis can walk in.", no_args_is_help=True)
+app.add_typer(models_app, name="models")
+
+ShowArg = Annotated[str, typer.Argument(help="A shipped show (house, gallery, stage, film, sd-turbo) or a TOML file.")]
+SetOpt = Annotated[
+    list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Start a parameter elsewhere; repeatable.")
+]
+SeedOpt = Annotated[int | None, typer.Option(help="The walk's seed; the same seed is the same walk.")]
+StatsOpt = Annotated[Path | None, typer.Option("--stats", help="Write what was measured to this JSON file at the end.")]
+FIRST_WALK = Path("out/first-walk.mp4")
+FIRST_WALK_S = 20.0
+
+
+def fail(message: str, code: int = 2) -> NoReturn:
+    """Says it on stderr and leaves."""
+    typer.echo(message, err=True)
+    raise typer.Exit(code)
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """'1280x720' to (1280, 720). Raises typer.BadParameter."""
+    try:
+        width, height = (int(part) for part in text.lower().split("x"))
+    except ValueError:
+        raise typer.BadParameter(f"a size is WIDTHxHEIGHT in pixels, such as 1280x720; given {text!r}") from None
+    if not (16 <= width <= 16384 and 16 <= height <= 16384):
+        raise typer.BadParameter(f"each side must be 16 to 16384 pixels; given {text!r}")
+    return width, height
+
+
+def parse_fps(text: str) -> Fraction:
+    """'30', '29.97' or '24000/1001' to a Fraction. Raises typer.BadParameter."""
+    try:
+        fps = Fraction(text).limit_denominator(1001)
+    except (ValueError, ZeroDivisionError):
+        raise typer.BadParameter(f"a frame rate is a number such as 30 or 24000/1001; given {text!r}") from None
+    if not 1 <= fps <= 240:
+        raise typer.BadParameter(f"a frame rate must be 1 to 240 frames a second; given {text!r}")
+    return fps
+
+
+def parse_duration(text: str) -> float:
+    """Seconds above 0 and at most a day: '90', or '1:30', or '2:00:00'. Raises typer.BadParameter."""
+    try:
+        seconds = 0.0
+        for part in text.split(":"):
+            seconds = seconds * 60 + float(part)
+    except ValueError:
+        raise typer.BadParameter(f"a duration is seconds, or H:M:S; given {text!r}") from None
+    if not 0 < seconds <= 86400 * 366:
+        raise typer.BadParameter(f"a duration must be above 0 s and at most a year; given {text!r}")
+    return seconds
+
+
+def open_show(source: str, sets: list[str] | None, seed: int | None) -> Show:
+    """The show, or every mistake in it on stderr, a line each, and exit 2."""
+    try:
+        return load_show(source, sets or (), seed)
+    except ShowError as error:
+        fail("\n".join(error.problems))
+
+
+def guarded(work: Callable[[], Any]) -> Any:
+    """Does the work; what cannot start is one sentence and exit 2."""
+    from engine.models import ModelError
+    from engine.osc import PortTaken
+    from engine.window import NoDisplay
+
+    try:
+        return work()
+    except (NoDisplay, PortTaken, ModelError) as error:
+        fail(str(error))
+    except OSError as error:
+        fail(f"{error}", code=1)
+
+
+def find_model(show: Show) -> "ModelPlace":
+    """Looks before anything starts that the show's model is here. Raises ModelError."""
+    from engine import models
+
+    return models.find(show.model.name)
+
+
+def keep_stats(stats: dict[str, Any], path: Path | None) -> None:
+    if path is not None:
+        from engine.show.stats import write
+
+        write(stats, path)
+
+
+@app.callback()
+def _root(
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only warnings and errors.")] = False,
+) -> None:
+    logging.basicConfig(
+        level=logging.WARNING if quiet else logging.INFO,
+        format="%(asctime)s %(levelname)-7s %(message)s",
+        datefmt="%H:%M:%S",
+        stream=sys.stderr,
+    )
+
+
+@app.command()
+def run(
+    show: ShowArg = "house",
+    display: Annotated[int | None, typer.Option(help="Which monitor, counted from 0.")] = None,
+    windowed: Annotated[bool, typer.Option("--windowed", help="In a window instead of full-screen.")] = False,
+    size: Annotated[str | None, typer.Option(metavar="WxH", help="Size of the window or the headless picture.")] = None,
+    headless: Annotated[bool, typer.Option("--headless", help="No window: dream, steer, record.")] = False,
+    seed: SeedOpt = None,
+    sets: SetOpt = None,
+    osc_port: Annotated[int | None, typer.Option(help="UDP port to take OSC at (0: any free one).")] = None,
+    duration: Annotated[str | None, typer.Option(metavar="S", help="End by itself after this long.")] = None,
+    record: Annotated[Path | None, typer.Option(help="Record what is on stage to this video file.")] = None,
+    stats: StatsOpt = None,
+) -> None:
+    """Play a show live.
+
+    Without a display and without --headless it films the first twenty seconds to out/first-walk.mp4.
+    """
+    from engine.show.live import LiveOptions, run_live
+    from engine.window import has_display
+
+    opened = with_port(open_show(show, sets, seed), osc_port)
+    guarded(lambda: find_model(opened))
+    if not headless and not has_display():
+        first_walk(opened, show, duration, size, stats)
+        return
+    options = LiveOptions(
+        headless=headless,
+        windowed=windowed,
+        display=display,
+        size=parse_size(size) if size else None,
+        duration_s=parse_duration(duration) if duration else None,
+        record=record,
+    )
+    keep_stats(guarded(lambda: run_live(opened, options)), stats)
+
+
+def with_port(show: Show, port: int | None) -> Show:
+    """The show with its OSC at another port. Raises typer.BadParameter."""
+    from dataclasses import replace
+
+    if port is None:
+        return show
+    if not 0 <= port <= 65535:
+        raise typer.BadParameter(f"a UDP port is 0 to 65535; given {port}")
+    return replace(show, osc=replace(show.osc, port=port))
+
+
+def first_walk(show: Show, source: str, duration: str | None, size: str | None, stats: Path | None) -> None:
+    """What `run` does on a machine with no screen: films a little, and tells how to go on."""
+    typer.echo(f"No display here, so the walk is filmed instead: {FIRST_WALK} ({duration or int(FIRST_WALK_S)} s).")
+    film_with_progress(
+        show,
+        FIRST_WALK,
+        parse_duration(duration) if duration else FIRST_WALK_S,
+        parse_fps(str(show.film.fps)),
+        parse_size(size) if size else (1280, 720),
+        stats,
+    )
+    typer.echo(
+        f"\nSteer it live:  pedesis run {source} --headless --record out/live.mp4   then, from anywhere:\n"
+        f"                oscsend localhost {show.osc.port} /walk/speed f 0.4\n"
+        f"Film more:      pedesis film {source} --out out/walk.mp4 --duration 60 --fps 30 --size 1920x1080\n"
+        f"All parameters: pedesis params {source}"
+    )
+
+
+@app.command()
+def film(
+    show: ShowArg = "film",
+    out: Annotated[Path, typer.Option(help="The video file to write.")] = Path("out/film.mp4"),
+    duration: Annotated[str, typer.Option(metavar="S", help="Seconds, or H:M:S.")] = "30",
+    fps: Annotated[str | None, typer.Option(help="Frames a second; 24000/1001 is possible.")] = None,
+    size: Annotated[str | None, typer.Option(metavar="WxH", help="Size of the picture in pixels.")] = None,
+    seed: SeedOpt = None,
+    sets: SetOpt = None,
+    stats: StatsOpt = None,
+) -> None:
+    """Render a show to a video file, frame by frame, the same every time."""
+    opened = open_show(show, sets, seed)
+    guarded(lambda: find_model(opened))
+    film_with_progress(
+        opened,
+        out,
+        parse_duration(duration),
+        parse_fps(fps or str(opened.film.fps)),
+        parse_size(size) if size else (opened.film.width, opened.film.height),
+        stats,
+    )
+
+
+def film_with_progress(
+    show: Show, out: Path, duration_s: float, fps: Fraction, size: tuple[int, int], stats: Path | None
+) -> None:
+    """Films with a progress bar that tells speed and time left."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from engine.show.film import FilmError, FilmJob, run_film
+
+    if size[0] % 2 or size[1] % 2:
+        raise typer.BadParameter(f"both sides of a film must be even, as yuv420p needs; given {size[0]}x{size[1]}")
+    job = FilmJob(out, duration_s, fps, *size)
+    bar = Progress(
+        TextColumn("[bold]{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed}/{task.total} frames  {task.fields[rate]}"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+    )
+    with bar:
+        task = bar.add_task(str(out), total=job.frames, rate="loading the model")
+
+        def progress(done: int, of: int) -> None:
+            speed = bar.tasks[task].speed
+            rate = f"{speed:.1f} fps, {speed / float(fps):.2f}x real time" if speed else ""
+            bar.update(task, completed=done, total=of, rate=rate)
+
+        try:
+            measured = guarded(lambda: run_film(show, job, progress))
+        except FilmError as error:
+            fail(str(error), code=1)
+        except KeyboardInterrupt:
+            fail(f"stopped; {out} holds what was done", code=130)
+    keep_stats(measured, stats)
+    typer.echo(f"{out}: {job.frames} frames, {size[0]}x{size[1]}, {float(fps):.6g} fps")
+
+
+@app.command()
+def params(
+    show: ShowArg = "house",
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """The whole parameter table of a show."""
+    opened = open_show(show, None, None)
+    rows = opened.registry.rows()
+    if as_json:
+        typer.echo(json.dumps(rows, indent=2))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*rows[0].keys(), title=f"{show}: parameters", show_lines=False)
+    for row in rows:
+        table.add_row(*("" if v is None else str(v) for v in row.values()))
+    Console().print(table)
+
+
+@app.command()
+def doctor(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:
+    """What works on this machine, what does not, and the cure for each."""
+    from engine import doctor as room
+
+    checks = room.checks()
+    if as_json:
+        typer.echo(json.dumps([vars(c) if hasattr(c, "__dict__") else c._asdict() for c in checks], indent=2))
+        raise typer.Exit(0)
+    raise typer.Exit(room.render(checks))
+
+
+def main() -> None:
+    """Entry point of the `pedesis` command."""
+    app(prog_name="pedesis")
+
+
+@app.command()
+def version() -> None:
+    """The version of Pedesis."""
+    typer.echo(__version__)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,142 @@
+"""A film: the show in lockstep, frame by frame, headless, encoded while the next keyframe is dreamt.
+
+Usage: `run_film(show, FilmJob(Path("a.mp4"), 30.0, Fraction(30), 1280, 720))`. The calling thread is the GL
+thread; the dreamer is a process, the encoder a thread. Memory does not grow with the length.
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from engine.blend import Blend
+from engine.config import Show
+from engine.controls import Controls
+from engine.dreamer.process import DreamerProcess, DreamSpec, Keyframe
+from engine.gl import Target, create_context
+from engine.look import Look
+from engine.navigator import TICK_HZ, Waypoint
+from engine.recorder import Readback, Recorder
+from engine.show import plan, stats
+
+AHEAD = 6  # keyframes dreamt before they are needed: enough to keep the dreamer busy, constant memory
+
+
+class FilmError(Exception):
+    """A film that cannot go on; one sentence with the cure."""
+
+
+@dataclass(frozen=True)
+class FilmJob:
+    """What to render: size in pixels, both even; duration in seconds; frame rate exact."""
+
+    out: Path
+    duration_s: float
+    fps: Fraction
+    width: int
+    height: int
+
+    @property
+    def frames(self) -> int:
+        return max(1, round(self.duration_s * self.fps))
+
+
+class _Supply:
+    """The planned waypoints in order, a few ahead of the film; again from the oldest undelivered one after a crash."""
+
+    def __init__(self, waypoints: Iterator[Waypoint]) -> None:
+        self._waypoints = waypoints
+        self._asked: deque[Waypoint] = deque()  # given to the dreamer, picture not yet here
+        self._again: deque[Waypoint] = deque()
+        self._ready: deque[Keyframe] = deque()
+        self._restarts = 0
+
+    def __call__(self) -> Waypoint | None:
+        if len(self._asked) + len(self._ready) >= AHEAD:
+            return None
+        waypoint = self._again.popleft() if self._again else next(self._waypoints, None)
+        if waypoint is not None:
+            self._asked.append(waypoint)
+        return waypoint
+
+    def deliver(self, keyframes: list[Keyframe], restarts: int) -> None:
+        for keyframe in keyframes:
+            if self._asked and keyframe.waypoint == self._asked[0]:
+                self._asked.popleft()
+                self._ready.append(replace(keyframe, pixels=keyframe.pixels.copy()))
+        if restarts != self._restarts:
+            self._restarts = restarts
+            self._again = self._asked + self._again
+            self._asked = deque()
+
+    def next(self) -> Keyframe | None:
+        return self._ready.popleft() if self._ready else None
+
+
+def run_film(show: Show, job: FilmJob, progress: Callable[[int, int], None] = lambda done, of: None) -> dict[str, Any]:
+    """Renders the film and returns its stats.
+
+    progress is called with frames done and frames in all. Raises FilmError, and what the rooms raise when
+    they cannot start (ModelError, NoDisplay). KeyboardInterrupt leaves a playable file of what was done.
+    """
+    supply = _Supply(plan.keyframes(plan.path(show, job.fps, job.frames), show.film.gap))
+    controls, ticks = Controls(show.registry, show.values), 0
+    meter = stats.Meter()
+    with ExitStack() as stack:
+        dreamer = DreamerProcess(DreamSpec.from_show(show), supply, lossless=True)
+        stack.callback(dreamer.stop)
+        dreamer.start()
+        ctx = create_context(headless=True)
+        stack.callback(ctx.release)
+        blend, look = Blend(ctx), Look(ctx)
+        target = Target(ctx, (job.width, job.height), dtype="f1")
+        readback = Readback(ctx, (job.width, job.height))
+        recorder = Recorder(job.out, (job.width, job.height), job.fps, crf=show.film.crf, codec=show.film.codec)
+        stack.callback(recorder.close)
+        newest_s = -1.0
+        for n in range(job.frames):
+            at = Fraction(n) / job.fps
+            while ticks < at * TICK_HZ:
+                controls.tick(1 / TICK_HZ)
+                ticks += 1
+            while newest_s < float(at) - 1e-9:
+                newest_s = _next_keyframe(dreamer, supply, blend, newest_s)
+            _deliver(dreamer, supply)
+            texture = blend.render(float(at), controls, live=False)
+            look.render(texture, target.framebuffer, controls, float(at))
+            _write(recorder, readback.push(target.framebuffer))
+            meter.frame(time.monotonic())
+            progress(n + 1, job.frames)
+        for frame in readback.flush():
+            _write(recorder, frame)
+        recorder.close()
+        if recorder.error:
+            raise FilmError(recorder.error)
+        return stats.report(meter, dreamer.status, None)
+
+
+def _next_keyframe(dreamer: DreamerProcess, supply: _Supply, blend: Blend, newest_s: float) -> float:
+    """Puts the next keyframe on the timeline, waiting a moment for it; returns the newest time there is."""
+    keyframe = supply.next()
+    if keyframe is None:
+        _deliver(dreamer, supply, wait_s=0.05)
+        return newest_s
+    blend.upload(keyframe)
+    return keyframe.waypoint.time_s
+
+
+def _deliver(dreamer: DreamerProcess, supply: _Supply, wait_s: float = 0.0) -> None:
+    supply.deliver(dreamer.poll(wait_s), dreamer.status.restarts)
+    if dreamer.status.state == "failed":
+        raise FilmError(f"the dreamer cannot go on: {dreamer.status.message}")
+
+
+def _write(recorder: Recorder, frame: Any) -> None:
+    if frame is not None:
+        recorder.write(frame)
+    if recorder.error:
+        raise FilmError(recorder.error)

@@ -1,0 +1,287 @@
+"""The show, live: one loop that drains OSC, steps the walk, blends, shows; the dreamer follows at its own pace.
+
+Usage: `run_live(show, LiveOptions(headless=True, duration_s=60))`. The calling thread is the stage's GL
+thread and never waits for anything but the display.
+"""
+
+import json
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from engine.blend import Blend
+from engine.clock import Clock, RealClock
+from engine.config import Show
+from engine.controls import Controls
+from engine.dreamer.process import DreamerProcess, DreamSpec
+from engine.look import Look
+from engine.navigator import TICK_S, Waypoint
+from engine.osc import OscIn
+from engine.overlay import Overlay
+from engine.paths import state_dir
+from engine.recorder import Readback, Recorder
+from engine.show import plan, stats, stills
+from engine.window import Stage, open_stage
+
+log = logging.getLogger("pedesis")
+
+LONGEST_STEP_S = 0.25  # after a longer gap (a suspended machine) the walk goes on from where it was
+OVERLAY_HZ = 2.0
+SAVE_EVERY_S = 10.0
+
+
+@dataclass(frozen=True)
+class LiveOptions:
+    """How to play a show; None leaves it to the show."""
+
+    headless: bool = False
+    windowed: bool = False
+    display: int | None = None
+    size: tuple[int, int] | None = None
+    duration_s: float | None = None
+    record: Path | None = None
+    stills: Path = Path("out")
+
+
+class Player:
+    """Everything a running show holds, stepped once a frame."""
+
+    def __init__(self, show: Show, options: LiveOptions, clock: Clock, stack: ExitStack) -> None:
+        self.show, self.options, self.clock = show, options, clock
+        self.meter = stats.Meter()
+        self.controls = Controls(show.registry, show.values)
+        self.navigator = plan.new_navigator(show)
+        self.osc = _open_osc(show, stack)
+        self.dreamer = DreamerProcess(DreamSpec.from_show(show), self._waypoint)
+        stack.callback(self.dreamer.stop)
+        self.stage: Stage = open_stage(
+            show.stage,
+            headless=options.headless,
+            windowed=options.windowed,
+            display=options.display,
+            size=options.size,
+        )
+        stack.callback(self.stage.close)
+        self.blend, self.look, self.overlay = Blend(self.stage.ctx), Look(self.stage.ctx), Overlay(self.stage.ctx)
+        self.stills = stills.Stills(options.stills)
+        stack.callback(self.stills.close)
+        self.recording = _Recording(self.stage, options.record, show) if options.record else None
+        if self.recording:
+            stack.callback(self.recording.close)
+        self.quit = False
+        self._skipped_s = 0.0  # real time the walk did not go through
+        self._overlay_at = self._saved_at = 0.0
+        plan.tick(self.controls, self.navigator)
+
+    def _waypoint(self) -> Waypoint:
+        return self.navigator.waypoint()
+
+    def step(self) -> None:
+        """One frame: steer, walk, blend, show."""
+        for key in self.stage.poll():
+            self._key(key)
+        if self.osc:
+            for name, value in self.osc.drain():
+                self.controls.set(name, value)
+        now_s = self._walk()
+        for keyframe in self.dreamer.poll():
+            self.blend.upload(keyframe)
+        texture = self.blend.render(now_s, self.controls)
+        self.look.render(texture, self.stage.framebuffer, self.controls, now_s)
+        if self.recording:
+            self.recording.push(now_s)
+        self._show_overlay(now_s)
+        self.stage.present()
+        if self.meter.frames == 0:
+            self.dreamer.start()  # after the first picture: the import of torch would hold it up
+        self.meter.frame(time.monotonic())
+        self._save(now_s)
+
+    def _walk(self) -> float:
+        """Steps the walk up to now; returns the show's time in seconds."""
+        now_s = self.clock.now() - self._skipped_s
+        behind = now_s - self.navigator.time_s
+        if behind > LONGEST_STEP_S:
+            self._skipped_s += behind - TICK_S
+            now_s = self.navigator.time_s + TICK_S
+        while self.navigator.time_s <= now_s - TICK_S:
+            plan.tick(self.controls, self.navigator)
+        return now_s
+
+    def _key(self, key: str) -> None:
+        if key == "F":
+            self.stage.set_fullscreen(not self.stage.fullscreen)
+        elif key == "ESCAPE":
+            if self.stage.fullscreen:
+                self.stage.set_fullscreen(False)
+            else:
+                self.quit = True
+        elif key == "SPACE":
+            self._toggle("walk.pause")
+        elif key == "B":
+            self._toggle("stage.blackout")
+        elif key == "S":
+            self.stills.take(self.stage.framebuffer, self.navigator.waypoint(), self.show)
+        elif key == "H":
+            self.overlay.visible = not self.overlay.visible
+            self._overlay_at = 0.0
+
+    def _toggle(self, name: str) -> None:
+        self.controls.set(name, not self.controls.target(name))
+
+    def _show_overlay(self, now_s: float) -> None:
+        if not self.overlay.visible:
+            return
+        if now_s >= self._overlay_at:
+            self._overlay_at = now_s + 1 / OVERLAY_HZ
+            self.overlay.set_lines(help_lines(self))
+        self.overlay.render(self.stage.framebuffer)
+
+    def _save(self, now_s: float) -> None:
+        if now_s - self._saved_at >= SAVE_EVERY_S:
+            self._saved_at = now_s
+            save_state(self)
+
+
+class _Recording:
+    """What is on stage, encoded in a thread as it happens; ends itself, saying so, when the disk or encoder fails."""
+
+    def __init__(self, stage: Stage, path: Path, show: Show) -> None:
+        self.size = (stage.size[0] & ~1, stage.size[1] & ~1)
+        self.stage = stage
+        self.fps = Fraction(show.film.fps).limit_denominator(1001)
+        self.readback = Readback(stage.ctx, self.size)
+        self.recorder: Recorder | None = Recorder(path, self.size, self.fps, crf=show.film.crf, on_full="drop")
+        self._next_s = 0.0
+
+    def push(self, now_s: float) -> None:
+        if self.recorder is None or now_s < self._next_s:
+            return
+        if (self.stage.size[0] & ~1, self.stage.size[1] & ~1) != self.size:
+            self._end("the window changed its size, which a film cannot")
+            return
+        self._next_s = max(self._next_s + float(1 / self.fps), now_s - float(1 / self.fps))
+        frame = self.readback.push(self.stage.framebuffer)
+        if frame is not None:
+            self.recorder.write(frame, time_s=now_s)
+        if self.recorder.error:
+            self._end(self.recorder.error)
+
+    def _end(self, why: str) -> None:
+        log.error("recording ended: %s; the show goes on", why)
+        self.close()
+
+    def close(self) -> None:
+        if self.recorder:
+            self.recorder.close()
+            self.recorder = None
+
+
+def run_live(show: Show, options: LiveOptions, clock: Clock | None = None) -> dict[str, Any]:
+    """Plays the show until the window closes, the duration ends, or SIGTERM or SIGINT; returns its stats.
+
+    Raises what the rooms raise when they cannot start: NoDisplay, PortTaken, ModelError.
+    """
+    with ExitStack() as stack:
+        player = Player(show, options, clock or RealClock(), stack)
+        stack.enter_context(_signals(player))
+        if show.stage.resume:
+            load_state(player)
+        start_s = player.clock.now()
+        while not (player.quit or player.stage.closing):
+            player.step()
+            if options.duration_s is not None and player.clock.now() - start_s >= options.duration_s:
+                break
+        save_state(player)
+        return stats.report(player.meter, player.dreamer.status, player.osc.counts if player.osc else None)
+
+
+def _open_osc(show: Show, stack: ExitStack) -> OscIn | None:
+    if not show.osc.enabled:
+        return None
+    osc = OscIn(show.osc.host, show.osc.port, show.registry)
+    osc.start()
+    stack.callback(osc.close)
+    for address in osc.addresses():
+        log.info("steer me: OSC over UDP at %s port %d", address, osc.port)
+    return osc
+
+
+class _signals:
+    """SIGTERM and SIGINT ask the player to end; the handlers before are put back after."""
+
+    def __init__(self, player: Player) -> None:
+        self._player = player
+
+    def __enter__(self) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            self._before: dict[int, Any] = {}
+            return
+        self._before = {s: signal.signal(s, self._ask) for s in (signal.SIGTERM, signal.SIGINT)}
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        self._player.quit = True
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+
+def state_path(show: Show) -> Path:
+    """Where a show remembers its walk."""
+    return state_dir() / f"{show.name}.json"
+
+
+def save_state(player: Player) -> None:
+    """Writes where the walk is, whole or not at all; a full disk is logged, never raised."""
+    path = state_path(player.show)
+    draft = path.with_name(path.name + ".part")
+    try:
+        draft.write_text(
+            json.dumps({"navigator": player.navigator.to_dict(), "controls": player.controls.snapshot()})
+        )
+        os.replace(draft, path)
+    except OSError as error:
+        log.warning("could not save where the walk is: %s", error)
+
+
+def load_state(player: Player) -> None:
+    """Takes the walk up where it was left; a missing or broken file starts it afresh, saying so."""
+    path = state_path(player.show)
+    if not path.exists():
+        return
+    try:
+        data: Mapping[str, Any] = json.loads(path.read_text())
+        player.controls.restore(data["controls"])
+        player.navigator.restore(data["navigator"])
+        player._skipped_s = player.clock.now() - player.navigator.time_s
+    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+        log.warning("starting afresh: %s does not hold a walk (%s)", path, error)
+
+
+def help_lines(player: Player) -> list[str]:
+    """Keys, rates and parameters, for the overlay."""
+    status, meter = player.dreamer.status, player.meter
+    recent = list(status.intervals_s)[-20:]
+    rate = len(recent) / sum(recent) if recent and sum(recent) > 0 else 0.0
+    lines = [
+        "PEDESIS   F full-screen  SPACE pause  B blackout  S still  H help  ESC leave",
+        f"stage {meter.fps:5.1f} fps   dreamer {rate:5.2f} pictures/s ({status.state})   restarts {status.restarts}",
+        f"OSC port {player.osc.port}" if player.osc else "OSC off",
+        "",
+    ]
+    for name, param in player.show.registry.items():
+        if param.kind != "trigger":
+            value = player.controls[name]
+            shown = f"{value:.3f}" if isinstance(value, float) else str(value)
+            lines.append(f"{param.address:<28} {shown} {param.unit}")
+    return lines
