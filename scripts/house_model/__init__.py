@@ -1,0 +1,1 @@
+"""The built-in model: the painter that draws its pictures, and its training."""

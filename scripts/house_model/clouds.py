@@ -1,0 +1,252 @@
+"""The world of clouds: skies at every hour and weather, lit from where the sun is.
+
+    image = paint_clouds(brief, dice, 256, 256)   # (B, 3, h, w) in 0..1
+
+Back to front: sky, stars, moon or sun, a high thin layer in perspective, three banks of heaped cloud,
+sometimes a silhouette of cloud, rain, ground, haze.
+"""
+
+from __future__ import annotations
+
+import random
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .brief import Brief
+from .noise import Dice, blur, cells, lerp, plane, shift, step, tap
+from .palettes import NAMES as PALETTE_NAMES
+from .palettes import ramp
+from .shapes import NAMES as SHAPE_NAMES
+from .shapes import silhouette
+
+HOURS = ("dawn", "noon", "golden", "dusk", "night")
+WEATHERS = ("clear", "scattered", "heaped", "overcast", "storm", "rain", "fog")
+FORMS = ("cumulus", "cirrus", "mackerel", "stratus")
+GROUNDS = (None, "sea", "hills", "plain")
+# tones along the palette, then natural colours, for: zenith, horizon, lit cloud, shaded cloud
+_ZENITH = {"dawn": .36, "noon": .42, "golden": .45, "dusk": .2, "night": .06}
+_HORIZON = {"dawn": .8, "noon": .8, "golden": .84, "dusk": .62, "night": .26}
+_LIT = {"dawn": .93, "noon": 1., "golden": .96, "dusk": .76, "night": .62}
+_SHADE = {"dawn": .45, "noon": .62, "golden": .46, "dusk": .22, "night": .14}
+_N_HORIZON = {"dawn": (1., .8, .7), "noon": (.85, .93, 1.), "golden": (1., .84, .5), "dusk": (.98, .46, .26),
+              "night": (.12, .16, .3)}
+_N_LIT = {"dawn": (1., .88, .8), "noon": (1., 1., 1.), "golden": (1., .9, .66), "dusk": (1., .58, .4),
+          "night": (.62, .7, .86)}
+_SUN = {"dawn": (1., .86, .74), "noon": (1., 1., .96), "golden": (1., .84, .5), "dusk": (1., .5, .24),
+        "night": (.7, .8, 1.)}
+_SUN_Y = {"dawn": .72, "noon": .1, "golden": .5, "dusk": .8, "night": .25}
+
+
+def clouds_attributes(rng: random.Random) -> dict:
+    """Draw what a picture of clouds shows."""
+    weather = rng.choices(WEATHERS, (2, 4, 5, 2, 3, 2, 1.5))[0]
+    shape = rng.choice(SHAPE_NAMES) if weather in ("clear", "scattered") and rng.random() < .5 else None
+    return {"world": "clouds", "palette": rng.choice(PALETTE_NAMES), "accent": None, "hour": rng.choice(HOURS),
+            "weather": weather, "form": rng.choices(FORMS, (4, 2, 2, 1))[0], "shape": shape,
+            "ground": rng.choices(GROUNDS, (5, 2, 2, 1))[0]}
+
+
+def paint_clouds(brief: Brief, dice: Dice, h: int, w: int) -> Tensor:
+    """Paint the skies of a brief, (B, 3, h, w)."""
+    x, y = plane(h, w, dice.device)
+    aspect = w / h
+    pal = brief.palette()
+    storm, fog = brief.weight("weather", "storm", "rain"), brief.weight("weather", "fog")
+    natural = .22
+    dark = 1 - .45 * storm
+    tone = {k: brief.value("hour", t) * dark for k, t in
+            {"zenith": _ZENITH, "horizon": _HORIZON, "lit": _LIT, "shade": _SHADE}.items()}
+    top = ramp(pal, tone["zenith"])
+    low = lerp(ramp(pal, tone["horizon"]), brief.colour("hour", _N_HORIZON) * dark, natural)
+    lit = lerp(ramp(pal, tone["lit"]), brief.colour("hour", _N_LIT) * dark.sqrt(), natural)
+    shade = ramp(pal, tone["shade"])
+    sun_colour = lerp(brief.colour("hour", _SUN), ramp(pal, .85), .45)
+    sun_x = dice.u("sun x", -.42, .42) * aspect
+    sun_y = brief.value("hour", _SUN_Y) + dice.u("sun y", -.08, .08)
+    ground = 1 - brief.weight("ground", None)
+    horizon = lerp(dice.scalars([1.12] * len(dice)), dice.u("horizon", .8, .9), ground)
+    img = lerp(top, low, (y / horizon).clamp(0, 1) ** 1.4)
+    away = ((x - sun_x) ** 2 + (y - sun_y) ** 2).sqrt()
+    night = brief.weight("hour", "night")
+    veil = 1 - .8 * storm.maximum(fog)
+    img = img + sun_colour * (torch.exp(-away * 5) * .42 + torch.exp(-away * 1.8) * .16) * veil * (1 - .55 * night)
+    if brief.any("hour", "night"):
+        img = img + _stars(dice, x, y) * night * veil
+    fields = dice.fields("sky", 1.45)
+    img = _disc(img, brief, dice, x, y, sun_x, sun_y, sun_colour, veil, fields)
+    img = _high_layer(img, brief, dice, fields, x, y, horizon, (sun_x, sun_y), lit, shade, low)
+    img = _heaps(img, brief, dice, fields, x, y, horizon, (sun_x, sun_y), (lit, shade, low, sun_colour))
+    if brief.any("weather", "rain", "storm"):
+        img = _rain(img, brief, fields, x, y, horizon, shade, low)
+    if ground.any():
+        img = _ground(img, brief, dice, fields, x, y, horizon, ground, pal, low, tone)
+    mist = step(.2, 1., tap(fields[:, 1:], x * .25, y * .5) * .25 + y * .9) * .85
+    img = lerp(img, lerp(low, lit, .3), fog * mist)
+    return img.clamp(0, 1)
+
+
+def _stars(dice: Dice, x: Tensor, y: Tensor) -> Tensor:
+    n = 18
+    table = dice.table("stars", 4, n, n * 2)
+    u, v = x * n + n, y * n
+    i, j = v.floor(), u.floor()
+    t = cells(table, i, j)
+    d2 = (u - j - .2 - .6 * t[:, :1]) ** 2 + (v - i - .2 - .6 * t[:, 1:2]) ** 2
+    size = .05 + .09 * t[:, 2:3] ** 3
+    return torch.exp(-d2 / size ** 2) * (t[:, 3:] > .45) * (.35 + .65 * t[:, 2:3])
+
+
+def _disc(img: Tensor, brief: Brief, dice: Dice, x: Tensor, y: Tensor, sun_x: Tensor, sun_y: Tensor,
+          colour: Tensor, veil: Tensor, fields: Tensor) -> Tensor:
+    """The sun low in the sky, or the moon with its seas."""
+    night = brief.weight("hour", "night")
+    low = brief.weight("hour", "dusk", "dawn", "golden")
+    r = dice.u("disc", .045, .085)
+    away = ((x - sun_x) ** 2 + (y - sun_y) ** 2).sqrt()
+    disc = step(r, r * .9, away)
+    seas = 1 - .3 * step(.1, .9, tap(fields[:, :1], x * 2, y * 2))
+    face = lerp(lerp(colour, torch.ones_like(colour), .55) * 1.02, (colour * .3 + .68) * seas, night)
+    return lerp(img, face, disc * (night + low).clamp(0, 1) * veil)
+
+
+def _high_layer(img: Tensor, brief: Brief, dice: Dice, fields: Tensor, x: Tensor, y: Tensor, horizon: Tensor,
+                sun: tuple[Tensor, Tensor], lit: Tensor, shade: Tensor, low: Tensor) -> Tensor:
+    """Cirrus, mackerel or stratus on a plane overhead, in perspective."""
+    depth = .34 / (horizon + .1 - y).clamp_min(.06)
+    turn = dice.u("turn", -.6, .6)
+    u, v = x * depth + turn * depth, depth * 1.6
+    wx, wy = tap(fields[:, :1], u * .3 + .3, v * .3), tap(fields[:, 1:], u * .3, v * .3 + .6)
+    near = step(.0, .5, horizon - y)
+    d = torch.zeros_like(u)
+    if brief.any("form", "cirrus"):
+        n = tap(fields[:, :1], u * .22 + wx * .05 + v * .1, v * .75 + wy * .12)
+        d = d + brief.weight("form", "cirrus") * step(-.1, 1.8, n + wx * .5) * .9
+    if brief.any("form", "mackerel"):
+        band = dice.fields("mackerel", .0, 14, 22)
+        n = tap(band[:, :1], u * .5 + wx * .02, v * .62 + wy * .02)
+        d = d + brief.weight("form", "mackerel") * step(-.5, 1.1, n + wx * .7 - .1) * .95
+    if brief.any("form", "stratus"):
+        n = tap(fields[:, :1], u * .35 + wy * .08, v * .5 + wx * .08)
+        d = d + brief.weight("form", "stratus") * step(-1.2, 1.2, n)
+    d = d * (.35 + .65 * near) + brief.weight("weather", "overcast") * .35
+    d = d * (1 - brief.weight("form", "cumulus") * .5)
+    d = d.clamp(0, 1)
+    sx = torch.sign(sun[0])
+    slope = (d - (shift(d, .012, .0) * (sx < 0) + shift(d, -.012, .0) * (sx >= 0))) + (d - shift(d, 0., -.01))
+    light = (.62 + 1.7 * slope - .3 * d * brief.weight("form", "stratus", "mackerel")).clamp(0, 1)
+    return lerp(img, lerp(lerp(shade, low, .45), lit, light), d * .85)
+
+
+def _billow(fields: Tensor, u: Tensor, v: Tensor) -> Tensor:
+    """Rounded lumps with creases, about -1..1."""
+    a = tap(fields[:, :1], u, v).abs()
+    b = tap(fields[:, 1:], u * 2.1 + .3, v * 2.1).abs()
+    c = tap(fields[:, :1], u * 4.3, v * 4.3 + .7).abs()
+    return 1.15 - (a * 1. + b * .5 + c * .25) / .8
+
+
+def _light(height: Tensor, x: Tensor, y: Tensor, sun: tuple[Tensor, Tensor], back: Tensor) -> Tensor:
+    """Lambert light 0..1 on a height field, from a sun in the picture plane and somewhat before or behind it."""
+    e = 1.5 / height.shape[-2]
+    gx = (shift(height, -e, 0) - shift(height, e, 0)) * .5
+    gy = (shift(height, 0, -e) - shift(height, 0, e)) * .5
+    dx, dy = sun[0] - x, sun[1] - y
+    n = (dx * dx + dy * dy + .05).sqrt()
+    lam = -(gx * dx + gy * dy) / n * 14
+    return torch.sigmoid(lam * 1.1 + (1 - back) * .5)
+
+
+def _heaps(img: Tensor, brief: Brief, dice: Dice, fields: Tensor, x: Tensor, y: Tensor, horizon: Tensor,
+           sun: tuple[Tensor, Tensor], colours: tuple[Tensor, Tensor, Tensor, Tensor]) -> Tensor:
+    """Three banks of heaped cloud, far to near, and the silhouette if there is one."""
+    lit, shade, low, sun_colour = colours
+    lumps = dice.fields("lumps", .6, 4, 26)
+    amount = brief.value("weather", {"clear": .0, "scattered": .5, "heaped": 1., "overcast": .75, "storm": 1.25,
+                                     "rain": 1., "fog": .45})
+    back = brief.value("hour", {"dawn": .7, "noon": 0., "golden": .4, "dusk": .8, "night": .3})
+    billow = _billow(lumps, x * .55 + dice.u("bx"), y * .62)
+    for k, far in enumerate((.85, .45, .1)):
+        base = horizon - .03 - .28 * (1 - far) * dice.u(f"base {k}", .1, 1.)
+        u = x * (.16 + .2 * far) + dice.u(f"shift {k}")
+        rise = tap(fields[:, :1], u, dice.u(f"row {k}").expand_as(x[:, :1, :1, :1]))
+        top = base - amount * (.30 * (1 - .45 * far)) * (rise * .75 + .35).clamp(-.5, 2.2)
+        s = torch.minimum(y - top, (base - y) * .6 + .04 * (1 - far)) + billow * .05 * (1 - .5 * far)
+        img = _body(img, s, billow, x, y, sun, back, colours, far, .10)
+    if brief.any("shape", *SHAPE_NAMES):
+        img = _figure(img, brief, dice, billow, x, y, sun, back, colours)
+    return img
+
+
+def _body(img: Tensor, s: Tensor, billow: Tensor, x: Tensor, y: Tensor, sun: tuple[Tensor, Tensor], back: Tensor,
+          colours: tuple[Tensor, Tensor, Tensor, Tensor], far: float, thick: float) -> Tensor:
+    """Composite one body of cloud, s its inward distance."""
+    lit, shade, low, sun_colour = colours
+    mask = step(.0, .022, s)
+    height = (s.clamp_min(0) / thick).clamp(0, 1.6).sqrt() * .5 + billow * .2
+    light = _light(height, x, y, sun, back)
+    light = light * (.55 + .45 * step(-.5, .8, billow))
+    colour = lerp(shade, lit, light)
+    near_sun = torch.exp(-((x - sun[0]) ** 2 + (y - sun[1]) ** 2) * 5)
+    rim = step(.06, .0, s) * (.25 + near_sun)
+    colour = colour + (lit - colour) * (rim * .6).clamp(0, 1) + sun_colour * near_sun * .12
+    colour = lerp(colour, low, far * .5)
+    return lerp(img, colour, mask * .97)
+
+
+def _figure(img: Tensor, brief: Brief, dice: Dice, billow: Tensor, x: Tensor, y: Tensor, sun: tuple[Tensor, Tensor],
+            back: Tensor, colours: tuple[Tensor, Tensor, Tensor, Tensor]) -> Tensor:
+    """A cloud that is nearly something."""
+    size = dice.u("figure size", .26, .36)
+    cx, cy = dice.u("figure x", -.16, .16), dice.u("figure y", .34, .52)
+    flip = torch.where(dice.u("figure flip") > .5, 1., -1.)
+    h, w = x.shape[-2:]
+    xs, ys = F.interpolate(x, (h // 2, w // 2), mode="area"), F.interpolate(y, (h // 2, w // 2), mode="area")
+    out: Tensor | None = None
+    for side, weight in ((brief.attrs, 1.), (brief.other, 0.)):
+        if side is brief.other and not any(brief.mix):
+            continue
+        d = silhouette([a.get("shape") for a in side], (xs - cx) / size * flip, (ys - cy) / size) * size
+        d = d.clamp(-1, 1)
+        out = d if out is None else lerp(out, d, brief._mix.to(d.device))
+        del weight
+    assert out is not None
+    d = F.interpolate(out, (h, w), mode="bilinear", align_corners=False)
+    s = -d + (billow - .1) * .028
+    soft = blur((s > 0).float(), .02)
+    img = lerp(img, lerp(colours[1], colours[0], .6), soft * .25)
+    return _body(img, s, billow, x, y, sun, back, colours, .0, .13)
+
+
+def _rain(img: Tensor, brief: Brief, fields: Tensor, x: Tensor, y: Tensor, horizon: Tensor, shade: Tensor,
+          low: Tensor) -> Tensor:
+    """Shafts of rain hanging from the cloud."""
+    slant = x + (y - .5) * .18
+    n = tap(fields[:, 1:], slant * .35, y * .03) + .35 * tap(fields[:, :1], slant * 2.2, y * .06)
+    shaft = step(.0, 1.4, n) * step(.3, .62, y) * step(horizon + .02, horizon - .06, y)
+    weight = brief.weight("weather", "rain") + .35 * brief.weight("weather", "storm")
+    return lerp(img, lerp(shade, low, .35), shaft * weight * .8)
+
+
+def _ground(img: Tensor, brief: Brief, dice: Dice, fields: Tensor, x: Tensor, y: Tensor, horizon: Tensor,
+            ground: Tensor, pal: Tensor, low: Tensor, tone: dict[str, Tensor]) -> Tensor:
+    """Sea that mirrors the sky, hills one behind the other, or a plain."""
+    sea, hills = brief.weight("ground", "sea"), brief.weight("ground", "hills")
+    depth = 1 / (y - horizon).clamp_min(.01)
+    wave = tap(fields[:, :1], x * depth * .12, depth * .35)
+    mirror_y = (2 * horizon - y + wave * .02).clamp(0, 1)
+    where = torch.stack(torch.broadcast_tensors((x * 2 / (x.shape[-1] / x.shape[-2]))[:, 0] + wave[:, 0] * .02,
+                                                (mirror_y * 2 - 1)[:, 0]), -1)
+    mirror = F.grid_sample(img, where, padding_mode="border", align_corners=False)
+    dark = ramp(pal, tone["shade"] * .55)
+    water = lerp(mirror, dark, .38) + (low * .25) * step(.7, 1.6, wave)
+    field = lerp(dark, low, (.35 - (y - horizon) * 2.2).clamp(0, .35))
+    land = lerp(field, water, sea)
+    mask = step(horizon - .003, horizon + .003, y) * ground
+    img = lerp(img, land, mask)
+    for k in range(3):
+        crest = horizon + .03 * k - .05 * hills * (1 - .2 * k) * (1 + tap(fields[:, 1:], x * .22 + .3 * k, x * 0 + .17 * k))
+        m = step(crest - .003, crest + .004, y) * hills
+        img = lerp(img, lerp(low, dark, .35 + .3 * k), m)
+    return img

@@ -1,0 +1,175 @@
+"""The world of memory: glowing glass spheres, ordered on shelves, with small scenes inside.
+
+    image = paint_memory(brief, dice, 256, 256)   # (B, 3, h, w) in 0..1
+
+Every pixel knows the cell of the shelf that it lies in and paints that cell's sphere, so any number of
+spheres costs the same. `sphere_layers` gives the parts, for hybrids that put another picture inside.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .brief import Brief
+from .noise import Dice, blur, cells, lerp, plane, step, tap
+from .palettes import NAMES as PALETTE_NAMES
+from .palettes import ramp
+from .shapes import NAMES as SHAPE_NAMES
+from .shapes import silhouette
+
+FEELINGS = {"gold": "joy", "blue": "sadness", "red": "anger", "violet": "fear", "teal": "calm", "rose": "longing",
+            "green": "hope", "grey": "emptiness", "white": "peace", "black": "oblivion", "orange": "warmth",
+            "brown": "nostalgia"}
+SCENES = ("mist", "hills", "house", "sea", "night", "figure")
+ROWS = {"one": 1.15, "few": 2., "some": 3., "many": 4.2, "countless": 6.}
+
+
+@dataclass(frozen=True)
+class Spheres:
+    """The parts of a store of spheres, each (B, ., h, w)."""
+
+    lx: Tensor      # place inside the pixel's own sphere, -1..1
+    ly: Tensor
+    mask: Tensor    # inside the glass
+    far: Tensor     # distance from the sphere's centre in radii
+    radius: Tensor  # of the sphere, in picture heights
+    tint: Tensor    # palette stops blended per sphere, as four images (B, 12, h, w)
+    kind: Tensor    # the cell's random numbers (B, 6, h, w)
+    back: Tensor    # the store behind (B, 3, h, w)
+
+
+def memory_attributes(rng: random.Random) -> dict:
+    """Draw what a picture of memory shows."""
+    palette = rng.choice(PALETTE_NAMES)
+    accent = rng.choice([p for p in PALETTE_NAMES if p != palette]) if rng.random() < .4 else None
+    rows = rng.choices(tuple(ROWS), (2, 3, 3, 3, 1.5))[0]
+    scene = rng.choice(SCENES)
+    shape = rng.choice(SHAPE_NAMES) if scene == "figure" else None
+    return {"world": "memory", "palette": palette, "accent": accent, "feeling": FEELINGS[palette],
+            "accent_feeling": FEELINGS[accent] if accent else None, "rows": rows, "scene": scene, "shape": shape,
+            "view": rng.choices(("front", "aisle"), (3, 2))[0], "glow": rng.choice(("bright", "soft", "dim"))}
+
+
+def paint_memory(brief: Brief, dice: Dice, h: int, w: int) -> Tensor:
+    """Paint the stores of a brief, (B, 3, h, w)."""
+    parts = sphere_layers(brief, dice, h, w)
+    inner = _scene(brief, dice, parts)
+    return finish(brief, parts, inner)
+
+
+def sphere_layers(brief: Brief, dice: Dice, h: int, w: int, grow: Tensor | float = 1.0) -> Spheres:
+    """Lay the spheres out; `grow` scales their radius."""
+    x, y = plane(h, w, dice.device)
+    fields = dice.fields("store", 1.4)
+    rows = brief.value("rows", ROWS)
+    pitch = 1 / rows
+    aisle = brief.weight("view", "aisle") * step(1.1, 2., rows)
+    side = torch.where(dice.u("side") > .5, 1., -1.)
+    slope = aisle * side * dice.u("slope", .55, .8)
+    eye = dice.u("eye", .35, .65)
+    z = (1 - slope * x).clamp_min(.15)
+    u, v = x / z, (y - eye) / z
+    v = v / pitch + dice.u("v", 0, 1) * step(1., 1.6, rows) + (rows * .5 - .5) * 0 + eye / pitch * (1 - step(1., 1.6, rows))
+    i = v.floor()
+    stagger = dice.u("stagger") * torch.remainder(i, 2) * .5
+    u = u / pitch * .98 + dice.u("u", 0, 1) * step(1., 1.6, rows) + .5 * (1 - step(1., 1.6, rows)) + stagger
+    j = u.floor()
+    kind = cells(dice.table("cells", 6, 23, 29), i, j)
+    r_cell = .33 + .12 * kind[:, :1]
+    # centre of the sphere in the plane, then back on the picture, so that it stays round in the aisle
+    cu, cv = j + .5 + (kind[:, 1:2] - .5) * .1, i + .93 - r_cell
+    pu = (cu - (u - x / z / pitch * .98)) * pitch / .98
+    pv = (cv - (v - (y - eye) / z / pitch)) * pitch
+    cx = pu / (1 + slope * pu)
+    cz = 1 - slope * cx
+    cy = eye + pv * cz
+    radius = r_cell * pitch * cz * grow
+    lx, ly = (x - cx) / radius, (y - cy) / radius
+    far = (lx * lx + ly * ly).sqrt()
+    there = (kind[:, 2:3] > .1 * step(1.1, 1.9, rows)).float()
+    mask = step(1 + .6 / (radius * h), 1 - .9 / (radius * h), far) * there
+    second = (kind[:, 3:4] > .62).float()
+    tint = lerp(brief.palette().reshape(-1, 12, 1, 1), brief.palette("accent").reshape(-1, 12, 1, 1), second)
+    back = _store(brief, fields, x, y, v - i, z, h, pitch)
+    return Spheres(lx, ly, mask, far, radius, tint, kind, back)
+
+
+def _store(brief: Brief, fields: Tensor, x: Tensor, y: Tensor, within: Tensor, z: Tensor, h: int,
+           pitch: Tensor) -> Tensor:
+    """The dark store: back wall and planks."""
+    pal = brief.palette()
+    haze = .5 + .2 * tap(fields[:, :1], x * .3, y * .3)
+    wall = ramp(pal, .0) * .32 + ramp(pal, .22) * .22 * haze
+    plank = step(.93, .94 + .004, within) + step(.035, .03, within) * 1.
+    grain = .8 + .12 * tap(fields[:, 1:], x * .3, y * 4)
+    wood = lerp(ramp(pal, .18), torch.tensor([.3, .23, .2], device=x.device).view(1, 3, 1, 1), .5) * grain
+    lit = step(.02, .93, within) * .35 + .5
+    wall = wall * (1.15 - .75 * step(.45, .0, within))
+    return lerp(wall, wood * lit, plank.clamp(0, 1))
+
+
+def tinted(parts: Spheres, tone: Tensor) -> Tensor:
+    """Colour of a tone 0..1 in each sphere's own palette, (B, 3, h, w)."""
+    t = tone.clamp(0, 1) * 3
+    b, _, h, w = parts.tint.shape
+    pal = parts.tint.view(b, 4, 3, h, w)
+    return sum(pal[:, k] * (1 - (t - k).abs()).clamp_min(0) for k in range(4))  # type: ignore[return-value]
+
+
+def _scene(brief: Brief, dice: Dice, parts: Spheres) -> Tensor:
+    """What the spheres remember, as tone images in each one's palette."""
+    lx, ly, kind = parts.lx, parts.ly, parts.kind
+    f = dice.fields("inside", 1.3)
+    bend = 1 - .18 * (1 - parts.far.clamp(0, 1) ** 2)
+    sx, sy = lx * bend, ly * bend
+    u, v = sx * .28 + kind[:, 3:4] * 7, sy * .28 + kind[:, 4:5] * 5
+    n = tap(f[:, :1], u, v)
+    tone = .5 + .26 * n - .16 * sy
+    sky = .62 + .2 * (sy + .3) + .1 * n.clamp(-1, 1.5)
+    rise = tap(f[:, 1:], sx * .2 + kind[:, 4:5] * 9, sx * 0 + kind[:, 5:] * 3)
+    sun = torch.exp(-((sx - .35) ** 2 + (sy + .3) ** 2) * 22)
+    edge = 2.2 / (parts.radius * lx.shape[-2])
+    land = lambda level, amp: step(-edge * .5, edge * .5, sy - level - amp * rise)  # noqa: E731
+    hills = lerp(lerp(sky + .35 * sun, sky * 0 + .42, land(.12, -.16)), sky * 0 + .2, land(.38, .14))
+    tone = lerp(tone, hills, brief.weight("scene", "hills", "house"))
+    if brief.any("scene", "sea"):
+        glitter = step(.2, 1.5, tap(f[:, :1], sx * .3 + kind[:, 4:5], sy * 1.6)) * step(.5, .0, (sx - .2).abs()) * .5
+        sea = lerp(sky + .45 * sun, .28 - .1 * sy + glitter, step(-edge, edge, sy - .14))
+        tone = lerp(tone, sea, brief.weight("scene", "sea"))
+    if brief.any("scene", "night"):
+        moon = step(.24 + edge, .24 - edge, ((sx - .25) ** 2 + (sy + .3) ** 2).sqrt())
+        dark = .16 + .12 * (sy + 1) * .5 + .1 * n
+        tone = lerp(tone, lerp(lerp(dark, sky * 0 + .92, moon), sky * 0 + .06, land(.3, .12)), brief.weight("scene", "night"))
+    if brief.any("scene", "house"):
+        hx, hy = (sx - .1 + .4 * (kind[:, 5:] - .5)) / .42, (sy - .22) / .42
+        d = torch.maximum(hx.abs() - .5, (hy - .05).abs() - .45)
+        roof = torch.maximum(hx.abs() * .8 + (hy + .75) - .25, -(hy + .95)).maximum(hy + .38)
+        house = step(edge, -edge, torch.minimum(d, roof))
+        window = step(edge, -edge, torch.maximum((hx - .18).abs() - .13, (hy - .02).abs() - .14))
+        tone = lerp(tone, lerp(sky * 0 + .08, sky * 0 + 1., window), house * brief.weight("scene", "house"))
+    if brief.any("scene", "figure"):
+        d = silhouette([a.get("shape") for a in brief.attrs], sx / .72, sy / .72)
+        tone = lerp(tone, lerp(sky, tone * 0 + .1, step(edge, -edge, d)), brief.weight("scene", "figure"))
+    return tinted(parts, tone)
+
+
+def finish(brief: Brief, parts: Spheres, inner: Tensor) -> Tensor:
+    """Glass over the inner picture, light from the spheres into the store."""
+    glow = brief.value("glow", {"bright": 1.15, "soft": .85, "dim": .55})
+    nz = (1 - parts.far.clamp(0, 1) ** 2).sqrt()
+    core = torch.exp(-parts.far ** 2 * 1.4)
+    body = inner * (.5 + .5 * nz) * (.5 + .5 * glow) + tinted(parts, core * 0 + .72) * core * .22 * glow
+    rim = (1 - nz) ** 3
+    body = body + tinted(parts, rim * 0 + .8) * rim * .55 * glow
+    spec = torch.exp(-((parts.lx + .42) ** 2 + (parts.ly + .5) ** 2) * 26) * .75
+    arc = torch.exp(-((parts.far - .86) * 16) ** 2) * step(.1, .9, parts.lx * .6 + parts.ly * .7) * .35
+    body = body + spec + arc * tinted(parts, arc * 0 + .95)
+    img = lerp(parts.back, body, parts.mask)
+    light = parts.mask * body
+    bloom = blur(light, .03) * .35 + blur(light, .09) * .5
+    img = img + bloom * glow * (1 - .75 * parts.mask)
+    return (img.clamp_min(0) * 1.02).clamp(0, 1)

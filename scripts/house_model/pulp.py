@@ -1,0 +1,185 @@
+"""The world of pulp: torn printed paper in layers, sheets sorted into kinds, slurry, mould and deckle.
+
+    image = paint_pulp(brief, dice, 256, 256)   # (B, 3, h, w) in 0..1
+
+A sheet is a turned rectangle whose edge is torn by noise: printed face, a white torn core beyond it, and
+a shadow on what lies below.
+"""
+
+from __future__ import annotations
+
+import random
+
+import torch
+from torch import Tensor
+
+from .brief import Brief
+from .noise import Dice, cells, lerp, plane, shift, step, tap
+from .palettes import NAMES as PALETTE_NAMES
+from .palettes import ramp
+from .shapes import NAMES as SHAPE_NAMES
+from .shapes import silhouette
+
+MODES = ("torn", "strips", "vat", "mould")
+PRINTS = ("newsprint", "letter", "ledger", "music", "blank")
+SHEETS = 5
+
+
+def pulp_attributes(rng: random.Random) -> dict:
+    """Draw what a picture of pulp shows."""
+    palette = rng.choice(PALETTE_NAMES)
+    accent = rng.choice([p for p in PALETTE_NAMES if p != palette]) if rng.random() < .45 else None
+    mode = rng.choices(MODES, (5, 2, 2, 1.6))[0]
+    shape = rng.choice(SHAPE_NAMES) if mode == "mould" and rng.random() < .7 else None
+    return {"world": "pulp", "palette": palette, "accent": accent, "mode": mode, "print": rng.choice(PRINTS),
+            "wet": rng.choices(("dry", "wet"), (3, 2))[0], "ink": rng.choices((None, "blooms"), (3, 1))[0],
+            "shape": shape}
+
+
+def paint_pulp(brief: Brief, dice: Dice, h: int, w: int) -> Tensor:
+    """Paint the papers of a brief, (B, 3, h, w)."""
+    x, y = plane(h, w, dice.device)
+    fields = dice.fields("paper", 1.35)
+    pal, acc = brief.palette(), brief.palette("accent")
+    vat, mould = brief.weight("mode", "vat"), brief.weight("mode", "mould")
+    img = _slurry(brief, dice, fields, x, y, pal, acc)
+    if brief.any("mode", "mould"):
+        img = lerp(img, _mould(brief, dice, fields, x, y, pal, img), mould)
+    for k in range(SHEETS):
+        img = _sheet(img, brief, dice, fields, x, y, k, pal, acc, vat, mould)
+    if brief.any("ink", "blooms"):
+        img = _blooms(img, brief, dice, fields, x, y, acc)
+    if brief.any("wet", "wet") or brief.any("mode", "vat"):
+        wet = (brief.weight("wet", "wet") * .7 + vat * .5).clamp(0, 1)
+        n = tap(fields[:, 1:], x * .5 + .2, y * .5 + .4)
+        sheen = step(.6, 1.7, n + .35 * shift(n, .02, .02)) * wet
+        img = img * (1 - .1 * wet) + sheen * .16
+    return img.clamp(0, 1)
+
+
+def _fibres(fields: Tensor, x: Tensor, y: Tensor, scale: float) -> Tensor:
+    """Long soft fibres: where a slow noise crosses zero."""
+    n = tap(fields[:, :1], x * scale, y * scale)
+    m = tap(fields[:, 1:], x * scale * .7 + .37, y * scale * .7)
+    return torch.exp(-(n / .07) ** 2) * .6 + torch.exp(-(m / .06) ** 2) * .6
+
+
+def _slurry(brief: Brief, dice: Dice, fields: Tensor, x: Tensor, y: Tensor, pal: Tensor, acc: Tensor) -> Tensor:
+    """The liquid pulp below everything, swirling where it is a vat."""
+    swirl = .05 + .12 * brief.weight("mode", "vat")
+    wx, wy = tap(fields[:, :1], x * .35, y * .35), tap(fields[:, 1:], x * .35, y * .35)
+    xs, ys = x + wx * swirl, y + wy * swirl
+    n = tap(fields[:, :1], xs * .5 + .6, ys * .9)
+    base = ramp(pal, .62 + .12 * n)
+    base = lerp(base, ramp(acc, .66 + .1 * wx), step(.2, 1.1, wy + n * .3) * .55)
+    return base + (_fibres(fields, xs, ys, .8) - .25) * .13
+
+
+def _mould(brief: Brief, dice: Dice, fields: Tensor, x: Tensor, y: Tensor, pal: Tensor, water: Tensor) -> Tensor:
+    """A fresh sheet on the mould: laid lines, wooden frame, a watermark that lets more light through."""
+    frame = dice.u("frame", .34, .4)
+    turn = dice.u("mould turn", -.12, .12)
+    cx, cy = x * turn.cos() + (y - .5) * turn.sin(), (y - .5) * turn.cos() - x * turn.sin()
+    half_w = frame * dice.u("mould aspect", .85, 1.15)
+    rough = tap(fields[:, :1], x * .8, y * .8) * .006
+    d = torch.maximum(cx.abs() - half_w, cy.abs() - frame)
+    laid = torch.sin(cy * 2 * torch.pi * 24) * .02 + torch.exp(-((torch.remainder(cx, .11) - .055) / .006) ** 2) * .03
+    n = tap(fields[:, 1:], x * .8, y * .8)
+    sheet = ramp(pal, .8 + laid + .03 * n)
+    if brief.any("shape", *SHAPE_NAMES):
+        mark = silhouette([a.get("shape") for a in brief.attrs], cx / .2, cy / .2)
+        line = torch.exp(-(mark / .09) ** 2)
+        sheet = lerp(sheet, ramp(pal, .97), (line * .75 + step(.05, -.05, mark) * .3).clamp(0, 1))
+    wood = lerp(ramp(pal, .22), sheet * 0 + torch.tensor([.36, .24, .15], device=x.device).view(1, 3, 1, 1), .6)
+    wood = wood * (.9 + .12 * tap(fields[:, :1], cx * .3, cy * 3))
+    out = lerp(water * .8, wood, step(.075, .07, d))
+    out = out * (1 - .4 * step(.12, .07, d) * step(.06, .075, d))
+    out = lerp(out, out * .6, step(.03, .0, d.abs()))
+    return lerp(out, sheet, step(.004, -.004, d + rough))
+
+
+def _print(brief: Brief, dice: Dice, k: int, u: Tensor, v: Tensor) -> Tensor:
+    """Ink 0..1 of the sheet's printing at u, v on the sheet."""
+    ink = torch.zeros_like(u)
+    table = dice.table(f"words {k}", 2, 31, 37)
+    pitch = dice.u(f"pitch {k}", .034, .055)
+    row = v / pitch
+    i, f = row.floor(), row - row.floor()
+    bar = step(.2, .34, f) * step(.8, .66, f)
+    if brief.any("print", "newsprint"):
+        word = u / (pitch * 1.3)
+        jj = word + cells(table, i, i * 0)[:, :1] * 3
+        t = cells(table, i, jj.floor())
+        fj = jj - jj.floor()
+        gap = step(.0, .12, fj) * step(1., .88, fj)
+        column = step(.04, .06, torch.remainder(u, .36)) * step(.36, .34, torch.remainder(u, .36))
+        head = (cells(table, (i / 9).floor(), i * 0)[:, 1:] > .8).float()
+        ink = ink + brief.weight("print", "newsprint") * bar * (t[:, :1] > .16) * lerp(gap, gap * 0 + 1, .35) * column * (
+            .7 + .3 * head)
+    if brief.any("print", "letter"):
+        amp = cells(table, i, (u * 9).floor())[:, :1]
+        wave = torch.sin(u * 2 * torch.pi * 17 + amp * 2) * (.1 + .18 * amp)
+        line = torch.exp(-((f - .5 - wave) / .11) ** 2) * (cells(table, i, (u * 6.5).floor())[:, 1:] > .2)
+        ink = ink + brief.weight("print", "letter") * line
+    if brief.any("print", "ledger"):
+        lines = torch.exp(-((f - .5) / .1) ** 2) * .8
+        col = torch.exp(-((torch.remainder(u, .19) - .095) / .005) ** 2)
+        ink = ink + brief.weight("print", "ledger") * torch.maximum(lines * .6, col)
+    if brief.any("print", "music"):
+        stave = torch.remainder(row, 8.)
+        lines = torch.exp(-((torch.remainder(row, 1.) - .5) / .12) ** 2) * (stave < 5) * .55
+        t = cells(table, (row / 8).floor(), (u * 14).floor())
+        note = torch.exp(-((((u * 14) % 1 - .5) / .3) ** 2 + ((stave - .5 - 4.5 * t[:, :1]) / .55) ** 2) ** 2)
+        stem = torch.exp(-((((u * 14) % 1) - .68) / .07) ** 2) * (stave < .5 + 4.5 * t[:, :1]) * (
+            stave > 4.5 * t[:, :1] - 2.6)
+        ink = ink + brief.weight("print", "music") * torch.maximum(lines, (note + stem) * (t[:, 1:] > .35))
+    return ink.clamp(0, 1)
+
+
+def _sheet(img: Tensor, brief: Brief, dice: Dice, fields: Tensor, x: Tensor, y: Tensor, k: int, pal: Tensor,
+           acc: Tensor, vat: Tensor, mould: Tensor) -> Tensor:
+    """Lay the k-th torn sheet on the picture."""
+    strips = brief.weight("mode", "strips")
+    aspect = x.shape[-1] / x.shape[-2]
+    angle = lerp(dice.u(f"angle {k}", -.9, .9), dice.u(f"angle {k}", -.07, .07), strips)
+    px = dice.u(f"x {k}", -.5, .5) * aspect * (1 - .8 * strips)
+    py = lerp(dice.u(f"y {k}", .05, .95), dice.scalars([(k + .7) / SHEETS] * len(dice)), strips)
+    scale = 1 - .55 * vat
+    hw = lerp(dice.u(f"w {k}", .2, .48), dice.scalars([1.5] * len(dice)), strips) * scale
+    hh = lerp(dice.u(f"h {k}", .16, .42), dice.scalars([.13] * len(dice)), strips) * scale
+    cx, cy = x - px, y - py
+    u, v = cx * angle.cos() + cy * angle.sin(), cy * angle.cos() - cx * angle.sin()
+    a = tap(fields[:, :1], x * .55 + .21 * k, y * .55 + .37 * k)
+    b = tap(fields[:, 1:], x * .9 + .31 * k, y * .9)
+    box = torch.maximum(u.abs() - hw, v.abs() - hh)
+    torn = box + a * .035
+    face = torn + .014 + b * .013
+    gone = 50 * (mould * (1. if k < 4 else .0) + mould * (dice.u("scrap") > .5))
+    torn, face = torn + gone, face + gone
+    e = 1.2 / x.shape[-2]
+    shadow = step(.028, -.012, shift(torn, .01, .014))
+    img = img * (1 - .42 * shadow * (1 - .5 * vat))
+    mine = dice.u(f"kind {k}")
+    own, other = ramp(pal, .5 + .38 * dice.u(f"tone {k}") + .025 * a), ramp(acc, .52 + .3 * dice.u(f"tone {k}") + .025 * a)
+    paper = lerp(own, other, step(.58, .62, mine))
+    ink_colour = lerp(ramp(pal, .06), ramp(acc, .1), .5)
+    light = paper.mean(1, keepdim=True)
+    ink_colour = lerp(ink_colour + .35, ink_colour, step(.12, .3, light))
+    ink = _print(brief, dice, k, u, v) * (.72 - .3 * vat - .25 * brief.weight("wet", "wet") * step(-.5, 1., a))
+    sheet = lerp(paper, ink_colour, ink)
+    core = lerp(paper, torch.ones_like(paper), .62) * (.97 + .03 * b)
+    sheet = lerp(core, sheet, step(e, -e, face))
+    sheet = sheet * (.96 + .05 * step(.0, -.25, torn))
+    return lerp(img, sheet, step(e, -e, torn) * (1 - .25 * vat))
+
+
+def _blooms(img: Tensor, brief: Brief, dice: Dice, fields: Tensor, x: Tensor, y: Tensor, acc: Tensor) -> Tensor:
+    """Ink spreading in wet paper: soft stains with a darker rim."""
+    n = tap(fields[:, :1], x * .6, y * .6)
+    ink = ramp(acc, .12)
+    for k in range(2):
+        away = ((x - dice.u(f"bloom x {k}", -.4, .4)) ** 2 + (y - dice.u(f"bloom y {k}", .1, .9)) ** 2).sqrt()
+        d = away + n * .035 - dice.u(f"bloom r {k}", .08, .2)
+        stain = step(.02, -.04, d) * .5 + torch.exp(-(d / .014) ** 2) * .35
+        img = lerp(img, ink, stain * brief.weight("ink", "blooms") * .85)
+    return img
