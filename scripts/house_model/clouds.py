@@ -55,9 +55,9 @@ def paint_clouds(brief: Brief, dice: Dice, h: int, w: int) -> Tensor:
     pal = brief.palette()
     storm, fog = brief.weight("weather", "storm", "rain"), brief.weight("weather", "fog")
     natural = .22
-    dark = 1 - .45 * storm
-    tone = {k: brief.value("hour", t) * dark for k, t in
-            {"zenith": _ZENITH, "horizon": _HORIZON, "lit": _LIT, "shade": _SHADE}.items()}
+    dark = 1 - .14 * storm
+    tone = {k: brief.value("hour", t) * (1 - g * storm) for k, t, g in
+            (("zenith", _ZENITH, .5), ("horizon", _HORIZON, .2), ("lit", _LIT, .22), ("shade", _SHADE, .5))}
     top = ramp(pal, tone["zenith"])
     low = lerp(ramp(pal, tone["horizon"]), brief.colour("hour", _N_HORIZON) * dark, natural)
     lit = lerp(ramp(pal, tone["lit"]), brief.colour("hour", _N_LIT) * dark.sqrt(), natural)
@@ -70,10 +70,10 @@ def paint_clouds(brief: Brief, dice: Dice, h: int, w: int) -> Tensor:
     img = lerp(top, low, (y / horizon).clamp(0, 1) ** 1.4)
     away = ((x - sun_x) ** 2 + (y - sun_y) ** 2).sqrt()
     night = brief.weight("hour", "night")
-    veil = 1 - .8 * storm.maximum(fog)
+    veil = 1 - .97 * storm.maximum(fog)
     img = img + sun_colour * (torch.exp(-away * 5) * .42 + torch.exp(-away * 1.8) * .16) * veil * (1 - .55 * night)
     if brief.any("hour", "night"):
-        img = img + _stars(dice, x, y) * night * veil
+        img = img + _stars(dice, x, y) * night * veil * step(.95, .35, y)
     fields = dice.fields("sky", 1.45)
     img = _disc(img, brief, dice, x, y, sun_x, sun_y, sun_colour, veil, fields)
     img = _high_layer(img, brief, dice, fields, x, y, horizon, (sun_x, sun_y), lit, shade, low)
@@ -115,88 +115,95 @@ def _high_layer(img: Tensor, brief: Brief, dice: Dice, fields: Tensor, x: Tensor
                 sun: tuple[Tensor, Tensor], lit: Tensor, shade: Tensor, low: Tensor) -> Tensor:
     """Cirrus, mackerel or stratus on a plane overhead, in perspective."""
     depth = .34 / (horizon + .1 - y).clamp_min(.06)
-    turn = dice.u("turn", -.6, .6)
+    turn = dice.u("turn", -.8, .8)
     u, v = x * depth + turn * depth, depth * 1.6
-    wx, wy = tap(fields[:, :1], u * .3 + .3, v * .3), tap(fields[:, 1:], u * .3, v * .3 + .6)
+    smooth = dice.fields("high", 2.1)
+    wx, wy = tap(smooth[:, :1], u * .3 + .3, v * .3), tap(smooth[:, 1:], u * .3, v * .3 + .6)
     near = step(.0, .5, horizon - y)
     d = torch.zeros_like(u)
     if brief.any("form", "cirrus"):
-        n = tap(fields[:, :1], u * .22 + wx * .05 + v * .1, v * .75 + wy * .12)
-        d = d + brief.weight("form", "cirrus") * step(-.1, 1.8, n + wx * .5) * .9
+        n = tap(fields[:, :1], u * .10 + wx * .05 + v * .16, v * .85 - u * .12 + wy * .10)
+        d = d + brief.weight("form", "cirrus") * step(-.5, 2.2, n * .75 + wx * .9) * .95
     if brief.any("form", "mackerel"):
-        band = dice.fields("mackerel", .0, 14, 22)
-        n = tap(band[:, :1], u * .5 + wx * .02, v * .62 + wy * .02)
-        d = d + brief.weight("form", "mackerel") * step(-.5, 1.1, n + wx * .7 - .1) * .95
+        band = dice.fields("mackerel", .0, 9, 14)
+        n = tap(band[:, :1], u * .55 + wx * .03, v * .75 + wy * .03)
+        patch = step(-.9, 1.0, wx + .5 * wy + .1)
+        d = d + brief.weight("form", "mackerel") * step(-.9, 1.6, n + .5) * patch * .95
     if brief.any("form", "stratus"):
-        n = tap(fields[:, :1], u * .35 + wy * .08, v * .5 + wx * .08)
-        d = d + brief.weight("form", "stratus") * step(-1.2, 1.2, n)
-    d = d * (.35 + .65 * near) + brief.weight("weather", "overcast") * .35
-    d = d * (1 - brief.weight("form", "cumulus") * .5)
+        n = tap(smooth[:, :1], u * .25 + wy * .08, v * .6 + wx * .08) + .3 * tap(fields[:, 1:], u * .3, v * .7)
+        d = d + brief.weight("form", "stratus") * step(-1.3, 1.4, n) * .9
+    d = d * (.3 + .7 * near) + brief.weight("weather", "overcast") * (.45 + .1 * wx)
+    d = d * (1 - brief.weight("form", "cumulus") * .5) * (1 - .8 * (1 - brief.weight("shape", None)))
     d = d.clamp(0, 1)
-    sx = torch.sign(sun[0])
-    slope = (d - (shift(d, .012, .0) * (sx < 0) + shift(d, -.012, .0) * (sx >= 0))) + (d - shift(d, 0., -.01))
-    light = (.62 + 1.7 * slope - .3 * d * brief.weight("form", "stratus", "mackerel")).clamp(0, 1)
-    return lerp(img, lerp(lerp(shade, low, .45), lit, light), d * .85)
+    dx, dy = torch.sign(sun[0]) * .012, .010
+    toward = torch.where(dx >= 0, shift(d, -.012, dy), shift(d, .012, dy))
+    light = (.80 + 1.1 * blur(d - toward, .006) - .38 * d * d).clamp(0, 1)
+    return lerp(img, lerp(lerp(shade, low, .5), lit, light), d * .85)
 
 
-def _billow(fields: Tensor, u: Tensor, v: Tensor) -> Tensor:
-    """Rounded lumps with creases, about -1..1."""
-    a = tap(fields[:, :1], u, v).abs()
-    b = tap(fields[:, 1:], u * 2.1 + .3, v * 2.1).abs()
-    c = tap(fields[:, :1], u * 4.3, v * 4.3 + .7).abs()
-    return 1.15 - (a * 1. + b * .5 + c * .25) / .8
+def _billow(lumps: Tensor, u: Tensor, v: Tensor) -> Tensor:
+    """Rounded lumps with creases between, about -1..1."""
+    wx = tap(lumps[:, 1:], u * .6 + .2, v * .6) * .02
+    a = tap(lumps[:, :1], u + wx, v).abs()
+    b = tap(lumps[:, 1:], u * 2.1 + .3, v * 2.1 + wx).abs()
+    c = tap(lumps[:, :1], u * 4.3 + wx, v * 4.3 + .7).abs()
+    e = tap(lumps[:, 1:], u * 8.9, v * 8.9 + .1).abs()
+    return (a + b * .5 + c * .28 + e * .15) / 1.1 - 1.2
 
 
-def _light(height: Tensor, x: Tensor, y: Tensor, sun: tuple[Tensor, Tensor], back: Tensor) -> Tensor:
-    """Lambert light 0..1 on a height field, from a sun in the picture plane and somewhat before or behind it."""
-    e = 1.5 / height.shape[-2]
-    gx = (shift(height, -e, 0) - shift(height, e, 0)) * .5
-    gy = (shift(height, 0, -e) - shift(height, 0, e)) * .5
+def _toward(image: Tensor, x: Tensor, y: Tensor, sun: tuple[Tensor, Tensor], far: float) -> Tensor:
+    """The image as seen `far` (picture heights) nearer to the sun."""
+    h, w = image.shape[-2:]
+    if x.shape[-1] != w:
+        x, y = plane(h, w, image.device)
     dx, dy = sun[0] - x, sun[1] - y
-    n = (dx * dx + dy * dy + .05).sqrt()
-    lam = -(gx * dx + gy * dy) / n * 14
-    return torch.sigmoid(lam * 1.1 + (1 - back) * .5)
+    n = (dx * dx + dy * dy + .01).sqrt()
+    where = torch.stack([((x + dx / n * far) * 2 * h / w)[:, 0], ((y + dy / n * far) * 2 - 1)[:, 0]], -1)
+    return F.grid_sample(image, where, padding_mode="border", align_corners=False)
 
 
 def _heaps(img: Tensor, brief: Brief, dice: Dice, fields: Tensor, x: Tensor, y: Tensor, horizon: Tensor,
            sun: tuple[Tensor, Tensor], colours: tuple[Tensor, Tensor, Tensor, Tensor]) -> Tensor:
     """Three banks of heaped cloud, far to near, and the silhouette if there is one."""
-    lit, shade, low, sun_colour = colours
-    lumps = dice.fields("lumps", .6, 4, 26)
-    amount = brief.value("weather", {"clear": .0, "scattered": .5, "heaped": 1., "overcast": .75, "storm": 1.25,
-                                     "rain": 1., "fog": .45})
-    back = brief.value("hour", {"dawn": .7, "noon": 0., "golden": .4, "dusk": .8, "night": .3})
-    billow = _billow(lumps, x * .55 + dice.u("bx"), y * .62)
+    lumps = dice.fields("lumps", .0, 3, 6)
+    rises = dice.fields("rises", 1.6, 1, 14)
+    amount = brief.value("weather", {"clear": .12, "scattered": .62, "heaped": 1.15, "overcast": .8, "storm": 1.4,
+                                     "rain": 1.1, "fog": .45})
+    billow = _billow(lumps, x * .5 + dice.u("bx"), y * .58)
+    facing = (.5 + .62 * (billow - _toward(billow, x, y, sun, .022))).clamp(0, 1)
     for k, far in enumerate((.85, .45, .1)):
-        base = horizon - .03 - .28 * (1 - far) * dice.u(f"base {k}", .1, 1.)
-        u = x * (.16 + .2 * far) + dice.u(f"shift {k}")
-        rise = tap(fields[:, :1], u, dice.u(f"row {k}").expand_as(x[:, :1, :1, :1]))
-        top = base - amount * (.30 * (1 - .45 * far)) * (rise * .75 + .35).clamp(-.5, 2.2)
-        s = torch.minimum(y - top, (base - y) * .6 + .04 * (1 - far)) + billow * .05 * (1 - .5 * far)
-        img = _body(img, s, billow, x, y, sun, back, colours, far, .10)
+        base = horizon - .02 - .34 * (1 - far) * dice.u(f"base {k}", .0, 1.)
+        u = x * (.13 + .24 * far) + dice.u(f"shift {k}")
+        rise = tap(rises[:, :1], u, dice.u(f"row {k}").expand_as(x[:, :1, :1, :1]))
+        top = base - amount * (.30 * (1 - .5 * far)) * (rise * .75 + .3).clamp(-.6, 2.2)
+        s = torch.minimum(y - top, (base - y) * .7 + .045 * (1 - far)) + billow * .075 * (1 - .55 * far)
+        img = _body(img, s, billow, facing, x, y, sun, colours, far, .16 - .08 * far)
     if brief.any("shape", *SHAPE_NAMES):
-        img = _figure(img, brief, dice, billow, x, y, sun, back, colours)
+        img = _figure(img, brief, dice, billow, facing, x, y, sun, colours)
     return img
 
 
-def _body(img: Tensor, s: Tensor, billow: Tensor, x: Tensor, y: Tensor, sun: tuple[Tensor, Tensor], back: Tensor,
+def _body(img: Tensor, s: Tensor, billow: Tensor, facing: Tensor, x: Tensor, y: Tensor, sun: tuple[Tensor, Tensor],
           colours: tuple[Tensor, Tensor, Tensor, Tensor], far: float, thick: float) -> Tensor:
-    """Composite one body of cloud, s its inward distance."""
+    """Composite one body of cloud, s its inward distance; it shadows itself along the way to the sun."""
     lit, shade, low, sun_colour = colours
-    mask = step(.0, .022, s)
-    height = (s.clamp_min(0) / thick).clamp(0, 1.6).sqrt() * .5 + billow * .2
-    light = _light(height, x, y, sun, back)
-    light = light * (.55 + .45 * step(-.5, .8, billow))
-    colour = lerp(shade, lit, light)
-    near_sun = torch.exp(-((x - sun[0]) ** 2 + (y - sun[1]) ** 2) * 5)
-    rim = step(.06, .0, s) * (.25 + near_sun)
-    colour = colour + (lit - colour) * (rim * .6).clamp(0, 1) + sun_colour * near_sun * .12
-    colour = lerp(colour, low, far * .5)
-    return lerp(img, colour, mask * .97)
+    h, w = img.shape[-2:]
+    mask = step(-.012, .03, s + billow * .01)
+    mass = (s / thick).clamp(0, 1.3)
+    small = F.interpolate(mass, (max(8, h // 4), max(8, w // 4)), mode="area")
+    deep = sum(_toward(small, x, y, sun, t) * g for t, g in ((.03, .5), (.08, .45), (.16, .35)))
+    through = F.interpolate(torch.exp(-1.25 * deep), (h, w), mode="bilinear", align_corners=False)
+    light = through * (.45 + .75 * facing) + .16 * facing + .12 * billow.clamp(-1, 1)
+    light = light + .16 * step(.3, .0, mass)
+    colour = lerp(shade, lit, step(.0, 1., light))
+    near_sun = torch.exp(-((x - sun[0]) ** 2 + (y - sun[1]) ** 2) * 6)
+    colour = colour + sun_colour * near_sun * (.10 + .3 * step(.5, .0, mass))
+    colour = lerp(colour, low, .08 + far * .5)
+    return lerp(img, colour, mask)
 
 
-def _figure(img: Tensor, brief: Brief, dice: Dice, billow: Tensor, x: Tensor, y: Tensor, sun: tuple[Tensor, Tensor],
-            back: Tensor, colours: tuple[Tensor, Tensor, Tensor, Tensor]) -> Tensor:
+def _figure(img: Tensor, brief: Brief, dice: Dice, billow: Tensor, facing: Tensor, x: Tensor, y: Tensor,
+            sun: tuple[Tensor, Tensor], colours: tuple[Tensor, Tensor, Tensor, Tensor]) -> Tensor:
     """A cloud that is nearly something."""
     size = dice.u("figure size", .26, .36)
     cx, cy = dice.u("figure x", -.16, .16), dice.u("figure y", .34, .52)
@@ -213,10 +220,10 @@ def _figure(img: Tensor, brief: Brief, dice: Dice, billow: Tensor, x: Tensor, y:
         del weight
     assert out is not None
     d = F.interpolate(out, (h, w), mode="bilinear", align_corners=False)
-    s = -d + (billow - .1) * .028
+    s = -d + (billow - .1) * .026
     soft = blur((s > 0).float(), .02)
     img = lerp(img, lerp(colours[1], colours[0], .6), soft * .25)
-    return _body(img, s, billow, x, y, sun, back, colours, .0, .13)
+    return _body(img, s, billow, facing, x, y, sun, colours, .0, .10)
 
 
 def _rain(img: Tensor, brief: Brief, fields: Tensor, x: Tensor, y: Tensor, horizon: Tensor, shade: Tensor,

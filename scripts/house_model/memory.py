@@ -123,7 +123,7 @@ def tinted(parts: Spheres, tone: Tensor) -> Tensor:
 def _scene(brief: Brief, dice: Dice, parts: Spheres) -> Tensor:
     """What the spheres remember, as tone images in each one's palette."""
     lx, ly, kind = parts.lx, parts.ly, parts.kind
-    f = dice.fields("inside", 1.3)
+    f = dice.fields("inside", 1.9)
     bend = 1 - .18 * (1 - parts.far.clamp(0, 1) ** 2)
     sx, sy = lx * bend, ly * bend
     u, v = sx * .28 + kind[:, 3:4] * 7, sy * .28 + kind[:, 4:5] * 5
@@ -147,7 +147,7 @@ def _scene(brief: Brief, dice: Dice, parts: Spheres) -> Tensor:
     if brief.any("scene", "house"):
         hx, hy = (sx - .1 + .4 * (kind[:, 5:] - .5)) / .42, (sy - .22) / .42
         d = torch.maximum(hx.abs() - .5, (hy - .05).abs() - .45)
-        roof = torch.maximum(hx.abs() * .8 + (hy + .75) - .25, -(hy + .95)).maximum(hy + .38)
+        roof = torch.maximum(hx.abs() * .9 - (hy + 1.0), hy + .38)
         house = step(edge, -edge, torch.minimum(d, roof))
         window = step(edge, -edge, torch.maximum((hx - .18).abs() - .13, (hy - .02).abs() - .14))
         tone = lerp(tone, lerp(sky * 0 + .08, sky * 0 + 1., window), house * brief.weight("scene", "house"))

@@ -40,13 +40,14 @@ def paint_pulp(brief: Brief, dice: Dice, h: int, w: int) -> Tensor:
     """Paint the papers of a brief, (B, 3, h, w)."""
     x, y = plane(h, w, dice.device)
     fields = dice.fields("paper", 1.35)
+    edges = dice.fields("edges", 1.75, 1, 60)
     pal, acc = brief.palette(), brief.palette("accent")
     vat, mould = brief.weight("mode", "vat"), brief.weight("mode", "mould")
     img = _slurry(brief, dice, fields, x, y, pal, acc)
     if brief.any("mode", "mould"):
         img = lerp(img, _mould(brief, dice, fields, x, y, pal, img), mould)
     for k in range(SHEETS):
-        img = _sheet(img, brief, dice, fields, x, y, k, pal, acc, vat, mould)
+        img = _sheet(img, brief, dice, edges, x, y, k, pal, acc, vat, mould)
     if brief.any("ink", "blooms"):
         img = _blooms(img, brief, dice, fields, x, y, acc)
     if brief.any("wet", "wet") or brief.any("mode", "vat"):
@@ -69,10 +70,10 @@ def _slurry(brief: Brief, dice: Dice, fields: Tensor, x: Tensor, y: Tensor, pal:
     swirl = .05 + .12 * brief.weight("mode", "vat")
     wx, wy = tap(fields[:, :1], x * .35, y * .35), tap(fields[:, 1:], x * .35, y * .35)
     xs, ys = x + wx * swirl, y + wy * swirl
-    n = tap(fields[:, :1], xs * .5 + .6, ys * .9)
+    n = tap(fields[:, :1], xs * .4 + .6, ys * .6)
     base = ramp(pal, .62 + .12 * n)
     base = lerp(base, ramp(acc, .66 + .1 * wx), step(.2, 1.1, wy + n * .3) * .55)
-    return base + (_fibres(fields, xs, ys, .8) - .25) * .13
+    return base + (_fibres(fields, xs, ys, .45) - .25) * .10
 
 
 def _mould(brief: Brief, dice: Dice, fields: Tensor, x: Tensor, y: Tensor, pal: Tensor, water: Tensor) -> Tensor:
@@ -117,9 +118,12 @@ def _print(brief: Brief, dice: Dice, k: int, u: Tensor, v: Tensor) -> Tensor:
         ink = ink + brief.weight("print", "newsprint") * bar * (t[:, :1] > .16) * lerp(gap, gap * 0 + 1, .35) * column * (
             .7 + .3 * head)
     if brief.any("print", "letter"):
-        amp = cells(table, i, (u * 9).floor())[:, :1]
-        wave = torch.sin(u * 2 * torch.pi * 17 + amp * 2) * (.1 + .18 * amp)
-        line = torch.exp(-((f - .5 - wave) / .11) ** 2) * (cells(table, i, (u * 6.5).floor())[:, 1:] > .2)
+        t = cells(table, i, (u * 5.5 + i * .37).floor())
+        fw = torch.remainder(u * 5.5 + i * .37, 1.)
+        turn = u * 2 * torch.pi * (13 + 5 * t[:, :1])
+        wave = (torch.sin(turn) + .5 * torch.sin(turn * 2.3 + i)) * .15
+        word = step(.04, .1, fw) * step(.55 + .45 * t[:, 1:], .48 + .45 * t[:, 1:], fw)
+        line = torch.exp(-((f - .5 - wave) / .13) ** 2) * word
         ink = ink + brief.weight("print", "letter") * line
     if brief.any("print", "ledger"):
         lines = torch.exp(-((f - .5) / .1) ** 2) * .8
@@ -136,7 +140,7 @@ def _print(brief: Brief, dice: Dice, k: int, u: Tensor, v: Tensor) -> Tensor:
     return ink.clamp(0, 1)
 
 
-def _sheet(img: Tensor, brief: Brief, dice: Dice, fields: Tensor, x: Tensor, y: Tensor, k: int, pal: Tensor,
+def _sheet(img: Tensor, brief: Brief, dice: Dice, edges: Tensor, x: Tensor, y: Tensor, k: int, pal: Tensor,
            acc: Tensor, vat: Tensor, mould: Tensor) -> Tensor:
     """Lay the k-th torn sheet on the picture."""
     strips = brief.weight("mode", "strips")
@@ -149,11 +153,11 @@ def _sheet(img: Tensor, brief: Brief, dice: Dice, fields: Tensor, x: Tensor, y: 
     hh = lerp(dice.u(f"h {k}", .16, .42), dice.scalars([.13] * len(dice)), strips) * scale
     cx, cy = x - px, y - py
     u, v = cx * angle.cos() + cy * angle.sin(), cy * angle.cos() - cx * angle.sin()
-    a = tap(fields[:, :1], x * .55 + .21 * k, y * .55 + .37 * k)
-    b = tap(fields[:, 1:], x * .9 + .31 * k, y * .9)
+    a = tap(edges[:, :1], x * .5 + .21 * k, y * .5 + .37 * k)
+    b = tap(edges[:, 1:], x * .8 + .31 * k, y * .8)
     box = torch.maximum(u.abs() - hw, v.abs() - hh)
     torn = box + a * .035
-    face = torn + .014 + b * .013
+    face = torn + (.016 + b * .011).clamp_min(.003)
     gone = 50 * (mould * (1. if k < 4 else .0) + mould * (dice.u("scrap") > .5))
     torn, face = torn + gone, face + gone
     e = 1.2 / x.shape[-2]
