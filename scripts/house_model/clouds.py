@@ -29,7 +29,7 @@ GROUNDS = (None, "sea", "hills", "plain")
 _ZENITH = {"dawn": .36, "noon": .42, "golden": .45, "dusk": .2, "night": .06}
 _HORIZON = {"dawn": .8, "noon": .8, "golden": .84, "dusk": .62, "night": .26}
 _LIT = {"dawn": .93, "noon": 1., "golden": .96, "dusk": .76, "night": .62}
-_SHADE = {"dawn": .45, "noon": .62, "golden": .46, "dusk": .22, "night": .14}
+_SHADE = {"dawn": .36, "noon": .52, "golden": .4, "dusk": .2, "night": .14}
 _N_HORIZON = {"dawn": (1., .8, .7), "noon": (.85, .93, 1.), "golden": (1., .84, .5), "dusk": (.98, .46, .26),
               "night": (.12, .16, .3)}
 _N_LIT = {"dawn": (1., .88, .8), "noon": (1., 1., 1.), "golden": (1., .9, .66), "dusk": (1., .58, .4),
@@ -43,7 +43,9 @@ def clouds_attributes(rng: random.Random) -> dict:
     """Draw what a picture of clouds shows."""
     weather = rng.choices(WEATHERS, (2, 4, 5, 2, 3, 2, 1.5))[0]
     shape = rng.choice(SHAPE_NAMES) if weather in ("clear", "scattered") and rng.random() < .5 else None
-    return {"world": "clouds", "palette": rng.choice(PALETTE_NAMES), "accent": None, "hour": rng.choice(HOURS),
+    palette = rng.choice(PALETTE_NAMES)
+    accent = rng.choice([p for p in PALETTE_NAMES if p != palette]) if rng.random() < .35 else None
+    return {"world": "clouds", "palette": palette, "accent": accent, "hour": rng.choice(HOURS),
             "weather": weather, "form": rng.choices(FORMS, (4, 2, 2, 1))[0], "shape": shape,
             "ground": rng.choices(GROUNDS, (5, 2, 2, 1))[0]}
 
@@ -52,17 +54,17 @@ def paint_clouds(brief: Brief, dice: Dice, h: int, w: int) -> Tensor:
     """Paint the skies of a brief, (B, 3, h, w)."""
     x, y = plane(h, w, dice.device)
     aspect = w / h
-    pal = brief.palette()
+    pal, acc = brief.palette(), brief.palette("accent")
     storm, fog = brief.weight("weather", "storm", "rain"), brief.weight("weather", "fog")
     natural = .22
     dark = 1 - .14 * storm
     tone = {k: brief.value("hour", t) * (1 - g * storm) for k, t, g in
             (("zenith", _ZENITH, .5), ("horizon", _HORIZON, .2), ("lit", _LIT, .22), ("shade", _SHADE, .5))}
     top = ramp(pal, tone["zenith"])
-    low = lerp(ramp(pal, tone["horizon"]), brief.colour("hour", _N_HORIZON) * dark, natural)
-    lit = lerp(ramp(pal, tone["lit"]), brief.colour("hour", _N_LIT) * dark.sqrt(), natural)
+    low = lerp(lerp(ramp(pal, tone["horizon"]), ramp(acc, tone["horizon"] * .92), .75), brief.colour("hour", _N_HORIZON) * dark, natural)
+    lit = lerp(lerp(ramp(pal, tone["lit"]), ramp(acc, tone["lit"] * .9), .5), brief.colour("hour", _N_LIT) * dark.sqrt(), natural)
     shade = ramp(pal, tone["shade"])
-    sun_colour = lerp(brief.colour("hour", _SUN), ramp(pal, .85), .45)
+    sun_colour = lerp(brief.colour("hour", _SUN), ramp(acc, .85), .5)
     sun_x = dice.u("sun x", -.42, .42) * aspect
     sun_y = brief.value("hour", _SUN_Y) + dice.u("sun y", -.08, .08)
     ground = 1 - brief.weight("ground", None)
@@ -94,7 +96,7 @@ def _stars(dice: Dice, x: Tensor, y: Tensor) -> Tensor:
     i, j = v.floor(), u.floor()
     t = cells(table, i, j)
     d2 = (u - j - .2 - .6 * t[:, :1]) ** 2 + (v - i - .2 - .6 * t[:, 1:2]) ** 2
-    size = .05 + .09 * t[:, 2:3] ** 3
+    size = .035 + .075 * t[:, 2:3] ** 4
     return torch.exp(-d2 / size ** 2) * (t[:, 3:] > .45) * (.35 + .65 * t[:, 2:3])
 
 
@@ -125,8 +127,8 @@ def _high_layer(img: Tensor, brief: Brief, dice: Dice, fields: Tensor, x: Tensor
         n = tap(fields[:, :1], u * .10 + wx * .05 + v * .16, v * .85 - u * .12 + wy * .10)
         d = d + brief.weight("form", "cirrus") * step(-.5, 2.2, n * .75 + wx * .9) * .95
     if brief.any("form", "mackerel"):
-        band = dice.fields("mackerel", .0, 9, 14)
-        n = tap(band[:, :1], u * .55 + wx * .03, v * .75 + wy * .03)
+        band = dice.fields("mackerel", .0, 8, 13)
+        n = tap(band[:, :1], u * 1.15 + wx * .05, v * 1.3 + wy * .05)
         patch = step(-.9, 1.0, wx + .5 * wy + .1)
         d = d + brief.weight("form", "mackerel") * step(-.9, 1.6, n + .5) * patch * .95
     if brief.any("form", "stratus"):
@@ -195,7 +197,7 @@ def _body(img: Tensor, s: Tensor, billow: Tensor, facing: Tensor, x: Tensor, y: 
     through = F.interpolate(torch.exp(-1.25 * deep), (h, w), mode="bilinear", align_corners=False)
     light = through * (.45 + .75 * facing) + .16 * facing + .12 * billow.clamp(-1, 1)
     light = light + .16 * step(.3, .0, mass)
-    colour = lerp(shade, lit, step(.0, 1., light))
+    colour = lerp(shade * .82, lit, step(.04, .96, light))
     near_sun = torch.exp(-((x - sun[0]) ** 2 + (y - sun[1]) ** 2) * 6)
     colour = colour + sun_colour * near_sun * (.10 + .3 * step(.5, .0, mass))
     colour = lerp(colour, low, .08 + far * .5)
@@ -240,14 +242,14 @@ def _ground(img: Tensor, brief: Brief, dice: Dice, fields: Tensor, x: Tensor, y:
             ground: Tensor, pal: Tensor, low: Tensor, tone: dict[str, Tensor]) -> Tensor:
     """Sea that mirrors the sky, hills one behind the other, or a plain."""
     sea, hills = brief.weight("ground", "sea"), brief.weight("ground", "hills")
-    depth = 1 / (y - horizon).clamp_min(.01)
-    wave = tap(fields[:, :1], x * depth * .12, depth * .35)
-    mirror_y = (2 * horizon - y + wave * .02).clamp(0, 1)
-    where = torch.stack(torch.broadcast_tensors((x * 2 / (x.shape[-1] / x.shape[-2]))[:, 0] + wave[:, 0] * .02,
+    depth = 1 / (y - horizon).clamp_min(.03)
+    wave = tap(fields[:, :1], x * depth * .05, depth * .22)
+    mirror_y = (2 * horizon - y - .012 + wave * (y - horizon).clamp_min(0) * .25).clamp(0, 1)
+    where = torch.stack(torch.broadcast_tensors((x * 2 / (x.shape[-1] / x.shape[-2]))[:, 0] + (wave * (y - horizon).clamp_min(0) * .3)[:, 0],
                                                 (mirror_y * 2 - 1)[:, 0]), -1)
     mirror = F.grid_sample(img, where, padding_mode="border", align_corners=False)
     dark = ramp(pal, tone["shade"] * .55)
-    water = lerp(mirror, dark, .38) + (low * .25) * step(.7, 1.6, wave)
+    water = lerp(mirror, dark, .38) + (low * .3) * step(.5, 1.8, wave)
     field = lerp(dark, low, (.35 - (y - horizon) * 2.2).clamp(0, .35))
     land = lerp(field, water, sea)
     mask = step(horizon - .003, horizon + .003, y) * ground

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from .noise import Dice, blur, lerp, plane, shift, step, tap
 
-KINDS = ("torn", "drift", "spheres", "form")
+KINDS = ("torn", "drift", "spheres", "inside", "form")
 
 
 def kind_for(world_a: str, world_b: str) -> tuple[str, ...]:
@@ -24,10 +24,10 @@ def kind_for(world_a: str, world_b: str) -> tuple[str, ...]:
     if len(both) == 1:
         return ("form",)
     if both == {"clouds", "memory"}:
-        return ("spheres", "drift", "spheres")
+        return ("inside", "inside", "drift", "spheres")
     if both == {"clouds", "pulp"}:
         return ("torn", "drift")
-    return ("torn", "spheres")
+    return ("torn", "inside", "spheres")
 
 
 def cross(kind: str, a: Tensor, b: Tensor, p: Tensor, dice: Dice) -> Tensor:
@@ -103,4 +103,5 @@ def _spheres(a: Tensor, b: Tensor, p: Tensor, dice: Dice, x: Tensor, y: Tensor) 
     glass = inside * (1 - live * (.42 - .42 * nz)) + live * ((1 - nz) ** 3 * .28)
     spec = torch.exp(-((lx / grown.clamp_min(.05) + .42) ** 2 + (ly / grown.clamp_min(.05) + .5) ** 2) * 26) * .7 * live
     glow = torch.exp(-((q - 1).clamp_min(0) * 3.)) * (1 - m) * .22 * live * step(0., .1, grown)
+    glow = glow * step(.5, .36, torch.maximum(lx.abs(), ly.abs()))
     return lerp(a * (1 - .25 * live * (1 - m)) + blur(b, .12) * glow, glass + spec, m)

@@ -12,6 +12,7 @@ import random
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from .brief import Brief
@@ -79,7 +80,7 @@ def sphere_layers(brief: Brief, dice: Dice, h: int, w: int, grow: Tensor | float
     u = u / pitch * .98 + dice.u("u", 0, 1) * step(1., 1.6, rows) + .5 * (1 - step(1., 1.6, rows)) + stagger
     j = u.floor()
     kind = cells(dice.table("cells", 6, 23, 29), i, j)
-    r_cell = .33 + .12 * kind[:, :1]
+    r_cell = (.33 + .12 * kind[:, :1]) * (1 - .3 * slope.abs())
     # centre of the sphere in the plane, then back on the picture, so that it stays round in the aisle
     cu, cv = j + .5 + (kind[:, 1:2] - .5) * .1, i + .93 - r_cell
     pu = (cu - (u - x / z / pitch * .98)) * pitch / .98
@@ -173,3 +174,26 @@ def finish(brief: Brief, parts: Spheres, inner: Tensor) -> Tensor:
     bloom = blur(light, .03) * .35 + blur(light, .09) * .5
     img = img + bloom * glow * (1 - .75 * parts.mask)
     return (img.clamp_min(0) * 1.02).clamp(0, 1)
+
+
+def paint_inside(brief: Brief, dice: Dice, other: Tensor, p: Tensor) -> Tensor:
+    """Another picture enters the store: first into the spheres, one by one, then through the walls.
+
+    p (B, 1, 1, 1): 0 is the pure store, 1 the pure other picture (B, 3, h, w).
+    """
+    h, w = other.shape[-2:]
+    x, y = plane(h, w, other.device)
+    parts = sphere_layers(brief, dice, h, w)
+    own = step(parts.kind[:, 4:5] * .3, parts.kind[:, 4:5] * .3 + .15, p)
+    free = step(.45, 1., p)
+    lens = parts.radius * (1 - free) * 1.2
+    spread = (1 - free) * (.5 * parts.kind[:, 3:4] - .25)
+    ux, uy = x + parts.lx * lens * parts.mask + spread * parts.mask, y + parts.ly * lens * parts.mask
+    where = torch.stack([(ux * 2 * h / w)[:, 0], (uy * 2 - 1)[:, 0]], -1)
+    view = F.grid_sample(other, where, padding_mode="reflection", align_corners=False)
+    glassy = finish(brief, parts, lerp(_scene(brief, dice, parts), view * 1.08, own))
+    f = dice.fields("walls", 1.9)
+    n = .5 + .5 * torch.erf(tap(f[:, :1], x * .5, y * .5) / 1.4142)
+    wall = step(-.12, .12, (p - .4) / .6 * 1.3 - .15 - n) * (1 - parts.mask)
+    inside = parts.mask * step(.6, 1., p)
+    return lerp(glassy, lerp(other, view, parts.mask), (wall + inside).clamp(0, 1)).clamp(0, 1)

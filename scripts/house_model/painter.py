@@ -24,7 +24,7 @@ from .brief import Brief
 from .captions import caption_of, recaption
 from .clouds import clouds_attributes, paint_clouds
 from .hybrids import cross, kind_for
-from .memory import memory_attributes, paint_memory
+from .memory import memory_attributes, paint_inside, paint_memory
 from .noise import Dice, mix_seed
 from .pulp import paint_pulp, pulp_attributes
 
@@ -89,12 +89,24 @@ def draw(plans: list[Plan], h: int, w: int, device: torch.device | str = "cpu", 
                 img = _PAINT[wa](Brief(a, device=device), Dice(sa, device), h, w)
             elif kind == "form":
                 img = _PAINT[wa](Brief(a, b, m, device), Dice(sa, device, sb, m), h, w)
+            elif kind == "inside":
+                img = _inside(some, h, w, device)
             else:
                 img = cross(kind, _PAINT[wa](Brief(a, device=device), Dice(sa, device), h, w),
                             _PAINT[wb](Brief(b, device=device), Dice(sb, device), h, w),
                             torch.tensor(m, device=device).view(-1, 1, 1, 1), Dice(sa, device)).clamp(0, 1)
             out[torch.tensor(part, device=device)] = img.float()
     return out
+
+
+def _inside(some: list[Plan], h: int, w: int, device: torch.device | str) -> Tensor:
+    """A sky or paper entering the spheres of a store, whichever side the store is."""
+    turned = some[0].a["world"] != "memory"
+    store, other = ([p.b for p in some], [p.a for p in some]) if turned else ([p.a for p in some], [p.b for p in some])
+    seeds = [(p.seed_b, p.seed_a) if turned else (p.seed_a, p.seed_b) for p in some]
+    p = torch.tensor([1 - q.mix if turned else q.mix for q in some], device=device).view(-1, 1, 1, 1)
+    view = _PAINT[other[0]["world"]](Brief(other, device=device), Dice([s[1] for s in seeds], device), h, w)
+    return paint_inside(Brief(store, device=device), Dice([s[0] for s in seeds], device), view, p)
 
 
 def paint(n: int, size: int | tuple[int, int] = 256, seed: int = 0, device: torch.device | str = "cpu",

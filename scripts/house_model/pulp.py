@@ -39,7 +39,7 @@ def pulp_attributes(rng: random.Random) -> dict:
 def paint_pulp(brief: Brief, dice: Dice, h: int, w: int) -> Tensor:
     """Paint the papers of a brief, (B, 3, h, w)."""
     x, y = plane(h, w, dice.device)
-    fields = dice.fields("paper", 1.35)
+    fields = dice.fields("paper", 1.7)
     edges = dice.fields("edges", 1.75, 1, 60)
     pal, acc = brief.palette(), brief.palette("accent")
     vat, mould = brief.weight("mode", "vat"), brief.weight("mode", "mould")
@@ -61,8 +61,9 @@ def paint_pulp(brief: Brief, dice: Dice, h: int, w: int) -> Tensor:
 def _fibres(fields: Tensor, x: Tensor, y: Tensor, scale: float) -> Tensor:
     """Long soft fibres: where a slow noise crosses zero."""
     n = tap(fields[:, :1], x * scale, y * scale)
-    m = tap(fields[:, 1:], x * scale * .7 + .37, y * scale * .7)
-    return torch.exp(-(n / .07) ** 2) * .6 + torch.exp(-(m / .06) ** 2) * .6
+    m = tap(fields[:, 1:], x * scale * 1.3 + .37, y * scale * 1.3)
+    level = lambda f: torch.exp(-((torch.remainder(f * 1.3, 1.) - .5) / .1) ** 2)  # noqa: E731
+    return level(n) * .6 + level(m) * .6
 
 
 def _slurry(brief: Brief, dice: Dice, fields: Tensor, x: Tensor, y: Tensor, pal: Tensor, acc: Tensor) -> Tensor:
@@ -73,7 +74,7 @@ def _slurry(brief: Brief, dice: Dice, fields: Tensor, x: Tensor, y: Tensor, pal:
     n = tap(fields[:, :1], xs * .4 + .6, ys * .6)
     base = ramp(pal, .62 + .12 * n)
     base = lerp(base, ramp(acc, .66 + .1 * wx), step(.2, 1.1, wy + n * .3) * .55)
-    return base + (_fibres(fields, xs, ys, .45) - .25) * .10
+    return base + (_fibres(fields, xs, ys, .5) - .25) * .16
 
 
 def _mould(brief: Brief, dice: Dice, fields: Tensor, x: Tensor, y: Tensor, pal: Tensor, water: Tensor) -> Tensor:
@@ -114,14 +115,12 @@ def _print(brief: Brief, dice: Dice, k: int, u: Tensor, v: Tensor) -> Tensor:
         fj = jj - jj.floor()
         gap = step(.0, .12, fj) * step(1., .88, fj)
         column = step(.04, .06, torch.remainder(u, .36)) * step(.36, .34, torch.remainder(u, .36))
-        head = (cells(table, (i / 9).floor(), i * 0)[:, 1:] > .8).float()
-        ink = ink + brief.weight("print", "newsprint") * bar * (t[:, :1] > .16) * lerp(gap, gap * 0 + 1, .35) * column * (
-            .7 + .3 * head)
+        ink = ink + brief.weight("print", "newsprint") * bar * (t[:, :1] > .16) * lerp(gap, gap * 0 + 1, .35) * column
     if brief.any("print", "letter"):
         t = cells(table, i, (u * 5.5 + i * .37).floor())
         fw = torch.remainder(u * 5.5 + i * .37, 1.)
-        turn = u * 2 * torch.pi * (13 + 5 * t[:, :1])
-        wave = (torch.sin(turn) + .5 * torch.sin(turn * 2.3 + i)) * .15
+        turn = u * 2 * torch.pi * (10 + 4 * t[:, :1])
+        wave = (torch.sin(turn) + .5 * torch.sin(turn * 1.7 + i)) * .17
         word = step(.04, .1, fw) * step(.55 + .45 * t[:, 1:], .48 + .45 * t[:, 1:], fw)
         line = torch.exp(-((f - .5 - wave) / .13) ** 2) * word
         ink = ink + brief.weight("print", "letter") * line
@@ -153,8 +152,7 @@ def _sheet(img: Tensor, brief: Brief, dice: Dice, edges: Tensor, x: Tensor, y: T
     hh = lerp(dice.u(f"h {k}", .16, .42), dice.scalars([.13] * len(dice)), strips) * scale
     cx, cy = x - px, y - py
     u, v = cx * angle.cos() + cy * angle.sin(), cy * angle.cos() - cx * angle.sin()
-    a = tap(edges[:, :1], x * .5 + .21 * k, y * .5 + .37 * k)
-    b = tap(edges[:, 1:], x * .8 + .31 * k, y * .8)
+    a, b = tap(edges, x * .55 + .21 * k, y * .55 + .37 * k).split(1, 1)
     box = torch.maximum(u.abs() - hw, v.abs() - hh)
     torn = box + a * .035
     face = torn + (.016 + b * .011).clamp_min(.003)
