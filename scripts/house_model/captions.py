@@ -67,7 +67,11 @@ def caption_of(attributes: dict, rng: random.Random) -> str:
     world = attributes.get("world")
     if world not in makers:
         raise ValueError(f"attributes['world'] must be one of {', '.join(makers)}, got {world!r}")
-    return " ".join(makers[world](attributes, rng).split())
+    words = makers[world](attributes, rng).split()
+    for k in range(len(words) - 1):  # "a orange sky"
+        if words[k] == "a" and words[k + 1][0] in "aeiou" or words[k] == "an" and words[k + 1][0] not in "aeiouh":
+            words[k] = "an" if words[k] == "a" else "a"
+    return " ".join(words)
 
 
 def recaption(attributes: dict, rng: random.Random) -> tuple[str, str]:

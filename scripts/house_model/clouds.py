@@ -41,8 +41,8 @@ _SUN_Y = {"dawn": .72, "noon": .1, "golden": .5, "dusk": .8, "night": .25}
 
 def clouds_attributes(rng: random.Random) -> dict:
     """Draw what a picture of clouds shows."""
-    weather = rng.choices(WEATHERS, (2, 4, 5, 2, 3, 2, 1.5))[0]
-    shape = rng.choice(SHAPE_NAMES) if weather in ("clear", "scattered") and rng.random() < .5 else None
+    weather = rng.choices(WEATHERS, (1.6, 4, 5, 2, 3, 2, 1.5))[0]
+    shape = rng.choice(SHAPE_NAMES) if weather in ("clear", "scattered") and rng.random() < (.8 if weather == "clear" else .4) else None
     palette = rng.choice(PALETTE_NAMES)
     accent = rng.choice([p for p in PALETTE_NAMES if p != palette]) if rng.random() < .35 else None
     return {"world": "clouds", "palette": palette, "accent": accent, "hour": rng.choice(HOURS),
@@ -119,7 +119,7 @@ def _high_layer(img: Tensor, brief: Brief, dice: Dice, fields: Tensor, x: Tensor
     depth = .34 / (horizon + .1 - y).clamp_min(.06)
     turn = dice.u("turn", -.8, .8)
     u, v = x * depth + turn * depth, depth * 1.6
-    smooth = dice.fields("high", 2.1)
+    smooth = dice.fields("high", 2.1, tile=96)
     wx, wy = tap(smooth[:, :1], u * .3 + .3, v * .3), tap(smooth[:, 1:], u * .3, v * .3 + .6)
     near = step(.0, .5, horizon - y)
     d = torch.zeros_like(u)
@@ -127,7 +127,7 @@ def _high_layer(img: Tensor, brief: Brief, dice: Dice, fields: Tensor, x: Tensor
         n = tap(fields[:, :1], u * .10 + wx * .05 + v * .16, v * .85 - u * .12 + wy * .10)
         d = d + brief.weight("form", "cirrus") * step(-.5, 2.2, n * .75 + wx * .9) * .95
     if brief.any("form", "mackerel"):
-        band = dice.fields("mackerel", .0, 8, 13)
+        band = dice.fields("mackerel", .0, 8, 13, tile=128)
         n = tap(band[:, :1], u * 1.15 + wx * .05, v * 1.3 + wy * .05)
         patch = step(-.9, 1.0, wx + .5 * wy + .1)
         d = d + brief.weight("form", "mackerel") * step(-.9, 1.6, n + .5) * patch * .95
@@ -167,16 +167,17 @@ def _toward(image: Tensor, x: Tensor, y: Tensor, sun: tuple[Tensor, Tensor], far
 def _heaps(img: Tensor, brief: Brief, dice: Dice, fields: Tensor, x: Tensor, y: Tensor, horizon: Tensor,
            sun: tuple[Tensor, Tensor], colours: tuple[Tensor, Tensor, Tensor, Tensor]) -> Tensor:
     """Three banks of heaped cloud, far to near, and the silhouette if there is one."""
-    lumps = dice.fields("lumps", .0, 3, 6)
-    rises = dice.fields("rises", 1.6, 1, 14)
+    lumps = dice.fields("lumps", .0, 3, 6, tile=128)
+    rises = dice.fields("rises", 1.6, 1, 14, tile=64)
     amount = brief.value("weather", {"clear": .12, "scattered": .62, "heaped": 1.15, "overcast": .8, "storm": 1.4,
                                      "rain": 1.1, "fog": .45})
+    amount = amount * (.62 + .38 * brief.weight("shape", None))
     billow = _billow(lumps, x * .5 + dice.u("bx"), y * .58)
     facing = (.5 + .62 * (billow - _toward(billow, x, y, sun, .022))).clamp(0, 1)
     for k, far in enumerate((.85, .45, .1)):
-        base = horizon - .02 - .34 * (1 - far) * dice.u(f"base {k}", .0, 1.)
-        u = x * (.13 + .24 * far) + dice.u(f"shift {k}")
-        rise = tap(rises[:, :1], u, dice.u(f"row {k}").expand_as(x[:, :1, :1, :1]))
+        base = horizon - .02 - .42 * (1 - far) * dice.u(f"base {k}", .0, 1.)
+        u = x[:, :, :1] * (.13 + .24 * far) + dice.u(f"shift {k}")  # (B, 1, 1, w): a skyline
+        rise = tap(rises[:, :1], u, dice.u(f"row {k}"))
         top = base - amount * (.30 * (1 - .5 * far)) * (rise * .75 + .3).clamp(-.6, 2.2)
         s = torch.minimum(y - top, (base - y) * .7 + .045 * (1 - far)) + billow * .075 * (1 - .55 * far)
         img = _body(img, s, billow, facing, x, y, sun, colours, far, .16 - .08 * far)
@@ -222,7 +223,7 @@ def _figure(img: Tensor, brief: Brief, dice: Dice, billow: Tensor, facing: Tenso
         del weight
     assert out is not None
     d = F.interpolate(out, (h, w), mode="bilinear", align_corners=False)
-    s = -d + (billow - .1) * .026
+    s = -d + .006 + billow * .022
     soft = blur((s > 0).float(), .02)
     img = lerp(img, lerp(colours[1], colours[0], .6), soft * .25)
     return _body(img, s, billow, facing, x, y, sun, colours, .0, .10)

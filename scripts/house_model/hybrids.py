@@ -51,7 +51,7 @@ def _cut(field: Tensor, p: Tensor, soft: float) -> Tensor:
 
 def _torn(a: Tensor, b: Tensor, p: Tensor, dice: Dice, x: Tensor, y: Tensor) -> Tensor:
     """B is a layer of torn paper pushing over A (or what the tear reveals)."""
-    f = dice.fields("tear", 1.9)
+    f = dice.fields("tear", 1.9, tile=128)
     n = _even(tap(f[:, :1], x * .4, y * .4) + dice.u("tear x", -1.2, 1.2) * x * 2 + dice.u("tear y", -1.2, 1.2) * (y - .5) * 2)
     fine = tap(f[:, 1:], x * 1.6, y * 1.6) * .012
     s = _cut(n + fine, p, .12)
@@ -66,7 +66,7 @@ def _torn(a: Tensor, b: Tensor, p: Tensor, dice: Dice, x: Tensor, y: Tensor) -> 
 
 def _drift(a: Tensor, b: Tensor, p: Tensor, dice: Dice, x: Tensor, y: Tensor) -> Tensor:
     """B opens in A as cloud parts: lumpy soft regions with a lit edge."""
-    f = dice.fields("part", 1.7)
+    f = dice.fields("part", 1.7, tile=128)
     lumps = tap(f[:, 1:], x * .9, y * .9).abs() * .35
     n = _even(tap(f[:, :1], x * .35, y * .45) - lumps)
     s = _cut(n, p, .2)
@@ -88,9 +88,9 @@ def _spheres(a: Tensor, b: Tensor, p: Tensor, dice: Dice, x: Tensor, y: Tensor) 
     u, v = x / pitch + dice.u("ball x") + rowed, y / pitch + dice.u("ball y")
     lx, ly = u - u.floor() - .5, v - v.floor() - .5
     r = (lx * lx + ly * ly).sqrt()
-    grown = (p ** .6) * .5 + step(.72, 1., p) * .32
+    grown = (p.clamp(0, .7) / .7) ** .6 * .46 + step(.62, 1., p) * .36
     grown = grown * step(0., .03, p)
-    live = step(0., .08, p) * step(1., .8, p)
+    live = step(0., .08, p) * step(.84, .55, p)
     q = r / grown.clamp_min(1e-3)
     e = 1.3 / (x.shape[-2] * pitch * grown.clamp_min(.02))
     m = step(1 + e, 1 - e, q) * step(0., .02, grown)

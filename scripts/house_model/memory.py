@@ -65,7 +65,7 @@ def paint_memory(brief: Brief, dice: Dice, h: int, w: int) -> Tensor:
 def sphere_layers(brief: Brief, dice: Dice, h: int, w: int, grow: Tensor | float = 1.0) -> Spheres:
     """Lay the spheres out; `grow` scales their radius."""
     x, y = plane(h, w, dice.device)
-    fields = dice.fields("store", 1.4)
+    fields = dice.fields("store", 1.4, tile=96)
     rows = brief.value("rows", ROWS)
     pitch = 1 / rows
     aisle = brief.weight("view", "aisle") * step(1.1, 2., rows)
@@ -124,7 +124,7 @@ def tinted(parts: Spheres, tone: Tensor) -> Tensor:
 def _scene(brief: Brief, dice: Dice, parts: Spheres) -> Tensor:
     """What the spheres remember, as tone images in each one's palette."""
     lx, ly, kind = parts.lx, parts.ly, parts.kind
-    f = dice.fields("inside", 1.9)
+    f = dice.fields("inside", 1.9, tile=128)
     bend = 1 - .18 * (1 - parts.far.clamp(0, 1) ** 2)
     sx, sy = lx * bend, ly * bend
     u, v = sx * .28 + kind[:, 3:4] * 7, sy * .28 + kind[:, 4:5] * 5
@@ -192,7 +192,7 @@ def paint_inside(brief: Brief, dice: Dice, other: Tensor, p: Tensor) -> Tensor:
     where = torch.stack([(ux * 2 * h / w)[:, 0], (uy * 2 - 1)[:, 0]], -1)
     view = F.grid_sample(other, where, padding_mode="reflection", align_corners=False)
     glassy = finish(brief, parts, lerp(_scene(brief, dice, parts), view * 1.08, own))
-    f = dice.fields("walls", 1.9)
+    f = dice.fields("walls", 1.9, tile=128)
     n = .5 + .5 * torch.erf(tap(f[:, :1], x * .5, y * .5) / 1.4142)
     wall = step(-.12, .12, (p - .4) / .6 * 1.3 - .15 - n) * (1 - parts.mask)
     inside = parts.mask * step(.6, 1., p)

@@ -40,7 +40,7 @@ def paint_pulp(brief: Brief, dice: Dice, h: int, w: int) -> Tensor:
     """Paint the papers of a brief, (B, 3, h, w)."""
     x, y = plane(h, w, dice.device)
     fields = dice.fields("paper", 1.7)
-    edges = dice.fields("edges", 1.75, 1, 60)
+    edges = dice.fields("edges", 1.75, 1, 60, tile=128)
     pal, acc = brief.palette(), brief.palette("accent")
     vat, mould = brief.weight("mode", "vat"), brief.weight("mode", "mould")
     img = _slurry(brief, dice, fields, x, y, pal, acc)
