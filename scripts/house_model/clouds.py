@@ -174,6 +174,13 @@ def _heaps(img: Tensor, brief: Brief, dice: Dice, fields: Tensor, x: Tensor, y: 
     amount = amount * (.62 + .38 * brief.weight("shape", None))
     billow = _billow(lumps, x * .5 + dice.u("bx"), y * .58)
     facing = (.5 + .62 * (billow - _toward(billow, x, y, sun, .022))).clamp(0, 1)
+    if brief.any("weather", "storm", "rain"):
+        lit, shade, low, sun_colour = colours
+        deck = brief.weight("weather", "storm") + .75 * brief.weight("weather", "rain")
+        edge = dice.u("deck", .26, .44) + .09 * tap(rises[:, 1:], x[:, :, :1] * .3 + dice.u("deck x"), dice.u("deck y"))
+        s = edge * deck - .25 * (1 - deck.clamp(0, 1)) - y + billow * .09
+        under = lerp(lerp(shade * .6, lit, .1), low, .12)
+        img = _body(img, s, billow, facing, x, y, sun, (lerp(lit, low, .35), under, low, sun_colour * .5), .05, .13)
     for k, far in enumerate((.85, .45, .1)):
         base = horizon - .02 - .42 * (1 - far) * dice.u(f"base {k}", .0, 1.)
         u = x[:, :, :1] * (.13 + .24 * far) + dice.u(f"shift {k}")  # (B, 1, 1, w): a skyline
@@ -252,6 +259,7 @@ def _ground(img: Tensor, brief: Brief, dice: Dice, fields: Tensor, x: Tensor, y:
     dark = ramp(pal, tone["shade"] * .55)
     water = lerp(mirror, dark, .38) + (low * .3) * step(.5, 1.8, wave)
     field = lerp(dark, low, (.35 - (y - horizon) * 2.2).clamp(0, .35))
+    field = field * (.94 + .09 * wave.clamp(-1.5, 2))
     land = lerp(field, water, sea)
     mask = step(horizon - .003, horizon + .003, y) * ground
     img = lerp(img, land, mask)

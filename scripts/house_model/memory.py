@@ -173,7 +173,9 @@ def finish(brief: Brief, parts: Spheres, inner: Tensor) -> Tensor:
     light = parts.mask * body
     bloom = blur(light, .03) * .35 + blur(light, .09) * .5
     img = img + bloom * glow * (1 - .75 * parts.mask)
-    return (img.clamp_min(0) * 1.02).clamp(0, 1)
+    img = img.clamp_min(0)
+    over = (img - .72).clamp_min(0)
+    return torch.where(img > .72, .72 + .28 * (1 - torch.exp(-over / .28)), img)  # a film's shoulder
 
 
 def paint_inside(brief: Brief, dice: Dice, other: Tensor, p: Tensor) -> Tensor:
