@@ -71,7 +71,7 @@ def _x264(crf: int, live: bool, size: Size) -> dict[str, str]:
 
 def _x265(crf: int, live: bool, size: Size) -> dict[str, str]:
     # One frame thread: x265's rate control is not repeatable with several.
-    params = "log-level=error:frame-threads=1:pools=none" if not live else "log-level=error"
+    params = "log-level=error" if live else "log-level=error:frame-threads=1"
     return {"preset": "ultrafast" if live else "fast", "crf": str(crf), "x265-params": params}
 
 
@@ -309,20 +309,23 @@ class _Output:
 
     def __init__(self, path: Path, size: Size, fps: Fraction, codec: _Codec, crf: int, live: bool) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        options: dict[str, Any] = {"fflags": "+bitexact"}  # no clock, no random ids: the same frames are the same bytes
+        # Bitexact: no clock, no random ids, so the same frames are the same bytes. Flushed: a fragment is on
+        # its way to the disk when it is complete, not when 32 kB have gathered.
+        options = {"fflags": "+bitexact", "flush_packets": "1"}
         if path.suffix.lower() in (".mp4", ".mov"):
-            # Fragments while recording, so that a killed process leaves a film; rewritten as one plain index
-            # at the end, because editors and older players want that.
-            options["movflags"] = "+frag_keyframe+empty_moov+default_base_moof+hybrid_fragmented"
+            # Fragments while recording, so that a killed process leaves a film; one plain index at the end,
+            # because editors and older players want that. Delayed, so that the index starts the film at 0.
+            options["movflags"] = "+frag_keyframe+delay_moov+default_base_moof+hybrid_fragmented"
         elif path.suffix.lower() == ".mkv":
-            options |= {"cluster_time_limit": str(int(_GOP_S * 1000)), "flush_packets": "1"}
+            options["cluster_time_limit"] = str(int(_GOP_S * 1000))
         image = codec.encoder == "png"
         self._container = av.open(str(path), "w", format="image2" if image else None, options=options)
         stream = self._container.add_stream(codec.encoder, rate=fps)
         assert isinstance(stream, av.VideoStream)
         stream.width, stream.height = size
         stream.pix_fmt = codec.pix_fmt
-        stream.options = codec.options(crf, live, size)
+        encoder_options: Any = codec.options(crf, live, size)
+        stream.options = encoder_options
         context: Any = stream.codec_context
         context.time_base = 1 / fps
         context.gop_size = max(1, round(_GOP_S * fps))
@@ -341,7 +344,7 @@ class _Output:
         self._time_base = 1 / fps
         self._stream = stream
         self._reformatter = VideoReformatter()
-        context.open(strict=False)
+        self._container.start_encoding()  # opens encoder and file: a refusal is known now, not at frame 1
 
     def encode(self, pixels: np.ndarray, pts: int) -> int:
         """Encode one picture; returns how many were written to the file meanwhile."""
@@ -384,7 +387,9 @@ def _choose_codec(path: Path, codec: str, size: Size) -> _Codec:
     if suffix == ".png":
         codec = "png"
         if "%" not in path.name:
-            raise RecorderError(f"numbered pictures need a name such as {path.stem}-%06d.png, given {path.name!r}")
+            raise RecorderError(
+                f"numbered pictures need a name like {path.stem}-%06d.png, given {path.name!r}"
+            )
     if codec not in _CODECS:
         raise RecorderError(f"codec is one of {', '.join(CODECS)}, given {codec!r}")
     chosen = _CODECS[codec]
@@ -392,12 +397,13 @@ def _choose_codec(path: Path, codec: str, size: Size) -> _Codec:
         allowed = " or ".join(chosen.suffixes)
         raise RecorderError(f"a {codec} recording's name ends in {allowed}, given {path.name!r}")
     if chosen.encoder not in av.codecs_available:
-        raise RecorderError(f"there is no {chosen.encoder} encoder here; `pedesis doctor` lists those there are")
+        raise RecorderError(f"this machine has no {chosen.encoder} encoder; see `pedesis doctor`")
     width, height = size
     if min(size) < 16 or (chosen.pix_fmt != "rgb24" and even_size(size) != size):
         near = even_size((max(width, 16), max(height, 16)))
         raise RecorderError(
-            f"a film's sides are even and at least 16 pixels: {near[0]}x{near[1]} would do, given {width}x{height}"
+            f"a film's sides are even and at least 16 pixels (nearest: {near[0]}x{near[1]}), "
+            f"given {width}x{height}"
         )
     return chosen
 
