@@ -252,6 +252,7 @@ def _ground(img: Tensor, brief: Brief, dice: Dice, fields: Tensor, x: Tensor, y:
     sea, hills = brief.weight("ground", "sea"), brief.weight("ground", "hills")
     depth = 1 / (y - horizon).clamp_min(.03)
     wave = tap(fields[:, :1], x * depth * .05, depth * .22)
+    wave = wave * step(.0, .05, y - horizon)
     mirror_y = (2 * horizon - y - .012 + wave * (y - horizon).clamp_min(0) * .25).clamp(0, 1)
     where = torch.stack(torch.broadcast_tensors((x * 2 / (x.shape[-1] / x.shape[-2]))[:, 0] + (wave * (y - horizon).clamp_min(0) * .3)[:, 0],
                                                 (mirror_y * 2 - 1)[:, 0]), -1)

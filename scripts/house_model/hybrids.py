@@ -30,12 +30,23 @@ def kind_for(world_a: str, world_b: str) -> tuple[str, ...]:
     return ("torn", "inside", "spheres")
 
 
-def cross(kind: str, a: Tensor, b: Tensor, p: Tensor, dice: Dice) -> Tensor:
-    """Compose A and B at proportion p; see the module's text."""
+def cross(kind: str, a: Tensor, b: Tensor, p: Tensor, dice: Dice, lead: Tensor | None = None) -> Tensor:
+    """Compose A and B at proportion p; see the module's text.
+
+    Where `lead` (a side with clouds) is bright the crossing comes first, so that the tear or the parting
+    follows the clouds and they turn to paper, or paper to clouds.
+    """
     if kind not in ("torn", "drift", "spheres"):
         raise ValueError(f"kind of crossing must be torn, drift or spheres, got {kind!r}")
     x, y = plane(a.shape[-2], a.shape[-1], dice.device)
-    return {"torn": _torn, "drift": _drift, "spheres": _spheres}[kind](a, b, p, dice, x, y)
+    if kind == "spheres":
+        return _spheres(a, b, p, dice, x, y)
+    early: Tensor | float = 0.0
+    if lead is not None:
+        light = blur(lead.mean(1, keepdim=True), .012)
+        light = light - light.mean((2, 3), keepdim=True)
+        early = light / (light.std((2, 3), keepdim=True) + .02) * dice.u("follow", .2, 1.6)
+    return (_torn if kind == "torn" else _drift)(a, b, p, dice, x, y, early)
 
 
 def _even(n: Tensor) -> Tensor:
@@ -49,10 +60,10 @@ def _cut(field: Tensor, p: Tensor, soft: float) -> Tensor:
     return p * (1 + 2 * soft) - soft - field
 
 
-def _torn(a: Tensor, b: Tensor, p: Tensor, dice: Dice, x: Tensor, y: Tensor) -> Tensor:
+def _torn(a: Tensor, b: Tensor, p: Tensor, dice: Dice, x: Tensor, y: Tensor, early: Tensor | float) -> Tensor:
     """B is a layer of torn paper pushing over A (or what the tear reveals)."""
     f = dice.fields("tear", 1.9, tile=128)
-    n = _even(tap(f[:, :1], x * .4, y * .4) + dice.u("tear x", -1.2, 1.2) * x * 2 + dice.u("tear y", -1.2, 1.2) * (y - .5) * 2)
+    n = _even(tap(f[:, :1], x * .4, y * .4) + dice.u("tear x", -1.2, 1.2) * x * 2 + dice.u("tear y", -1.2, 1.2) * (y - .5) * 2 - early)
     fine = tap(f[:, 1:], x * 1.6, y * 1.6) * .012
     s = _cut(n + fine, p, .12)
     live = (p * (1 - p) * 12).clamp(0, 1)
@@ -64,11 +75,11 @@ def _torn(a: Tensor, b: Tensor, p: Tensor, dice: Dice, x: Tensor, y: Tensor) -> 
     return lerp(out, b, step(edge * live - .012, edge * live + .006, s) * step(-.006, .006, s))
 
 
-def _drift(a: Tensor, b: Tensor, p: Tensor, dice: Dice, x: Tensor, y: Tensor) -> Tensor:
+def _drift(a: Tensor, b: Tensor, p: Tensor, dice: Dice, x: Tensor, y: Tensor, early: Tensor | float) -> Tensor:
     """B opens in A as cloud parts: lumpy soft regions with a lit edge."""
     f = dice.fields("part", 1.7, tile=128)
     lumps = tap(f[:, 1:], x * .9, y * .9).abs() * .35
-    n = _even(tap(f[:, :1], x * .35, y * .45) - lumps)
+    n = _even(tap(f[:, :1], x * .35, y * .45) - lumps - early)
     s = _cut(n, p, .2)
     live = (p * (1 - p) * 12).clamp(0, 1)
     m = step(-.05, .05, s)

@@ -77,8 +77,8 @@ def draw(plans: list[Plan], h: int, w: int, device: torch.device | str = "cpu", 
     """Paint plans in batches of one world and kind each, (B, 3, h, w)."""
     out = torch.empty(len(plans), 3, h, w, device=device)
     groups: dict[tuple[str, str, str | None], list[int]] = {}
-    for k, p in enumerate(plans):
-        groups.setdefault((p.a["world"], p.b["world"], p.hybrid), []).append(k)
+    for k, one in enumerate(plans):
+        groups.setdefault((one.a["world"], one.b["world"], one.hybrid), []).append(k)
     for (wa, wb, kind), members in groups.items():
         for at in range(0, len(members), batch):
             part = members[at:at + batch]
@@ -92,9 +92,11 @@ def draw(plans: list[Plan], h: int, w: int, device: torch.device | str = "cpu", 
             elif kind == "inside":
                 img = _inside(some, h, w, device)
             else:
-                img = cross(kind, _PAINT[wa](Brief(a, device=device), Dice(sa, device), h, w),
-                            _PAINT[wb](Brief(b, device=device), Dice(sb, device), h, w),
-                            torch.tensor(m, device=device).view(-1, 1, 1, 1), Dice(sa, device)).clamp(0, 1)
+                first = _PAINT[wa](Brief(a, device=device), Dice(sa, device), h, w)
+                second = _PAINT[wb](Brief(b, device=device), Dice(sb, device), h, w)
+                lead = first if wa == "clouds" else second if wb == "clouds" else None
+                p = torch.tensor(m, device=device).view(-1, 1, 1, 1)
+                img = cross(kind, first, second, p, Dice(sa, device), lead).clamp(0, 1)
             out[torch.tensor(part, device=device)] = img.float()
     return out
 
