@@ -1,0 +1,231 @@
+"""Loads a model and makes a Dreamer of it: `dream(waypoint)` is a pure function.
+
+Usage: `dreamer = Dreamer(spec)`; `pixels = dreamer.dream(waypoint)` -> (H, W, 3) uint8.
+Dreamer process; torch, and diffusers from the first Dreamer on. Never touches the network.
+"""
+
+import contextlib
+import logging
+import os
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from engine import models
+from engine.dreamer.generic import PipelineSampler, encode
+from engine.dreamer.sampler import Parts, Settings, UNetSampler
+from engine.dreamer.spec import DreamSpec
+from engine.models import ModelError, ModelPlace
+from engine.navigator import Waypoint
+
+_DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+Progress = Callable[[str], None]
+
+
+class Dreamer:
+    """A loaded model. The same waypoint on the same machine gives the same bytes."""
+
+    def __init__(self, spec: DreamSpec, progress: Progress = lambda _: None) -> None:
+        self.spec = spec
+        place = models.find(spec.model.name)
+        self.device = pick_device(spec.model.device)
+        self.dtype = pick_dtype(spec.model.dtype, self.device, spec.economy)
+        with quiet():
+            if models.is_fast(place.pipeline):
+                self._sampler: UNetSampler | PipelineSampler = self._load_fast(place, progress)
+            else:
+                self._sampler = self._load_generic(place, progress)
+
+    @property
+    def described(self) -> str:
+        """In a few words, for the status line."""
+        precision = str(self.dtype).removeprefix("torch.")
+        return f"{self.spec.model.name} on {self.device} in {precision}"
+
+    def dream(self, waypoint: Waypoint, before_decode: Callable[[], None] | None = None) -> NDArray[np.uint8]:
+        """The picture of a waypoint, (H, W, 3) uint8."""
+        out = np.empty((self.spec.height, self.spec.width, 3), dtype=np.uint8)
+        self.dream_into(waypoint, out, before_decode)
+        return out
+
+    def dream_into(
+        self, waypoint: Waypoint, out: NDArray[np.uint8], before_decode: Callable[[], None] | None = None
+    ) -> None:
+        """The same, written straight into `out` (a slot of the ring): one copy from the device."""
+        picture = self._sampler.picture(waypoint, before_decode)  # (H, W, 3)
+        torch.from_numpy(out).copy_(picture)
+
+    def _settings(self, factor: int) -> Settings:
+        m = self.spec.model
+        return Settings(self.spec.width, self.spec.height, m.steps, m.guidance, factor)
+
+    def _load_fast(self, place: ModelPlace, progress: Progress) -> UNetSampler:
+        import diffusers
+
+        parts = {
+            name: _load_part(place, name, self.dtype, progress)
+            for name in (
+                "tokenizer",
+                "tokenizer_2",
+                "text_encoder",
+                "text_encoder_2",
+                "unet",
+                "vae",
+                "scheduler",
+            )
+            if name in place.components and not (name == "vae" and self.spec.model.decoder)
+        }
+        if self.spec.model.decoder:
+            progress(f"reading the decoder {self.spec.model.decoder}")
+            parts["vae"] = _load_decoder(self.spec.model.decoder, self.dtype)
+        parts["scheduler"] = _pick_scheduler(self.spec.model.scheduler, parts["scheduler"])
+        xl = place.pipeline == "StableDiffusionXLPipeline"
+        options: dict[str, Any] = {"add_watermarker": False}
+        if not xl:
+            options = {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
+        pipe = getattr(diffusers, place.pipeline)(**parts, **options)
+        progress("reading the materials")
+        pipe.to(self.device)
+        guided = self.spec.model.guidance > 1.0
+        conditioning = encode(pipe, self.spec.prompts, self.spec.model.negative, guided)
+        pipe.unet.to(memory_format=torch.channels_last)
+        pipe.vae.to(memory_format=torch.channels_last)
+        if self.dtype == torch.float16 and getattr(pipe.vae.config, "force_upcast", False):
+            pipe.vae.to(torch.float32)  # SDXL's decoder overflows in float16
+        if self.spec.economy >= 2:
+            pipe.vae.enable_tiling()
+        fast = Parts(pipe.unet, pipe.vae, pipe.scheduler, xl)
+        return UNetSampler(fast, conditioning, self._settings(pipe.vae_scale_factor))
+
+    def _load_generic(self, place: ModelPlace, progress: Progress) -> PipelineSampler:
+        import diffusers
+
+        kind = getattr(diffusers, place.pipeline, None)
+        if kind is None:
+            raise ModelError(
+                f"{place.name}: this diffusers ({diffusers.__version__}) has no {place.pipeline}"
+            )
+        progress(f"reading {place.name}")
+        index = models.read_json(place.name, place.path / "model_index.json")
+        # parts that the folder says it lacks must be named as None, or diffusers asks for them
+        without = {n: None for n, entry in index.items() if entry == [None, None] or n in models.NEVER_LOADED}
+        pipe = kind.from_pretrained(
+            place.path, torch_dtype=self.dtype, local_files_only=True, use_safetensors=True, **without
+        )
+        if self.spec.model.decoder:
+            pipe.vae = _load_decoder(self.spec.model.decoder, self.dtype)
+        pipe.scheduler = _pick_scheduler(self.spec.model.scheduler, pipe.scheduler)
+        pipe.set_progress_bar_config(disable=True)
+        pipe.to(self.device)
+        if self.spec.economy >= 2 and hasattr(pipe.vae, "enable_tiling"):
+            pipe.vae.enable_tiling()
+        progress("reading the materials")
+        guided = self.spec.model.guidance > 1.0
+        conditioning = encode(pipe, self.spec.prompts, self.spec.model.negative, guided)
+        return PipelineSampler(pipe, conditioning, self._settings(0))
+
+
+def pick_device(wanted: str) -> torch.device:
+    """auto: CUDA, then Apple's, then the CPU."""
+    if wanted == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    device = torch.device(wanted)
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise ModelError(f"model.device asks for {wanted}, but torch sees no CUDA device; use auto or cpu")
+    return device
+
+
+def pick_dtype(wanted: str, device: torch.device, economy: int) -> torch.dtype:
+    """auto: half precision where the device computes in it, by its kind alone so that pictures stay the same."""
+    half = torch.bfloat16 if device.type == "cpu" else torch.float16
+    if wanted == "auto":
+        quick = device.type != "cpu" or has_native_bfloat16()
+        return half if quick or economy >= 1 else torch.float32
+    if wanted not in _DTYPES:
+        raise ModelError(f"model.dtype must be auto or one of {', '.join(_DTYPES)}, given {wanted!r}")
+    return half if economy >= 1 and wanted == "float32" else _DTYPES[wanted]
+
+
+def has_native_bfloat16() -> bool:
+    """Whether this CPU multiplies bfloat16 itself (AVX512-BF16 or AMX); elsewhere it is emulated, and slow."""
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+
+
+def _load_part(place: ModelPlace, name: str, dtype: torch.dtype, progress: Progress) -> Any:
+    import importlib
+
+    library, class_name = place.components[name]
+    progress(f"reading the {name.replace('_', ' ')}")
+    kind = getattr(importlib.import_module(library), class_name)
+    folder = place.path / name
+    if not class_name.endswith(models.WEIGHTLESS):
+        options: dict[str, Any] = {"torch_dtype": dtype} if library == "diffusers" else {"dtype": dtype}
+        options |= {"use_safetensors": True, "local_files_only": True, "variant": _variant(folder)}
+        return kind.from_pretrained(folder, **options).eval()
+    return kind.from_pretrained(folder, local_files_only=True)
+
+
+def _variant(folder: Path) -> str | None:
+    """Some repositories carry half-precision weights only, under another file name."""
+    names = [f.name for f in folder.glob("*.safetensors")]
+    return "fp16" if names and all(".fp16" in n for n in names) else None
+
+
+def _load_decoder(name: str, dtype: torch.dtype) -> Any:
+    import diffusers
+
+    folder = models.find_decoder(name)
+    class_name = models.read_json(name, folder / "config.json").get("_class_name")
+    if class_name not in ("AutoencoderTiny", "AutoencoderKL"):
+        raise ModelError(
+            f"{name}: a decoder must be an AutoencoderTiny or AutoencoderKL, this is {class_name!r}"
+        )
+    options = {
+        "torch_dtype": dtype,
+        "use_safetensors": True,
+        "local_files_only": True,
+        "variant": _variant(folder),
+    }
+    return getattr(diffusers, class_name).from_pretrained(folder, **options).eval()
+
+
+def _pick_scheduler(wanted: str | None, own: Any) -> Any:
+    """The model's own scheduler, or another class of diffusers made from its configuration."""
+    if not wanted:
+        return own
+    import diffusers
+
+    kind = getattr(diffusers, wanted, None)
+    if kind is None or not hasattr(kind, "from_config") or not hasattr(kind, "step"):
+        raise ModelError(f"model.scheduler must be a scheduler class of diffusers, given {wanted!r}")
+    return kind.from_config(own.config)
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Loading without the libraries' bars and advice, and without a single look at the network."""
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    import diffusers
+    import transformers
+
+    diffusers.utils.logging.set_verbosity_error()
+    diffusers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    logging.getLogger("torch").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def economised(spec: DreamSpec) -> DreamSpec:
+    """The same with less memory: half precision, then decoding in tiles."""
+    return replace(spec, economy=min(2, spec.economy + 1))

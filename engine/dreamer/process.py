@@ -1,0 +1,306 @@
+"""The stage's side of the dreamer: starts it, feeds it waypoints, takes its pictures, starts it again.
+
+Usage: `d = DreamerProcess(spec, supply)`; `d.start()`; each frame `for k in d.poll(): ...`; `d.stop()`.
+Stage process, one thread, torch-free; poll() never waits for the child beyond its timeout.
+
+Who owns what: a waypoint travels with the number of a free slot of the ring, and the slot comes back to be
+freed at the poll() after the one that returned its keyframe. So at most `slots` small messages are under way
+in either direction, no pipe can fill, and nobody blocks on a child that has stopped reading.
+"""
+
+import contextlib
+import math
+import multiprocessing
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+from typing import Any
+
+from engine.dreamer.spec import DreamSpec, Keyframe
+from engine.navigator import Waypoint
+from engine.ring import Ring
+
+__all__ = ["DreamSpec", "DreamerProcess", "DreamerStatus", "Keyframe", "Supply"]
+
+SLOTS = 8
+BACKOFF_S = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
+HEALTHY_S = 60.0  # after dreaming this long, the next death counts as the first again
+HISTORY = 4096  # intervals kept for the statistics
+
+Supply = Callable[[], Waypoint | None]
+
+
+@dataclass
+class DreamerStatus:
+    """How the dreamer is doing; updated by poll()."""
+
+    state: str = "starting"  # starting, loading, dreaming, restarting, failed, stopped
+    message: str = ""
+    keyframes: int = 0
+    restarts: int = 0
+    intervals_s: deque[float] = field(default_factory=lambda: deque(maxlen=HISTORY))  # between keyframes
+    first_keyframe_s: float | None = None  # since start()
+    rss_mb: float = 0.0
+    peak_rss_mb: float = 0.0
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When a silent child counts as hung."""
+
+    load_s: float = 600.0  # without a word while loading
+    first_s: float = 180.0  # for the first picture, which may compile kernels
+    picture_s: float = 30.0  # for any other; or 20 times the usual, whichever is longer
+
+
+class DreamerProcess:
+    """Keeps one child dreaming.
+
+    supply: asked for the next waypoint when the child is about to need one; None means nothing now, ask again.
+    lossless: waypoints under way when the child dies are dreamt again, in order (film); else forgotten (live).
+    worker: what the child runs; another one in tests.
+    """
+
+    def __init__(
+        self,
+        spec: DreamSpec,
+        supply: Supply,
+        lossless: bool = False,
+        nice: int = 10,
+        limits: Limits | None = None,
+        worker: Callable[..., None] | None = None,
+    ) -> None:
+        self.status = DreamerStatus()
+        self._spec, self._supply, self._lossless, self._nice = spec, supply, lossless, nice
+        self._limits = limits or Limits()
+        self._worker = worker
+        self._ring: Ring | None = None
+        self._process: SpawnProcess | None = None
+        self._pipe: Connection | None = None
+        self._under_way: deque[tuple[int, Waypoint]] = deque()  # (slot, waypoint) given and not yet back
+        self._again: deque[Waypoint] = deque()  # to be given again after a death, lossless only
+        self._shown: list[int] = []  # slots of the keyframes that the last poll() returned
+        self._begun = 0  # of those under way, how many the child has all but finished
+        self._failures = 0
+        self._restart_at: float | None = None
+        self._started_at = self._heard_at = self._born_at = 0.0
+        self._last_keyframe_at: float | None = None
+        self._polled_at: float | None = None
+        self._poll_gap_s = 1 / 60
+
+    @property
+    def pid(self) -> int | None:
+        """Of the child that runs now."""
+        return self._process.pid if self._process is not None else None
+
+    def start(self) -> None:
+        """Spawns the child; returns at once, it loads on its own."""
+        if self._ring is not None:
+            raise RuntimeError("start() needs a dreamer that is not running; this one is")
+        self._started_at = time.monotonic()
+        # The ring comes first: it starts the resource tracker that every child then shares.
+        self._ring = Ring.create(SLOTS, self._spec.width, self._spec.height)
+        self._spawn()
+
+    def poll(self, timeout_s: float = 0.0) -> list[Keyframe]:
+        """The keyframes that have come, oldest first; hands out new waypoints. Waits at most `timeout_s` for one."""
+        if self._ring is None:
+            return []
+        now = time.monotonic()
+        if self._polled_at is not None:  # how often we come by decides how far ahead the child must be fed
+            self._poll_gap_s += 0.1 * (min(0.25, now - self._polled_at) - self._poll_gap_s)
+        self._polled_at = now
+        for slot in self._shown:
+            self._ring.release(slot)
+        self._shown = []
+        self._feed()
+        keyframes = self._read(0.0)
+        self._feed()
+        deadline = now + timeout_s
+        while not keyframes and (left := deadline - time.monotonic()) > 0 and self.status.state != "failed":
+            self._watch()
+            keyframes = self._read(min(left, 0.05))
+            self._feed()
+        self._watch()
+        return keyframes
+
+    def stop(self, timeout_s: float = 1.5) -> None:
+        """Ends the child, by force if it takes longer, and removes the shared memory. Safe to call twice."""
+        if self._pipe is not None:
+            self._pipe.close()  # the child leaves when its end of the pipe has nobody on the other side
+        if self._process is not None:
+            self._process.join(max(0.0, timeout_s - 0.3))
+            self._kill(wait_s=0.3)
+        self._process = self._pipe = None
+        if self._ring is not None:
+            self._ring.close()
+            self._ring = None
+        if self.status.state != "failed":
+            self.status.state = "stopped"
+
+    def _spawn(self) -> None:
+        assert self._ring is not None
+        if self._worker is None:
+            from engine.dreamer.worker import main  # torch-free to import
+
+            self._worker = main
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe(duplex=True)
+        ring = (self._ring.name, self._ring.slots, self._ring.width, self._ring.height)
+        self._process = context.Process(
+            target=self._worker,
+            args=(theirs, self._spec, ring, self._nice),
+            daemon=True,
+            name="pedesis-dreamer",
+        )
+        self._process.start()
+        theirs.close()  # or the child's death would not show as the end of the pipe
+        self._pipe = ours
+        self._begun = 0
+        self._heard_at = self._born_at = time.monotonic()
+        self.status.state = "loading" if self.status.restarts == 0 else "restarting"
+
+    def _feed(self) -> None:
+        """Gives the child waypoints until it has enough to stay busy until the next poll."""
+        if self._pipe is None or self.status.state != "dreaming":
+            return
+        assert self._ring is not None
+        while len(self._under_way) - self._begun < self._depth() and self._ring.free:
+            waypoint = self._again.popleft() if self._again else self._supply()
+            if waypoint is None:
+                return
+            slot = self._ring.claim()
+            assert slot is not None
+            self._under_way.append((slot, waypoint))
+            try:
+                self._pipe.send(("dream", slot, waypoint))
+            except OSError:
+                return  # dead: _watch() sees to it, and to what is under way
+
+    def _depth(self) -> int:
+        """Waypoints the child should have before it: one, more if it makes several between two polls."""
+        recent = list(self.status.intervals_s)[-8:]
+        if not recent:
+            return 1
+        usual_s = sorted(recent)[len(recent) // 2]
+        return min(SLOTS - 3, 1 + math.floor(1.5 * self._poll_gap_s / max(usual_s, 1e-4)))
+
+    def _read(self, timeout_s: float) -> list[Keyframe]:
+        keyframes: list[Keyframe] = []
+        if self._pipe is None:
+            if timeout_s > 0:
+                time.sleep(timeout_s)
+            return keyframes
+        try:
+            if timeout_s > 0:
+                wait([self._pipe], timeout_s)
+            while self._pipe.poll(0):
+                if (keyframe := self._hear(self._pipe.recv())) is not None:
+                    keyframes.append(keyframe)
+        except (EOFError, OSError):
+            self._lost("it ended")
+        return keyframes
+
+    def _hear(self, message: tuple[Any, ...]) -> Keyframe | None:
+        self._heard_at = time.monotonic()
+        kind, *rest = message
+        if kind == "done":
+            return self._take(*rest)
+        if kind == "want":
+            self._begun += 1
+        elif kind == "loading":
+            self.status.message = rest[0]
+        elif kind == "ready":
+            self.status.state, self.status.message = "dreaming", rest[0]
+        elif kind == "memory":
+            self.status.message = rest[0]
+            self._spec = replace(self._spec, economy=min(2, self._spec.economy + 1))
+        elif kind == "error":
+            self.status.message = rest[0]
+        elif kind == "failed":
+            self._end("failed", rest[0])
+        return None
+
+    def _take(self, slot: int, dreamt_s: float, rss_mb: float, peak_mb: float) -> Keyframe:
+        assert self._ring is not None
+        given, waypoint = self._under_way.popleft()
+        if given != slot:
+            raise RuntimeError(f"the dreamer answered for slot {slot}, asked was {given}")
+        self._begun = max(0, self._begun - 1)
+        now = self._heard_at
+        status = self.status
+        if self._last_keyframe_at is not None:
+            status.intervals_s.append(now - self._last_keyframe_at)
+        if status.first_keyframe_s is None:
+            status.first_keyframe_s = now - self._started_at
+        if now - self._born_at > HEALTHY_S:
+            self._failures = 0
+        self._last_keyframe_at = now
+        status.rss_mb, status.peak_rss_mb = rss_mb, max(status.peak_rss_mb, peak_mb)
+        self._shown.append(slot)
+        keyframe = Keyframe(waypoint, self._ring.picture(slot), status.keyframes, dreamt_s)
+        status.keyframes += 1
+        return keyframe
+
+    def _watch(self) -> None:
+        """Sees a dead or hung child, and starts the next when its time has come."""
+        if self.status.state in ("failed", "stopped"):
+            return
+        now = time.monotonic()
+        if self._restart_at is not None:
+            if now >= self._restart_at:
+                self._restart_at = None
+                self.status.restarts += 1
+                self._spawn()
+            return
+        if self._process is None:
+            return
+        if not self._process.is_alive() and not (self._pipe is not None and self._pipe.poll(0)):
+            self._lost(f"it ended with code {self._process.exitcode}")
+        elif now - self._heard_at > self._patience_s():
+            self._lost(f"no word from it for {now - self._heard_at:.0f} s")
+
+    def _patience_s(self) -> float:
+        if self.status.state != "dreaming":
+            return self._limits.load_s
+        if not self._under_way:
+            return math.inf
+        if self._last_keyframe_at is None or self._last_keyframe_at < self._born_at:
+            return self._limits.first_s
+        usual = sorted(self.status.intervals_s)
+        return max(self._limits.picture_s, 20 * usual[len(usual) // 2] if usual else 0.0)
+
+    def _lost(self, why: str) -> None:
+        """The child is gone: keep what must be dreamt again, come back after a while."""
+        assert self._ring is not None
+        if self._restart_at is not None or self.status.state in ("failed", "stopped"):
+            return
+        self._kill()
+        if self._pipe is not None:
+            self._pipe.close()
+        self._process = self._pipe = None
+        if self._lossless:
+            self._again.extendleft(waypoint for _, waypoint in reversed(self._under_way))
+        for slot, _ in self._under_way:
+            self._ring.release(slot)
+        self._under_way.clear()
+        pause_s = BACKOFF_S[min(self._failures, len(BACKOFF_S) - 1)]
+        self._failures += 1
+        self._restart_at = time.monotonic() + pause_s
+        said = f" ({self.status.message})" if self.status.message else ""
+        self.status.state = "restarting"
+        self.status.message = f"the dreamer stopped: {why}{said}; again in {pause_s:g} s"
+
+    def _end(self, state: str, message: str) -> None:
+        self.status.state, self.status.message = state, message
+
+    def _kill(self, wait_s: float = 0.0) -> None:
+        if self._process is None:
+            return
+        with contextlib.suppress(OSError, ValueError):
+            if self._process.is_alive():
+                self._process.kill()
+            self._process.join(wait_s)

@@ -1,0 +1,44 @@
+"""What the two sides of the dreamer tell each other: plain frozen data.
+
+Usage: `spec = DreamSpec.from_show(show)`. Both processes; torch-free.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.navigator import Waypoint
+
+if TYPE_CHECKING:
+    from engine.config import ModelSpec, Show
+
+
+@dataclass(frozen=True)
+class DreamSpec:
+    """What to dream with: everything that stays the same from one waypoint to the next."""
+
+    model: "ModelSpec"
+    prompts: tuple[str, ...]  # one a material, in the order of a waypoint's weights
+    width: int  # pixels of a keyframe
+    height: int
+    economy: int = (
+        0  # 0 as the show asks, 1 half precision, 2 and decoding in tiles; grows after out-of-memory
+    )
+
+    @staticmethod
+    def from_show(show: "Show") -> "DreamSpec":
+        """The dreaming part of a show."""
+        prompts = tuple(material.prompt for material in show.materials)
+        return DreamSpec(show.model, prompts, show.model.width, show.model.height)
+
+
+@dataclass(frozen=True)
+class Keyframe:
+    """One picture decoded from a waypoint."""
+
+    waypoint: Waypoint
+    pixels: NDArray[np.uint8]  # (H, W, 3), a view that is valid until the next poll()
+    index: int  # counts up from 0 over the whole run, restarts included
+    dreamt_s: float  # how long the dreamer worked on it

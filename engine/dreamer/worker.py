@@ -1,0 +1,119 @@
+"""The child process: waits for waypoints, dreams them into slots of the ring, says when it wants the next.
+
+Usage: spawned by process.DreamerProcess; `main(pipe, spec, ring, nice)`. Dreamer process, one thread, and a
+second that ends the process with its parent. Importing this module imports no torch; running it does.
+
+Messages to the stage: ("loading", what), ("ready", with what), ("want",) just before decoding, so that the
+next waypoint is there when the picture is done, ("done", slot, seconds, rss MB, peak MB), ("memory", why) and
+("error", what) before leaving, ("failed", sentence) when starting again would not help.
+"""
+
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from multiprocessing import parent_process
+from multiprocessing.connection import Connection, wait
+
+from engine.dreamer.spec import DreamSpec
+from engine.models import ModelError
+from engine.ring import Ring
+
+RingPlace = tuple[str, int, int, int]  # name, slots, width, height
+
+
+def main(pipe: Connection, spec: DreamSpec, ring_place: RingPlace, nice: int) -> None:
+    """Loads and dreams until the pipe closes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the stage's to answer
+    _follow_parent()
+    if nice and hasattr(os, "nice"):
+        os.nice(nice)  # before torch makes its threads, which inherit it
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    try:
+        ring = Ring.attach(*ring_place)
+        try:
+            _run(pipe, spec, ring)
+        finally:
+            ring.close()
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        pass  # the stage has gone
+    except ModelError as error:
+        _say(pipe, ("failed", str(error)))
+    except Exception as error:
+        if is_out_of_memory(error):
+            _say(pipe, ("memory", f"out of memory: {_line(error)}"))
+        else:
+            traceback.print_exc(file=sys.stderr)
+            _say(pipe, ("error", _line(error)))
+        raise SystemExit(1) from None
+
+
+def _run(pipe: Connection, spec: DreamSpec, ring: Ring) -> None:
+    pipe.send(("loading", "starting torch"))
+    import torch
+
+    torch.set_num_threads(_cores())
+    from engine.dreamer.load import Dreamer
+
+    dreamer = Dreamer(spec, lambda what: pipe.send(("loading", what)))
+    pipe.send(("ready", dreamer.described))
+    while True:
+        message = pipe.recv()
+        _, slot, waypoint = message
+        begun = time.perf_counter()
+        dreamer.dream_into(waypoint, ring.picture(slot), lambda: pipe.send(("want",)))
+        rss_mb, peak_mb = memory_mb()
+        pipe.send(("done", slot, time.perf_counter() - begun, rss_mb, peak_mb))
+
+
+def _follow_parent() -> None:
+    """Leaves at once if the stage dies, even in the middle of loading or of a long picture."""
+    parent = parent_process()
+    if parent is None:
+        return
+
+    def watch() -> None:
+        wait([parent.sentinel])
+        os._exit(0)
+
+    threading.Thread(target=watch, name="parent-watch", daemon=True).start()
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Torch says it in several ways."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    said = str(error).lower()
+    return isinstance(error, RuntimeError) and ("out of memory" in said or "can't allocate memory" in said)
+
+
+def memory_mb() -> tuple[float, float]:
+    """Resident memory of this process now and at its highest, in MB."""
+    import resource
+
+    import psutil
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return psutil.Process().memory_info().rss / 1e6, peak / (1e6 if sys.platform == "darwin" else 1e3)
+
+
+def _line(error: BaseException) -> str:
+    text = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
+
+
+def _say(pipe: Connection, message: tuple[str, str]) -> None:
+    try:
+        pipe.send(message)
+        pipe.close()
+    except OSError:
+        pass

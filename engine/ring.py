@@ -1,0 +1,82 @@
+"""Slots of shared memory that carry pictures from the dreamer process to the stage.
+
+Usage: `ring = Ring.create(slots=6, width, height)`; the other process calls `Ring.attach(ring.name, ...)`.
+Both processes, one thread each; torch-free. The owner (the stage) hands out slot numbers and takes them
+back, so that no slot is ever written while it is being read, and needs no lock for it. When no slot is free
+the dreamer simply gets no new waypoint: nothing queues up and nothing is overwritten.
+"""
+
+from multiprocessing import shared_memory
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Ring:
+    """A fixed number of (H, W, 3) uint8 pictures in one block of shared memory."""
+
+    def __init__(
+        self, memory: shared_memory.SharedMemory, slots: int, width: int, height: int, owner: bool
+    ) -> None:
+        self._memory = memory
+        self._owner = owner
+        self.slots, self.width, self.height = slots, width, height
+        size = slots * height * width * 3
+        if memory.size < size:
+            raise ValueError(f"{slots} slots of {width}x{height} need {size} bytes, given {memory.size}")
+        flat: NDArray[np.uint8] = np.frombuffer(memory.buf, dtype=np.uint8, count=size)
+        self._pictures: NDArray[np.uint8] | None = flat.reshape(slots, height, width, 3)  # (S, H, W, 3)
+        self._free = list(range(slots)) if owner else []
+
+    @classmethod
+    def create(cls, slots: int, width: int, height: int) -> "Ring":
+        """New slots, owned by this process, which unlinks them in close()."""
+        if slots < 1 or width < 1 or height < 1:
+            raise ValueError(f"a ring needs positive slots and size, given {slots} of {width}x{height}")
+        memory = shared_memory.SharedMemory(create=True, size=slots * height * width * 3)
+        return cls(memory, slots, width, height, owner=True)
+
+    @classmethod
+    def attach(cls, name: str, slots: int, width: int, height: int) -> "Ring":
+        """The slots that another process made. A spawned child shares its parent's resource tracker, in whose
+        set of names a second registration changes nothing: only the owner's close() removes it."""
+        return cls(shared_memory.SharedMemory(name=name), slots, width, height, owner=False)
+
+    @property
+    def name(self) -> str:
+        return self._memory.name
+
+    def picture(self, slot: int) -> NDArray[np.uint8]:
+        """The picture in a slot, (H, W, 3) uint8, a view."""
+        if self._pictures is None:
+            raise ValueError("the ring is closed")
+        return self._pictures[slot]
+
+    def claim(self) -> int | None:
+        """A free slot, or None. Owner only."""
+        return self._free.pop(0) if self._free else None
+
+    def release(self, slot: int) -> None:
+        """Gives a claimed slot back. Owner only."""
+        if not 0 <= slot < self.slots or slot in self._free:
+            raise ValueError(f"release needs a claimed slot of 0..{self.slots - 1}, given {slot}")
+        self._free.append(slot)
+
+    def release_all(self) -> None:
+        """Every slot is free again, after the other process has died. Owner only."""
+        self._free = list(range(self.slots))
+
+    @property
+    def free(self) -> int:
+        return len(self._free)
+
+    def close(self) -> None:
+        """Lets go of the memory; the owner removes it from the system too. Safe to call twice."""
+        self._pictures = None
+        try:
+            self._memory.close()
+        except BufferError:
+            pass  # somebody still holds a view; the mapping goes with the last one, the name goes now
+        if self._owner:
+            self._owner = False
+            self._memory.unlink()
