@@ -1,0 +1,194 @@
+"""What is on stage before the look: waiting picture, moving crossfade, transitions at jumps.
+
+Usage: `blend = Blend(ctx, shaders, (256, 256)); blend.upload(keyframe); tex = blend.render(now_s, values)`.
+Stage process, GL thread only. Pictures are linear light, 16-bit float, at the keyframe's size.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import moderngl
+import numpy as np
+
+from engine.gl import Target, copy, make_field, make_target
+from engine.shaders import Shaders, list_transitions
+from engine.timeline import SLOTS, Mix, Timeline
+
+GL_SRGB8 = 0x8C41
+ARRIVAL_S = 2.5  # how long the waiting picture takes to become the first keyframe
+THAW_S = 0.8  # and a frozen picture to become the moving one again
+DEFAULTS: dict[str, float | int | bool | str] = {
+    "blend.time": 2.0,
+    "blend.transition": "dissolve",
+    "stage.freeze": False,
+}
+
+Values = Mapping[str, float | int | bool | str]
+
+
+class _When(Protocol):
+    @property
+    def time_s(self) -> float: ...
+    @property
+    def epoch(self) -> int: ...
+
+
+class Picture(Protocol):
+    """The part of a dreamer's Keyframe that the stage needs."""
+
+    @property
+    def waypoint(self) -> _When: ...
+    @property
+    def pixels(self) -> np.ndarray: ...
+
+
+@dataclass(frozen=True)
+class _Transition:
+    name: str
+    start_s: float
+    length_s: float
+    waiting: bool  # from the waiting picture, which goes on moving; else from the held one
+
+
+class Blend:
+    """Holds the keyframe textures and draws the one picture they make at a time."""
+
+    def __init__(
+        self, ctx: moderngl.Context, shaders: Shaders, size: tuple[int, int], slots: int = SLOTS
+    ) -> None:
+        self._ctx = ctx
+        self._shaders = shaders
+        self.size = size
+        self.timeline = Timeline(slots)
+        self._field = make_field(ctx)
+        self._textures: list[moderngl.Texture | None] = [None] * slots
+        self._waiting = make_target(ctx, size)
+        self._moving = make_target(ctx, size)
+        self._mixed = make_target(ctx, size)
+        self._held = make_target(ctx, size)
+        self._shown: Target = self._waiting
+        self._transition: _Transition | None = None
+        self._started = False
+        self._frozen = False
+        self._to_warm = list_transitions(shaders.root)
+
+    @property
+    def in_transition(self) -> bool:
+        """Whether one picture is becoming another."""
+        return self._transition is not None
+
+    def upload(self, keyframe: Picture) -> None:
+        """Take a keyframe in; its pixels may change as soon as this returns."""
+        pixels = keyframe.pixels
+        if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8:
+            raise ValueError(f"a keyframe must be (H, W, 3) uint8, got {pixels.shape} {pixels.dtype}")
+        size = (pixels.shape[1], pixels.shape[0])
+        slot = self.timeline.claim()
+        texture = self._textures[slot]
+        if texture is None or texture.size != size:
+            if texture is not None:
+                texture.release()
+            texture = self._ctx.texture(size, 3, internal_format=GL_SRGB8, alignment=1)
+            texture.filter = (moderngl.LINEAR, moderngl.LINEAR)
+            texture.repeat_x = texture.repeat_y = False
+            self._textures[slot] = texture
+        texture.write(np.ascontiguousarray(pixels), alignment=1)
+        self.timeline.add(keyframe.waypoint.time_s, keyframe.waypoint.epoch, slot)
+
+    def render(self, now_s: float, values: Values, live: bool = True) -> moderngl.Texture:
+        """The picture of this moment."""
+        mix = self.timeline.at(now_s, live)
+        if mix is None:
+            self._draw_waiting(now_s)
+            self._shown = self._waiting
+            self._warm_one()
+            return self._shown.texture
+        self._freeze(bool(values.get("stage.freeze", False)), now_s)
+        if self._frozen:
+            if mix.jumped:
+                self._begin(now_s, values)
+            return self._shown.texture
+        if not self._started:
+            self._started = True
+            self._transition = _Transition("dissolve", now_s, ARRIVAL_S, waiting=True)
+        elif mix.jumped:
+            self._begin(now_s, values)
+        self._draw_moving(mix)
+        self._shown = self._draw_transition(now_s) or self._moving
+        return self._shown.texture
+
+    def _freeze(self, wanted: bool, now_s: float) -> None:
+        if wanted and not self._frozen and self._started:
+            self._frozen = True
+        elif self._frozen and not wanted:
+            self._frozen = False
+            self._hold(now_s, "dissolve", THAW_S)
+
+    def _begin(self, now_s: float, values: Values) -> None:
+        length_s = float(values.get("blend.time", DEFAULTS["blend.time"]))
+        name = str(values.get("blend.transition", DEFAULTS["blend.transition"]))
+        self._hold(now_s, name, length_s)
+
+    def _hold(self, now_s: float, name: str, length_s: float) -> None:
+        if length_s <= 0.0:
+            self._transition = None
+            return
+        if self._shown is not self._held:
+            copy(self._ctx, self._shown, self._held)
+        self._transition = _Transition(name, now_s, length_s, waiting=False)
+
+    def _draw_waiting(self, now_s: float) -> None:
+        width, height = self.size
+        self._shaders.native("waiting.frag").render(
+            self._waiting.framebuffer,
+            {"u_time": now_s, "u_ratio": width / height},
+            {"u_field": self._field},
+        )
+
+    def _draw_moving(self, mix: Mix) -> None:
+        a, b = self._textures[mix.a_slot], self._textures[mix.b_slot]
+        assert a is not None and b is not None  # the timeline only knows slots that were uploaded
+        self._shaders.native("crossfade.frag").render(
+            self._moving.framebuffer, {"u_mix": mix.u}, {"u_a": a, "u_b": b}
+        )
+
+    def _draw_transition(self, now_s: float) -> Target | None:
+        current = self._transition
+        if current is None:
+            return None
+        part = (now_s - current.start_s) / current.length_s
+        if part >= 1.0:
+            self._transition = None
+            return None
+        if current.waiting:
+            self._draw_waiting(now_s)
+        self._draw_between(current.name, self._waiting if current.waiting else self._held, part, self._mixed)
+        return self._mixed
+
+    def _draw_between(self, name: str, source: Target, part: float, into: Target) -> None:
+        part = min(max(part, 0.0), 1.0)
+        shader, defaults = self._shaders.transition(name)
+        uniforms = dict(defaults)
+        uniforms["progress"] = part * part * (3.0 - 2.0 * part)  # begins and ends without a jerk
+        uniforms["ratio"] = self.size[0] / self.size[1]
+        shader.render(
+            into.framebuffer,
+            uniforms,
+            {"u_from": source.texture, "u_to": self._moving.texture, "u_field": self._field},
+        )
+
+    def _warm_one(self) -> bool:
+        """Compile one transition more, by drawing it once; false when none is left."""
+        if not self._to_warm:
+            return False
+        self._draw_between(self._to_warm.pop(0), self._waiting, 0.5, self._mixed)
+        return True
+
+    def release(self) -> None:
+        """Give all textures back."""
+        for target in (self._waiting, self._moving, self._mixed, self._held):
+            target.release()
+        for texture in [self._field, *self._textures]:
+            if texture is not None:
+                texture.release()

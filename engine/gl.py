@@ -1,0 +1,214 @@
+"""GL context, render targets and the full-screen pass every picture goes through.
+
+Usage: `ctx = create_context(headless=True); p = Pass(ctx, source); p.render(target.framebuffer, {"u": 0.5})`.
+Stage process, GL thread only (the thread that made the context).
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import moderngl
+import numpy as np
+
+# One triangle that covers the screen, made from the vertex number: no buffers to keep.
+VERTEX_SOURCE = """#version 330 core
+out vec2 v_uv;
+void main() {
+    vec2 corner = vec2((gl_VertexID << 1) & 2, gl_VertexID & 2);
+    v_uv = corner;
+    gl_Position = vec4(corner * 2.0 - 1.0, 0.0, 1.0);
+}
+"""
+
+Uniform = float | int | bool | Sequence[float] | Sequence[int]
+
+# Mesa "0:12(5): error: …", NVIDIA "0(12) : error C0000: …", Apple, AMD and Intel "ERROR: 0:12: …".
+_LOG_LINE = re.compile(r"^(?:ERROR:\s*)?\d+[:(](\d+)\)?(?:\(\d+\))?\s*:\s*(.*)$", re.IGNORECASE)
+
+
+class ShaderError(Exception):
+    """A shader that does not compile: `.file` and `.line` as the artist's editor counts them."""
+
+    def __init__(self, file: Path, line: int, message: str) -> None:
+        super().__init__(f"{file}:{line}: {message}")
+        self.file = file
+        self.line = line
+        self.message = message
+
+
+class NoGraphics(Exception):
+    """No OpenGL to be had; the message is one sentence with the cure."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Fragment source ready for the compiler, and where each of its lines came from."""
+
+    text: str
+    origin: tuple[tuple[Path, int], ...]  # (file, line) of every line of `text`
+
+
+@dataclass(frozen=True)
+class Target:
+    """A texture that can be drawn into."""
+
+    texture: moderngl.Texture
+    framebuffer: moderngl.Framebuffer
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) in pixels."""
+        return self.texture.size
+
+    def release(self) -> None:
+        """Give the memory back."""
+        self.framebuffer.release()
+        self.texture.release()
+
+
+def create_context(headless: bool) -> moderngl.Context:
+    """An OpenGL 3.3 core context: through EGL with no display, or the one GLFW made current."""
+    try:
+        if headless:
+            context = moderngl.create_context(require=330, standalone=True, backend="egl")
+        else:
+            context = moderngl.create_context(require=330)
+    except Exception as error:  # moderngl raises bare Exception, ValueError and ImportError alike
+        cure = (
+            "install a driver with EGL (Debian and Ubuntu: apt-get install libegl1 libgl1-mesa-dri)"
+            if headless
+            else "update the graphics driver, or run with --headless"
+        )
+        raise NoGraphics(f"Pedesis needs OpenGL 3.3 and got none ({error}): {cure}.") from error
+    context.gc_mode = "auto"
+    return context
+
+
+def is_software(ctx: moderngl.Context) -> bool:
+    """Whether pictures are drawn by the processor (Mesa llvmpipe, softpipe, SwiftShader)."""
+    renderer = str(ctx.info.get("GL_RENDERER", "")).lower()
+    return any(name in renderer for name in ("llvmpipe", "softpipe", "swiftshader", "software"))
+
+
+def make_target(
+    ctx: moderngl.Context, size: tuple[int, int], dtype: str = "f2", repeat: bool = False
+) -> Target:
+    """A cleared RGBA target; "f2" is 16-bit float for linear light, "f1" 8-bit for what is encoded."""
+    if min(size) < 1:
+        raise ValueError(f"a target needs at least 1×1 pixels, got {size[0]}×{size[1]}")
+    texture = ctx.texture(size, 4, dtype=dtype)
+    texture.filter = (moderngl.LINEAR, moderngl.LINEAR)
+    texture.repeat_x = texture.repeat_y = repeat
+    framebuffer = ctx.framebuffer([texture])
+    framebuffer.clear()
+    return Target(texture, framebuffer)
+
+
+def copy(ctx: moderngl.Context, source: Target, into: Target) -> None:
+    """Copy one target into another of the same size."""
+    ctx.copy_framebuffer(into.framebuffer, source.framebuffer)
+
+
+class Pass:
+    """One fragment shader over the whole of a framebuffer."""
+
+    def __init__(self, ctx: moderngl.Context, source: Source) -> None:
+        self._ctx = ctx
+        self._program, self._vao = _build(ctx, source)
+
+    def rebuild(self, source: Source) -> None:
+        """Swap in new source; on ShaderError the old program stays."""
+        program, vao = _build(self._ctx, source)
+        self._vao.release()
+        self._program.release()
+        self._program, self._vao = program, vao
+
+    @property
+    def uniforms(self) -> frozenset[str]:
+        """Names of the uniforms the compiled program really uses."""
+        return frozenset(
+            name for name in self._program if isinstance(self._program[name], moderngl.Uniform)
+        )
+
+    def render(
+        self,
+        framebuffer: moderngl.Framebuffer,
+        uniforms: Mapping[str, Uniform] | None = None,
+        textures: Mapping[str, moderngl.Texture] | None = None,
+    ) -> None:
+        """Draw. Names the program does not use are ignored: an optimiser may drop any uniform."""
+        framebuffer.use()
+        for unit, (name, texture) in enumerate((textures or {}).items()):
+            texture.use(unit)
+            self._set(name, unit)
+        for name, value in (uniforms or {}).items():
+            self._set(name, value)
+        self._vao.render(vertices=3)
+
+    def _set(self, name: str, value: Uniform) -> None:
+        member = self._program.get(name, None)
+        if isinstance(member, moderngl.Uniform):
+            member.value = value
+
+    def release(self) -> None:
+        """Give the program back."""
+        self._vao.release()
+        self._program.release()
+
+
+def _build(ctx: moderngl.Context, source: Source) -> tuple[moderngl.Program, moderngl.VertexArray]:
+    try:
+        program = ctx.program(vertex_shader=VERTEX_SOURCE, fragment_shader=source.text)
+    except moderngl.Error as error:
+        raise located(source, str(error)) from error
+    return program, ctx.vertex_array(program, [])
+
+
+def located(source: Source, log: str) -> ShaderError:
+    """The first error of a compiler's log, at the file and line the artist wrote."""
+    for raw in log.splitlines():
+        match = _LOG_LINE.match(raw.strip())
+        if match and "warning" not in raw.lower():
+            number = int(match.group(1))
+            file, line = source.origin[min(max(number, 1), len(source.origin)) - 1]
+            message = re.sub(r"^error\s*:?\s*", "", match.group(2).strip(), flags=re.IGNORECASE)
+            return ShaderError(file, line, message)
+    # A link error has no line; the whole log is all there is to say.
+    file, line = source.origin[-1]
+    text = " ".join(part.strip() for part in log.splitlines() if part.strip(" ="))
+    return ShaderError(file, line, text or "the shader does not link")
+
+
+def read_pixels(framebuffer: moderngl.Framebuffer) -> np.ndarray:
+    """What the framebuffer shows: (H, W, 3) uint8, top row first."""
+    _, _, width, height = framebuffer.viewport
+    data = framebuffer.read(viewport=(0, 0, width, height), components=3, alignment=1)
+    pixels = np.frombuffer(data, dtype=np.uint8).reshape(height, width, 3)
+    return np.ascontiguousarray(pixels[::-1])
+
+
+def make_field(ctx: moderngl.Context, side: int = 256, seed: int = 20) -> moderngl.Texture:
+    """A seamless texture of four independent cloud fields, even in density: each 0..1, mean 1/2.
+
+    Fractal noise drawn in the frequency domain, amplitude falling as 1/f^1.6, so one tap gives every
+    octave at once; on a software renderer a sum of octaves per pixel would cost ten times as much.
+    """
+    rng = np.random.default_rng(seed)
+    fx, fy = np.meshgrid(np.fft.rfftfreq(side, 1 / side), np.fft.fftfreq(side, 1 / side))
+    radius = np.hypot(fx, fy)
+    radius[0, 0] = np.inf
+    fields = np.empty((side, side, 4), dtype=np.float16)
+    for channel in range(4):
+        white = np.fft.rfft2(rng.standard_normal((side, side)))
+        cloud = np.fft.irfft2(white * radius**-1.6, s=(side, side))
+        # Ranks instead of values: every threshold then cuts off exactly its share of the area, which
+        # lets a transition run at an even pace.
+        ranks = np.empty(side * side)
+        ranks[np.argsort(cloud, axis=None)] = np.linspace(0.0, 1.0, side * side)
+        fields[..., channel] = ranks.reshape(side, side)
+    texture = ctx.texture((side, side), 4, fields.tobytes(), dtype="f2")
+    texture.filter = (moderngl.LINEAR, moderngl.LINEAR)
+    texture.repeat_x = texture.repeat_y = True
+    return texture
