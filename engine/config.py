@@ -9,6 +9,7 @@ A file's tables: `title`; [model], [osc], [window], [film] as in specs.py; [[mat
 prompt and weight; [walk], [blend], [look] and [stage] hold parameters by their names (see params.py).
 """
 
+import os
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -240,7 +241,7 @@ class _Reader:
         if param.name in ("model.name", "model.decoder") and str(value).startswith(("./", "../", "~")):
             # A folder named in a file lies beside that file; one named on the command line, here.
             base = self.path.parent if where == str(self.path) else Path()
-            value = str((base / Path(str(value)).expanduser()).absolute())
+            value = os.path.abspath(base / Path(str(value)).expanduser())
         self.values[param.name] = value
 
     def _read_materials(self, where: str, content: object) -> dict[str, object]:

@@ -16,6 +16,7 @@ trigger during REPEAT_S. A sensor that streams 1s faster than that is one long p
 import math
 from collections import deque
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 from engine.params import Param, ParamError, Registry, Value
@@ -100,10 +101,12 @@ class Controls(Mapping[str, Value]):
             if param is None or param.kind == "trigger" or not param.live:
                 continue
             try:
-                self._target[name] = param.coerce(target)
-                self._now[name] = param.coerce(_entries(snapshot.get("now")).get(name, target))
+                value = param.coerce(target)
             except ParamError:
                 continue
+            self._target[name] = value
+            with suppress(ParamError):
+                self._now[name] = param.coerce(_entries(snapshot.get("now")).get(name))
             if param.kind == "number" and param.smoothing_s > 0:
                 self._moving.add(name)  # one that has arrived already is found out on the next tick
             else:

@@ -299,7 +299,7 @@ def _bind(host: str, port: int) -> socket.socket:
     except OSError as error:
         if found is not None:
             found.close()
-        raise PortTaken(error.errno, _why(host, port, error)) from None
+        raise PortTaken(_why(host, port, error)) from None
 
 
 def _why(host: str, port: int, error: OSError) -> str:

@@ -160,7 +160,7 @@ class Param:
 
     def _clamped(self, value: float) -> float:
         low, high = self._limits()
-        return min(max(value, low), high)
+        return float(min(max(value, low), high))
 
     def _error(self, given: str, nearest: str | None = None) -> ParamError:
         return ParamError(self.name, self.allowed, given, nearest)
