@@ -1,0 +1,296 @@
+"""What works on this machine, what does not, and the cure for each: `pedesis doctor`.
+
+Usage: `raise SystemExit(render(checks()))`. Main thread. Everything that can crash or is heavy (a graphics
+driver, torch) is tried in a process of its own, all at once: the caller stays light and always gets a list.
+"""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+PROBE_TIMEOUT_S = 90.0  # a first import of torch from a cold, slow disk
+_GB = 1e9
+
+# Each prints one JSON object as its last line.
+_TORCH = """
+import json, torch
+said = {"version": torch.__version__, "device": "cpu", "threads": torch.get_num_threads()}
+if torch.cuda.is_available():
+    free, total = torch.cuda.mem_get_info()
+    said |= {"device": "cuda", "name": torch.cuda.get_device_name(0), "free": free, "total": total}
+    (torch.ones(8, device="cuda") * 2).sum().item()
+elif torch.backends.mps.is_available():
+    said |= {"device": "mps", "name": "Apple GPU", "total": torch.mps.recommended_max_memory()}
+print(json.dumps(said))
+"""
+_GL = """
+import json
+from engine.gl import create_context, is_software
+ctx = create_context(headless=True)
+info = ctx.info
+print(json.dumps({"vendor": info["GL_VENDOR"], "renderer": info["GL_RENDERER"], "version": info["GL_VERSION"],
+                  "texture": info.get("GL_MAX_TEXTURE_SIZE"), "software": is_software(ctx)}))
+"""
+_DISPLAYS = """
+import json, warnings
+warnings.simplefilter("ignore")
+import glfw
+said = []
+if glfw.init():
+    for monitor in glfw.get_monitors():
+        mode = glfw.get_video_mode(monitor)
+        name = glfw.get_monitor_name(monitor)
+        said.append([name.decode() if isinstance(name, bytes) else name, *mode.size, mode.refresh_rate])
+print(json.dumps({"displays": said}))
+"""
+_ENCODERS = """
+import json, av
+names = ["libx264", "libx265", "prores_ks", "h264_nvenc", "h264_videotoolbox"]
+print(json.dumps({"version": av.__version__, "encoders": [n for n in names if n in av.codecs_available]}))
+"""
+_PROBES = {"torch": _TORCH, "gl": _GL, "displays": _DISPLAYS, "encoders": _ENCODERS}
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of the list. `ok` is False where Pedesis cannot run without the cure, None where it can."""
+
+    name: str
+    ok: bool | None
+    says: str
+    cure: str = ""
+
+
+def checks(port: int | None = None, folder: Path | None = None) -> list[Check]:
+    """Every check, in the order a person would ask. `folder` is where films would go (default: here).
+    Takes as long as importing torch once, some seconds; never raises."""
+    answers = probe(_PROBES)
+    torch_check, memory_check = _torch(answers["torch"])
+    return [
+        _python(sys.version_info[:3]),
+        torch_check,
+        *memory_check,
+        _gl(answers["gl"]),
+        _displays(answers["displays"]),
+        _encoders(answers["encoders"]),
+        _port(port),
+        _house(),
+        _disk(folder or Path.cwd()),
+        _ram(),
+    ]
+
+
+def render(found: list[Check]) -> int:
+    """Print the list. Returns the exit code: 1 if something essential fails, else 0."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    marks = {True: ("ok", "green"), None: ("note", "yellow"), False: ("FAILS", "bold red")}
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for check in found:
+        mark, style = marks[check.ok]
+        # Text and not markup: a renderer's name may hold brackets.
+        says = Text(check.says)
+        if check.ok is not True and check.cure:
+            says.append(f"\n→ {check.cure}", style="cyan")
+        table.add_row(Text(mark, style=style), Text(check.name), says)
+    console = Console(highlight=False)
+    console.print(table)
+    failing = [check.name for check in found if check.ok is False]
+    console.print()
+    console.print(
+        Text("Pedesis cannot run here yet: " + ", ".join(failing) if failing else "Pedesis can run here.")
+    )
+    return 1 if failing else 0
+
+
+def probe(scripts: Mapping[str, str], timeout_s: float = PROBE_TIMEOUT_S) -> dict[str, dict[str, Any]]:
+    """Run the scripts side by side. Name -> what it printed, or {"error": one line}."""
+    # The child must find the very engine that asks, also when run from a checkout that is not installed.
+    root = str(Path(__file__).resolve().parent.parent)
+    path = os.pathsep.join(p for p in (root, os.environ.get("PYTHONPATH", "")) if p)
+    running = {
+        name: subprocess.Popen(
+            [sys.executable, "-c", script],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            env={**os.environ, "PYTHONPATH": path},
+        )
+        for name, script in scripts.items()
+    }
+    return {name: _answer(process, timeout_s) for name, process in running.items()}
+
+
+def _answer(process: "subprocess.Popen[str]", timeout_s: float) -> dict[str, Any]:
+    try:
+        said, complaint = process.communicate(timeout=timeout_s)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
+        return {"error": f"gave no answer within {timeout_s:.0f} s"}
+    if process.returncode == 0:
+        try:
+            answer = json.loads(said.strip().splitlines()[-1])
+        except (ValueError, IndexError):
+            return {"error": f"answered nonsense: {said[-80:]!r}"}
+        return dict(answer)
+    if process.returncode < 0:
+        return {"error": f"crashed ({_signal_name(-process.returncode)})"}
+    lines = [line for line in complaint.strip().splitlines() if line.strip()]
+    return {"error": lines[-1] if lines else f"ended with code {process.returncode}"}
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def _python(version: tuple[int, ...]) -> Check:
+    says = ".".join(map(str, version)) + f" on {sys.platform}"
+    return Check(
+        "Python", version >= (3, 11), says, "install Python 3.11 or newer, delete .venv, run scripts/run"
+    )
+
+
+def _torch(answer: dict[str, Any]) -> tuple[Check, list[Check]]:
+    """The dreamer's library and device; the GPU's memory where there is a GPU."""
+    if "error" in answer:
+        cure = "run scripts/run (in a checkout) or pip install --force-reinstall torch==2.13.0"
+        return Check("torch", False, answer["error"], cure), []
+    device = answer["device"]
+    if device == "cpu":
+        says = f"{answer['version']}, no GPU it can use: dreams on {answer['threads']} CPU threads"
+        cure = (
+            "for a GPU: install its maker's driver (nvidia-smi shows an NVIDIA card), then torch built for it"
+        )
+        return Check("torch", None, says, cure), []
+    check = Check("torch", True, f"{answer['version']} on {device}: {answer['name']}")
+    total = answer.get("total", 0) / _GB
+    free = answer.get("free", answer.get("total", 0)) / _GB
+    says = f"{free:.1f} GB free of {total:.1f} GB"
+    cure = "close other programs on the GPU; the built-in model needs 1 GB, SD-Turbo 4 GB, SDXL-Turbo 9 GB"
+    return check, [Check("GPU memory", True if free >= 4 else None, says, cure)]
+
+
+def _gl(answer: dict[str, Any]) -> Check:
+    if "error" in answer:
+        return Check(
+            "OpenGL", False, answer["error"], "Debian and Ubuntu: apt-get install libegl1 libgl1-mesa-dri"
+        )
+    says = f"{answer['renderer']} ({answer['vendor']}), OpenGL {answer['version']}"
+    if answer["software"]:
+        return Check(
+            "OpenGL", None, says + ": a software renderer", "install the graphics card's driver for speed"
+        )
+    return Check("OpenGL", True, says)
+
+
+def _displays(answer: dict[str, Any]) -> Check:
+    found = answer.get("displays", [])
+    if not found:
+        why = answer.get("error", "none found")
+        cure = (
+            "--headless works; for a window start from a desktop session, or set DISPLAY or WAYLAND_DISPLAY"
+        )
+        return Check("displays", None, why, cure)
+    return Check(
+        "displays", True, ", ".join(f"{i}: {n} {w}x{h} {hz} Hz" for i, (n, w, h, hz) in enumerate(found))
+    )
+
+
+def _encoders(answer: dict[str, Any]) -> Check:
+    cure = "pip install --force-reinstall av (its wheels carry their own FFmpeg)"
+    if "error" in answer:
+        return Check("encoders", False, answer["error"], cure)
+    names = answer["encoders"]
+    says = f"PyAV {answer['version']}: {', '.join(names) or 'none of those wanted'}"
+    return Check("encoders", "libx264" in names, says, cure)
+
+
+def _port(port: int | None) -> Check:
+    if port is None:
+        from engine.config import OscSpec
+
+        port = OscSpec().port
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as trial:
+        try:
+            trial.bind(("127.0.0.1", port))
+        except OSError as fault:
+            cure = f"is Pedesis running already? Close it, or take another: pedesis run --osc-port {port + 1}"
+            return Check("OSC port", False, f"UDP {port} cannot be had: {fault.strerror}", cure)
+    return Check("OSC port", True, f"UDP {port} is free")
+
+
+def _house() -> Check:
+    """The built-in model: its parts are there and its weights look like safetensors."""
+    from engine.models import HOUSE, ModelError, find
+
+    cure = "a fresh clone in a checkout; else pip install --force-reinstall pedesis"
+    try:
+        place = find(HOUSE)
+    except ModelError as fault:
+        return Check("built-in model", False, str(fault), cure)
+    files = sorted(place.path.rglob("*.safetensors"))
+    for file in files:
+        if (fault_said := safetensors_fault(file)) is not None:
+            return Check("built-in model", False, f"{file.relative_to(place.path)} {fault_said}", cure)
+    size = sum(file.stat().st_size for file in files)
+    return Check("built-in model", True, f"{place.pipeline}, {len(files)} weight files, {size / 1e6:.0f} MB")
+
+
+def safetensors_fault(file: Path) -> str | None:
+    """What is wrong with a safetensors file, from its header and length alone; None if nothing is."""
+    length = file.stat().st_size
+    with file.open("rb") as stream:
+        head = int.from_bytes(stream.read(8), "little")
+        if length < 8 or head > length - 8:
+            return f"is cut short or no safetensors file ({length} bytes)"
+        try:
+            header = json.loads(stream.read(head))
+            end = max(
+                (entry["data_offsets"][1] for key, entry in header.items() if key != "__metadata__"),
+                default=0,
+            )
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return "has a header that cannot be read"
+    if 8 + head + end != length:
+        return f"should have {8 + head + end} bytes and has {length}"
+    return None
+
+
+def _disk(folder: Path) -> Check:
+    try:
+        free = shutil.disk_usage(folder).free / _GB
+    except OSError as fault:
+        return Check("disk", False, f"{folder}: {fault.strerror}", "start Pedesis from a folder that exists")
+    says = f"{free:.1f} GB free in {folder}"  # an hour of 1280x720 at crf 18 with grain is about 10 GB
+    return Check(
+        "disk", True if free >= 5 else None if free >= 0.2 else False, says, "make room before filming"
+    )
+
+
+def _ram() -> Check:
+    import psutil
+
+    memory = psutil.virtual_memory()
+    free, total = memory.available / _GB, memory.total / _GB
+    says = f"{free:.1f} GB free of {total:.1f} GB"
+    cure = "close other programs; the built-in model needs about 2 GB"
+    return Check("memory", True if free >= 3 else None if free >= 1 else False, says, cure)

@@ -1,0 +1,142 @@
+"""The doctor names what is wrong and its cure, and outlives probes that crash, hang or babble."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from engine import doctor
+from engine.doctor import Check, checks, probe, render, safetensors_fault
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def free_port() -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as trial:
+        trial.bind(("127.0.0.1", 0))
+        return int(trial.getsockname()[1])
+
+
+def test_the_whole_list_on_this_machine() -> None:
+    found = {check.name: check for check in checks(port=free_port())}
+    assert list(found) == [
+        name
+        for name in ("Python", "torch", "GPU memory", "OpenGL", "displays", "encoders", "OSC port",
+                     "built-in model", "disk", "memory")
+        if name in found
+    ]  # fmt: skip
+    assert len(found) >= 9
+    assert found["Python"].ok and found["OSC port"].ok
+    assert found["torch"].ok is not False and "2.13" in found["torch"].says
+    assert found["encoders"].ok and "libx264" in found["encoders"].says
+    for check in found.values():
+        assert check.says, f"{check.name} says nothing"
+        assert check.ok or check.cure, f"{check.name} has no cure"
+    json.dumps([asdict(check) for check in found.values()])
+
+
+def test_the_caller_stays_light() -> None:
+    script = (
+        "import sys; from engine import doctor\ndoctor._PROBES = {n: 'print(\"{}\")' for n in doctor._PROBES}\n"
+        "doctor._torch = lambda a: (doctor.Check('torch', True, 'x'), [])\n"
+        "doctor._gl = doctor._encoders = lambda a: doctor.Check('x', True, 'x')\n"
+        "doctor.checks()\n"
+        "print(sorted({'torch', 'diffusers', 'transformers', 'glfw', 'av'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_probes_that_crash_hang_babble_or_fail_are_reported() -> None:
+    answers = probe(
+        {
+            "crash": "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)",
+            "hang": "import time; time.sleep(60)",
+            "babble": "print('hello')",
+            "silent": "",
+            "raise": "raise RuntimeError('no driver')",
+            "fine": "print('chatter'); print('{\"a\": 1}')",
+        },
+        timeout_s=3.0,
+    )
+    assert "SIGSEGV" in answers["crash"]["error"]
+    assert "within 3 s" in answers["hang"]["error"]
+    assert "nonsense" in answers["babble"]["error"] and "nonsense" in answers["silent"]["error"]
+    assert answers["raise"]["error"] == "RuntimeError: no driver"
+    assert answers["fine"] == {"a": 1}
+
+
+def test_port_that_is_taken_fails_with_a_cure() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as holder:
+        holder.bind(("127.0.0.1", 0))
+        port = int(holder.getsockname()[1])
+        check = doctor._port(port)
+    assert check.ok is False and str(port) in check.says and f"--osc-port {port + 1}" in check.cure
+    assert doctor._port(port).ok is True
+
+
+def test_each_answer_becomes_the_right_verdict() -> None:
+    assert doctor._python((3, 10, 4)).ok is False and doctor._python((3, 12, 0)).ok is True
+    fault = {"error": "ImportError: libGL"}
+    assert doctor._torch(fault)[0].ok is False
+    assert doctor._gl(fault).ok is False and "libegl1" in doctor._gl(fault).cure
+    assert doctor._encoders({"version": "18", "encoders": ["libx265"]}).ok is False
+    assert doctor._displays({"displays": []}).ok is None
+    assert (
+        "1: Wall 3840x2160 60 Hz"
+        in doctor._displays({"displays": [["A", 1, 2, 3], ["Wall", 3840, 2160, 60]]}).says
+    )
+    check, memory = doctor._torch(
+        {"version": "2.13.0", "device": "cuda", "name": "H200", "free": 2e9, "total": 140e9, "threads": 1}
+    )
+    assert check.ok is True and "H200" in check.says
+    assert memory[0].ok is None and "2.0 GB free of 140.0 GB" in memory[0].says
+    gl = {"vendor": "NVIDIA", "renderer": "RTX [4090]", "version": "4.6", "software": False}
+    assert doctor._gl(gl).ok is True
+    assert doctor._gl(gl | {"software": True}).ok is None
+    assert doctor._disk(Path("/no/such/folder")).ok is False
+
+
+def test_safetensors_are_looked_at(tmp_path: Path) -> None:
+    header = json.dumps({"a": {"dtype": "U8", "shape": [4], "data_offsets": [0, 4]}}).encode()
+    whole = len(header).to_bytes(8, "little") + header + b"\0" * 4
+    file = tmp_path / "m.safetensors"
+    for content, fault in (
+        (whole, None),
+        (whole[:-1], "bytes and has"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "no safetensors file"),
+        (b"", "no safetensors file"),
+        ((5).to_bytes(8, "little") + b"hello", "cannot be read"),
+    ):
+        file.write_bytes(content)
+        said = safetensors_fault(file)
+        assert (said is None) if fault is None else (said is not None and fault in said), content
+
+
+def test_render_says_cures_and_sets_the_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
+    fine = [Check("Python", True, "3.11", "unsaid"), Check("displays", None, "none", "use --headless")]
+    assert render(fine) == 0
+    said = capsys.readouterr().out
+    assert "use --headless" in said and "unsaid" not in said and "can run here" in said
+    assert render([*fine, Check("OpenGL", False, "RTX [4090] broke", "new driver")]) == 1
+    said = capsys.readouterr().out
+    assert "RTX [4090] broke" in said and "new driver" in said and "cannot run here yet: OpenGL" in said
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="hides Mesa through an environment variable of Linux's libglvnd"
+)
+def test_no_graphics_driver_is_found_out_for_real() -> None:
+    os_environ = {**os.environ, "__EGL_VENDOR_LIBRARY_FILENAMES": "/nonexistent.json"}
+    script = "from engine import doctor; print(doctor._gl(doctor.probe({'gl': doctor._GL})['gl']).ok)"
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, env=os_environ, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "False"
