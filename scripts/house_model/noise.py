@@ -15,8 +15,8 @@ import zlib
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+from torch.nn import functional as F
 
 _M64 = (1 << 64) - 1
 
@@ -37,14 +37,21 @@ def mix_seed(*parts: int | str) -> int:
 class Dice:
     """Chance for a batch of pictures: named numbers, tables and noise fields."""
 
-    def __init__(self, seeds: Sequence[int], device: torch.device | str = "cpu",
-                 other: Sequence[int] | None = None, mix: Sequence[float] | None = None) -> None:
+    def __init__(
+        self,
+        seeds: Sequence[int],
+        device: torch.device | str = "cpu",
+        other: Sequence[int] | None = None,
+        mix: Sequence[float] | None = None,
+    ) -> None:
         self.seeds, self.device = list(seeds), torch.device(device)
         self.other = list(other) if other is not None else list(seeds)
         self.mix = list(mix) if mix is not None else [0.0] * len(self.seeds)
         if not len(self.seeds) == len(self.other) == len(self.mix):
-            raise ValueError(f"seeds, other and mix must be equally long, got {len(self.seeds)}, "
-                             f"{len(self.other)} and {len(self.mix)}")
+            raise ValueError(
+                f"seeds, other and mix must be equally long, got {len(self.seeds)}, "
+                f"{len(self.other)} and {len(self.mix)}"
+            )
 
     def __len__(self) -> int:
         return len(self.seeds)
@@ -54,8 +61,10 @@ class Dice:
 
     def u(self, key: str, low: float = 0.0, high: float = 1.0) -> Tensor:
         """A uniform number per picture, (B, 1, 1, 1), in low..high."""
-        rows = [(1 - m) * self._one(a, key) + m * (self._one(b, key) if m else 0.0)
-                for a, b, m in zip(self.seeds, self.other, self.mix, strict=True)]
+        rows = [
+            (1 - m) * self._one(a, key) + m * (self._one(b, key) if m else 0.0)
+            for a, b, m in zip(self.seeds, self.other, self.mix, strict=True)
+        ]
         return self.scalars([low + (high - low) * r for r in rows])
 
     def scalars(self, values: Sequence[float]) -> Tensor:
@@ -77,7 +86,9 @@ class Dice:
         """Uniform 0..1 numbers, (B, *shape)."""
         return (0.5 * (1 + torch.erf(self._draw(key, shape) / math.sqrt(2)))).to(self.device)
 
-    def fields(self, key: str, slope: float = 1.5, low: float = 1.0, high: float = 1e9, tile: int = 256) -> Tensor:
+    def fields(
+        self, key: str, slope: float = 1.5, low: float = 1.0, high: float = 1e9, tile: int = 256
+    ) -> Tensor:
         """Two tileable Gaussian fields, (B, 2, tile, tile), mean 0, deviation 1.
 
         Amplitude falls as k^-slope between `low` and `high` cycles per tile.
@@ -85,7 +96,11 @@ class Dice:
         white = torch.view_as_complex(self._draw(key, (tile, tile, 2))).to(self.device)
         k = torch.fft.fftfreq(tile, 1 / tile, device=self.device)
         r = (k[:, None] ** 2 + k[None] ** 2).sqrt()
-        amp = r.clamp_min(1.0) ** -slope * torch.sigmoid((r - low + 0.5) * 4) * torch.sigmoid((high - r + 0.5) * 2)
+        amp = (
+            r.clamp_min(1.0) ** -slope
+            * torch.sigmoid((r - low + 0.5) * 4)
+            * torch.sigmoid((high - r + 0.5) * 2)
+        )
         amp = torch.where(r < 0.5, torch.zeros_like(amp), amp)
         z = torch.fft.ifft2(white * (amp * (tile * tile / amp.pow(2).sum().sqrt())))
         return torch.stack([z.real, z.imag], 1)
@@ -93,13 +108,11 @@ class Dice:
 
 def tap(field: Tensor, u: Tensor, v: Tensor) -> Tensor:
     """Read a tileable field (B, C, t, t) at u, v in tiles, each (B, 1, h, w) or broadcastable."""
-    t = field.shape[-1]
     u, v = torch.broadcast_tensors(u, v)
     if u.shape[0] != field.shape[0]:
         u, v = u.expand(field.shape[0], -1, -1, -1), v.expand(field.shape[0], -1, -1, -1)
     wrapped = F.pad(field, (0, 1, 0, 1), mode="circular")
     where = torch.stack([(u - u.floor())[:, 0], (v - v.floor())[:, 0]], -1) * 2 - 1  # (B, h, w, 2)
-    del t
     return F.grid_sample(wrapped, where, mode="bilinear", padding_mode="border", align_corners=True)
 
 
@@ -141,7 +154,9 @@ def blur(x: Tensor, sigma: float) -> Tensor:
     """Gaussian blur of sigma (fraction of the height), done on a small copy; (B, C, h, w)."""
     h, w = x.shape[-2:]
     k = max(1, int(sigma * h / 1.5))
-    small = F.interpolate(x, (max(2, math.ceil(h / k)), max(2, math.ceil(w / k))), mode="area") if k > 1 else x
+    small = (
+        F.interpolate(x, (max(2, math.ceil(h / k)), max(2, math.ceil(w / k))), mode="area") if k > 1 else x
+    )
     s = sigma * small.shape[-2]
     r = min(max(1, math.ceil(2.5 * s)), min(small.shape[-2:]) - 1)
     taps = torch.exp(-0.5 * (torch.arange(-r, r + 1, device=x.device) / max(s, 1e-3)) ** 2)
@@ -159,4 +174,4 @@ def shift(x: Tensor, dx: float, dy: float) -> Tensor:
     h, w = x.shape[-2:]
     px, py = round(dx * h), round(dy * h)
     x = F.pad(x, (max(px, 0), max(-px, 0), max(py, 0), max(-py, 0)), mode="replicate")
-    return x[..., max(-py, 0):max(-py, 0) + h, max(-px, 0):max(-px, 0) + w]
+    return x[..., max(-py, 0) : max(-py, 0) + h, max(-px, 0) : max(-px, 0) + w]

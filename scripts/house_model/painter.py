@@ -31,7 +31,10 @@ from .pulp import paint_pulp, pulp_attributes
 __all__ = ["WORLDS", "Painted", "caption_of", "paint", "recaption"]
 
 _PAINT: dict[str, Callable[[Brief, Dice, int, int], Tensor]] = {
-    "clouds": paint_clouds, "pulp": paint_pulp, "memory": paint_memory}
+    "clouds": paint_clouds,
+    "pulp": paint_pulp,
+    "memory": paint_memory,
+}
 _ATTRIBUTES = {"clouds": clouds_attributes, "pulp": pulp_attributes, "memory": memory_attributes}
 WORLDS = tuple(_PAINT)
 
@@ -40,10 +43,10 @@ WORLDS = tuple(_PAINT)
 class Painted:
     """A batch of painted pictures."""
 
-    images: Tensor                    # (B, 3, H, W) float32 in 0..1, sRGB
-    captions: list[tuple[str, str]]   # of side A and side B, equal when the picture is pure
-    mix: Tensor                       # (B,) proportion of side B
-    attributes: list[dict]            # see the module's text
+    images: Tensor  # (B, 3, H, W) float32 in 0..1, sRGB
+    captions: list[tuple[str, str]]  # of side A and side B, equal when the picture is pure
+    mix: Tensor  # (B,) proportion of side B
+    attributes: list[dict]  # see the module's text
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,7 @@ def plan(seed: int, index: int, world: str | None = None) -> Plan:
     if world is not None or rng.random() > 1 / 3:
         return Plan(a, a, 0.0, None, mix_seed(seed, index, "a"), mix_seed(seed, index, "a"))
     second = WORLDS[rng.randrange(3)]
-    if second == first and rng.random() < .5:
+    if second == first and rng.random() < 0.5:
         second = rng.choice([w for w in WORLDS if w != first])
     b = _ATTRIBUTES[second](rng)
     kind = rng.choice(kind_for(first, second))
@@ -81,7 +84,7 @@ def draw(plans: list[Plan], h: int, w: int, device: torch.device | str = "cpu", 
         groups.setdefault((one.a["world"], one.b["world"], one.hybrid), []).append(k)
     for (wa, wb, kind), members in groups.items():
         for at in range(0, len(members), batch):
-            part = members[at:at + batch]
+            part = members[at : at + batch]
             some = [plans[k] for k in part]
             a, b, m = [p.a for p in some], [p.b for p in some], [p.mix for p in some]
             sa, sb = [p.seed_a for p in some], [p.seed_b for p in some]
@@ -104,15 +107,22 @@ def draw(plans: list[Plan], h: int, w: int, device: torch.device | str = "cpu", 
 def _inside(some: list[Plan], h: int, w: int, device: torch.device | str) -> Tensor:
     """A sky or paper entering the spheres of a store, whichever side the store is."""
     turned = some[0].a["world"] != "memory"
-    store, other = ([p.b for p in some], [p.a for p in some]) if turned else ([p.a for p in some], [p.b for p in some])
+    store, other = (
+        ([p.b for p in some], [p.a for p in some]) if turned else ([p.a for p in some], [p.b for p in some])
+    )
     seeds = [(p.seed_b, p.seed_a) if turned else (p.seed_a, p.seed_b) for p in some]
     p = torch.tensor([1 - q.mix if turned else q.mix for q in some], device=device).view(-1, 1, 1, 1)
     view = _PAINT[other[0]["world"]](Brief(other, device=device), Dice([s[1] for s in seeds], device), h, w)
     return paint_inside(Brief(store, device=device), Dice([s[0] for s in seeds], device), view, p)
 
 
-def paint(n: int, size: int | tuple[int, int] = 256, seed: int = 0, device: torch.device | str = "cpu",
-          world: str | None = None) -> Painted:
+def paint(
+    n: int,
+    size: int | tuple[int, int] = 256,
+    seed: int = 0,
+    device: torch.device | str = "cpu",
+    world: str | None = None,
+) -> Painted:
     """Paint pictures 0..n-1 of the set `seed`; size is a side or (height, width); world=None mixes all."""
     h, w = (size, size) if isinstance(size, int) else size
     if n < 1 or min(h, w) < 32:

@@ -32,7 +32,7 @@ NAMES = tuple(PALETTES)
 def _stops(name: str) -> list[list[float]]:
     if name not in PALETTES:
         raise ValueError(f"palette must be one of {', '.join(NAMES)}, got {name!r}")
-    return [[int(s[i:i + 2], 16) / 255 for i in (0, 2, 4)] for s in PALETTES[name]]
+    return [[int(s[i : i + 2], 16) / 255 for i in (0, 2, 4)] for s in PALETTES[name]]
 
 
 def stops(names: Sequence[str]) -> Tensor:
