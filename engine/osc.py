@@ -274,14 +274,15 @@ class _Budget:
 
 def parse(raw: bytes) -> tuple[str, list[object]]:
     """Address and arguments of one OSC message. Raises ValueError, and nothing else, when it is not one."""
-    tags = raw.partition(b"\0,")[2].partition(b"\0")[0]
-    if not _TAGS.issuperset(tags):
-        # Asked here because python-osc writes a line to the root logger for each of them.
-        raise ValueError(f"a type tag nobody knows in {shown(tags)}")
+    start = len(address_of(raw)) // 4 * 4 + 4
+    tags = address_of(raw[start:])
+    if tags[:1] not in (b"", b",") or not _TAGS.issuperset(tags[1:]):
+        # Asked here because python-osc writes a line to the root logger for each tag it does not know.
+        raise ValueError(f"not OSC: type tags {shown(tags)}")
     try:
         message = OscMessage(raw)
-    except Exception as error:  # ParseError, but also UnicodeDecodeError, OverflowError and more
-        raise ValueError(f"not an OSC message: {shown(str(error))}") from None
+    except Exception:  # ParseError, but also UnicodeDecodeError, OverflowError and more
+        raise ValueError(f"not OSC: no arguments that fit type tags {shown(tags)}") from None
     return message.address, message.params
 
 
