@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import moderngl
 import numpy as np
@@ -72,7 +73,9 @@ def create_context(headless: bool) -> moderngl.Context:
     """An OpenGL 3.3 core context: through EGL with no display, or the one GLFW made current."""
     try:
         if headless:
-            context = moderngl.create_context(require=330, standalone=True, backend="egl")
+            # moderngl's stub wants a dict here; its documentation and its code, a name.
+            backend: Any = "egl"
+            context = moderngl.create_context(require=330, standalone=True, backend=backend)
         else:
             context = moderngl.create_context(require=330)
     except Exception as error:  # moderngl raises bare Exception, ValueError and ImportError alike

@@ -276,27 +276,36 @@ class WindowStage(Stage):
         self._glfw.terminate()
 
 
-def _start_glfw() -> Any:
-    if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-        raise NoDisplay(
-            "there is no display (neither DISPLAY nor WAYLAND_DISPLAY is set): "
-            "start Pedesis from a desktop session, or run with --headless."
-        )
-    os.environ.setdefault("PYGLFW_LIBRARY_VARIANT", _variant())
-    import glfw  # only here: a headless server may lack the libraries it links to
+def has_display() -> bool:
+    """Whether a window could be opened here; tried for real, for DISPLAY may name a screen long gone."""
+    try:
+        _start_glfw().terminate()
+    except NoDisplay:
+        return False
+    return True
 
-    glfw.ERROR_REPORTING = False
+
+def _start_glfw() -> Any:
+    where = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    cure = "start Pedesis from a desktop session, or run with --headless."
+    if sys.platform.startswith("linux") and not where:
+        raise NoDisplay(f"there is no display (neither DISPLAY nor WAYLAND_DISPLAY is set): {cure}")
+    os.environ.setdefault("PYGLFW_LIBRARY_VARIANT", _variant())
+    try:
+        import glfw  # only here: a headless server may lack the libraries it links to
+    except (ImportError, OSError) as error:
+        raise NoDisplay(f"the window library GLFW does not load ({error}): {cure}") from error
+    glfw.ERROR_REPORTING = "ignore"
     if not glfw.init():
         _, said = glfw.get_error()
-        where = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY") or "this session"
-        raise NoDisplay(
-            f"the display {where} cannot be opened ({_text(said) or 'no reason given'}): "
-            "start Pedesis from a desktop session, or run with --headless."
-        )
+        reason = _text(said) or "no reason given"
+        raise NoDisplay(f"{where or 'the display'} cannot be opened ({reason}): {cure}")
     return glfw
 
 
 def _variant() -> str:
+    # XWayland where there is a choice: a native Wayland window that is covered or on a screen asleep
+    # gets no frame callbacks, and the buffer swap, hence the show, would wait for them for ever.
     return "wayland" if os.environ.get("WAYLAND_DISPLAY") and not os.environ.get("DISPLAY") else "x11"
 
 
