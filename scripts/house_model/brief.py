@@ -8,6 +8,7 @@ A brief may hold two attribute sets per picture and a proportion; every answer i
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -50,7 +51,7 @@ class Brief:
             b.get(key) in values for b, m in zip(self.other, self.mix, strict=True) if m
         )
 
-    def value(self, key: str, table: Mapping[str | None, float], default: float = 0.0) -> Tensor:
+    def value(self, key: str, table: Mapping[Any, float], default: float = 0.0) -> Tensor:
         """The number that `table` gives for the attribute."""
         return self.numbers(
             [table.get(a.get(key), default) for a in self.attrs],
@@ -63,7 +64,7 @@ class Brief:
             [float(a.get(key, default)) for a in self.attrs], [float(b.get(key, default)) for b in self.other]
         )
 
-    def colour(self, key: str, table: Mapping[str | None, tuple[float, float, float]]) -> Tensor:
+    def colour(self, key: str, table: Mapping[Any, tuple[float, float, float]]) -> Tensor:
         """The colour that `table` gives, (B, 3, 1, 1)."""
         a = torch.tensor([table[x.get(key)] for x in self.attrs], device=self.device).view(-1, 3, 1, 1)
         b = torch.tensor([table[x.get(key)] for x in self.other], device=self.device).view(-1, 3, 1, 1)

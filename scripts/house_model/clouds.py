@@ -310,7 +310,9 @@ def _body(
     mask = step(-0.012, 0.03, s + billow * 0.01)
     mass = (s / thick).clamp(0, 1.3)
     small = F.interpolate(mass, (max(8, h // 4), max(8, w // 4)), mode="area")
-    deep = sum(_toward(small, x, y, sun, t) * g for t, g in ((0.03, 0.5), (0.08, 0.45), (0.16, 0.35)))
+    deep = torch.zeros_like(small)
+    for reach, share in ((0.03, 0.5), (0.08, 0.45), (0.16, 0.35)):
+        deep = deep + _toward(small, x, y, sun, reach) * share
     through = F.interpolate(torch.exp(-1.25 * deep), (h, w), mode="bilinear", align_corners=False)
     light = through * (0.45 + 0.75 * facing) + 0.16 * facing + 0.12 * billow.clamp(-1, 1)
     light = light + 0.16 * step(0.3, 0.0, mass)

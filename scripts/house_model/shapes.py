@@ -152,11 +152,12 @@ SHAPES: dict[str, tuple[_C, ...]] = {
         (0, 0.6, 0.05, 0.9, 0.2),
     ),
     "heart": (
-        (-0.28, -0.25, -0.25, -0.2, 0.3),
-        (0.28, -0.25, 0.25, -0.2, 0.3),
-        (-0.28, -0.1, 0, 0.5, 0.18),
-        (0.28, -0.1, 0, 0.5, 0.18),
-        (0, 0, 0, 0.2, 0.25),
+        (-0.34, -0.3, -0.15, -0.02, 0.28),
+        (0.34, -0.3, 0.15, -0.02, 0.28),
+        (-0.22, 0.05, 0, 0.32, 0.2),
+        (0.22, 0.05, 0, 0.32, 0.2),
+        (-0.08, 0.3, 0, 0.62, 0.09),
+        (0.08, 0.3, 0, 0.62, 0.09),
     ),
     "moth": (
         (0, -0.3, 0, 0.45, 0.07),
@@ -186,7 +187,7 @@ def silhouette(names: Sequence[str | None], x: Tensor, y: Tensor) -> Tensor:
     return d
 
 
-def _union(lists: list[list[_C]], far: _C, x: Tensor, y: Tensor) -> Tensor:
+def _union(lists: Sequence[Sequence[_C]], far: _C, x: Tensor, y: Tensor) -> Tensor:
     n = max(len(s) for s in lists)
     data = torch.tensor([list(s) + [far] * (n - len(s)) for s in lists], device=x.device)  # (B, n, 5)
     best: Tensor | None = None
