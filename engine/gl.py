@@ -212,6 +212,7 @@ def make_field(ctx: moderngl.Context, side: int = 256, seed: int = 20) -> modern
         ranks[np.argsort(cloud, axis=None)] = np.linspace(0.0, 1.0, side * side)
         fields[..., channel] = ranks.reshape(side, side)
     texture = ctx.texture((side, side), 4, fields.tobytes(), dtype="f2")
-    texture.filter = (moderngl.LINEAR, moderngl.LINEAR)
+    texture.build_mipmaps()  # a shader that wants a soft field reads a level further up
+    texture.filter = (moderngl.LINEAR_MIPMAP_NEAREST, moderngl.LINEAR)
     texture.repeat_x = texture.repeat_y = True
     return texture

@@ -1,0 +1,20 @@
+// Half of the upsampler, at the keyframe's own size. The other half (screen.frag) draws with a cubic
+// B-spline, which never rings or shows its grid but blurs by [1 4 6 4 1]-like weights; this undoes the
+// blur by the first term of its inverse. Together: at 0 a soft B-spline, near 1 the interpolating
+// spline, sharper than Catmull-Rom, for four texture taps per screen pixel instead of sixteen.
+in vec2 v_uv;
+out vec4 colour;
+uniform sampler2D u_source;
+uniform float u_amount;
+
+void main() {
+    ivec2 last = textureSize(u_source, 0) - 1;
+    ivec2 at = ivec2(gl_FragCoord.xy);
+    ivec2 low = max(at - 1, 0), high = min(at + 1, last);
+    vec3 middle = texelFetch(u_source, at, 0).rgb;
+    vec3 cross = texelFetch(u_source, ivec2(low.x, at.y), 0).rgb
+               + texelFetch(u_source, ivec2(high.x, at.y), 0).rgb
+               + texelFetch(u_source, ivec2(at.x, low.y), 0).rgb
+               + texelFetch(u_source, ivec2(at.x, high.y), 0).rgb;
+    colour = vec4(clamp(middle + (4.0 * middle - cross) * (u_amount / 6.0), 0.0, 1.0), 1.0);
+}
