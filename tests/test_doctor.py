@@ -42,7 +42,8 @@ def test_the_whole_list_on_this_machine() -> None:
 
 def test_the_caller_stays_light() -> None:
     script = (
-        "import sys; from engine import doctor\ndoctor._PROBES = {n: 'print(\"{}\")' for n in doctor._PROBES}\n"
+        "import sys; from engine import doctor\n"
+        "doctor._PROBES = {n: 'print(\"{}\")' for n in doctor._PROBES}\n"
         "doctor._torch = lambda a: (doctor.Check('torch', True, 'x'), [])\n"
         "doctor._gl = doctor._encoders = lambda a: doctor.Check('x', True, 'x')\n"
         "doctor.checks()\n"
