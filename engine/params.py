@@ -302,7 +302,7 @@ def _walk() -> list[Param]:
         Param("walk.pause", "switch", False, "Brings the walk to a gentle halt; the look goes on breathing."),
         Param("walk.seed", "integer", 7,
               "Which walk it is: the same seed dreams the same pictures again, on any machine.", 0, SEED_MAX),
-        Param("walk.home", "trigger", 0.0, "Goes home for a while, then walks on from there."),
+        Param("walk.home", "trigger", 0.0, "Visits home for a few seconds, then lets the walk go on."),
         Param("walk.home_here", "trigger", 0.0, "Makes the present picture home."),
         Param("walk.nudge", "trigger", 0.0,
               "Gives the walk a shove; the harder the hit, the farther it goes."),

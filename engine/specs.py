@@ -58,7 +58,7 @@ class StageSpec:
     fullscreen: bool = True
     display: int = 0
     fit: str = "cover"
-    fps_headless: float = 60
+    fps_headless: int = 60
     resume: bool = False
 
 
@@ -100,7 +100,7 @@ def spec_keys() -> list[Param]:
         Param("window.display", "integer", 0, "Which display, counted from 0.", 0, 63),
         Param("window.fit", "choice", "cover", "Fill the stage and crop, or show all with bars.",
               choices=("cover", "letterbox")),
-        Param("window.fps_headless", "number", 60, "Frame rate where there is no display.", 1, 240, "fps"),
+        Param("window.fps_headless", "integer", 60, "Frame rate where there is no display.", 1, 240, "fps"),
         Param("window.resume", "switch", False, "Whether to go on where the last run ended."),
         Param("film.width", "integer", 1280, "Width of a film, even.", 16, 16384, side),
         Param("film.height", "integer", 720, "Height of a film, even.", 16, 16384, side),

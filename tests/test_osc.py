@@ -237,6 +237,12 @@ def test_a_pad_under_pressure_is_one_press(osc: OscIn, send: Sender) -> None:
     assert osc.counts == Counts(accepted=500)
 
 
+def test_below_zero_is_a_release(osc: OscIn, send: Sender) -> None:
+    for strength in (1.0, -1.0, 1.0):
+        send("/walk/nudge", strength)
+    assert [v for _, v in osc.drain()] == [1.0, 0.0, 1.0]
+
+
 def test_taps_are_bounded_each_trigger_for_itself(osc: OscIn, send: Sender) -> None:
     send("/walk/home", 1.0)
     for _ in range(500):
@@ -312,6 +318,7 @@ def test_the_log_is_bounded(osc: OscIn, send: Sender, caplog: pytest.LogCaptureF
         b"#bundle\0" + b"\0" * 7,
         b"#bundle\0" + b"\0" * 8 + b"\xff\xff\xff\xfc",  # -4 bytes: python-osc alone never returns
         b"#bundle\0" + b"\0" * 8 + b"\0\0\0\0",
+        b"#bundle\0" + b"\0" * 8 + b"\0\0\0\x0d" + b"/walk/home\0\0\0",
         b"#bundle\0" + b"\0" * 8 + b"\x7f\xff\xff\xffx",
         b"#bundle\0" + b"\0" * 8 + b"\0\0",
         b"/walk/speed\0,[[[[[[[\0\0\0\0",
@@ -323,7 +330,7 @@ def test_the_log_is_bounded(osc: OscIn, send: Sender, caplog: pytest.LogCaptureF
         message("/walk/home", "x" * MAX_MESSAGE_BYTES),
         b"/" + b"a" * 60_000 + b"\0",
     ],
-    ids=range(21),
+    ids=range(22),
 )
 def test_malformed_packets(osc: OscIn, send: Sender, packet: bytes) -> None:
     send.raw(packet)
@@ -464,6 +471,23 @@ def test_patterns_met_for_the_first_time_cannot_hold_up_a_frame(
         send(f"/material/*{{clouds,{n}}}", 0.5)
     osc.drain()
     assert osc.counts.dropped > 10 and 0 < osc.counts.accepted < 10
+
+
+def test_a_fader_on_a_pattern_is_parsed_once_a_frame(
+    osc: OscIn, send: Sender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parsed: list[bytes] = []
+
+    def spy(raw: bytes) -> tuple[str, list[object]]:
+        parsed.append(raw)
+        return parse(raw)
+
+    monkeypatch.setattr(osc_room, "parse", spy)
+    for n in range(400):
+        send("/material/*", n / 400)
+    assert dict(osc.drain())["material.pulp"] == pytest.approx(399 / 400)
+    assert parsed == [message("/material/*", 399 / 400)]
+    assert osc.counts == Counts(accepted=400)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells how many packets a socket lost")
