@@ -7,6 +7,7 @@ import json
 import logging
 import sys
 from collections.abc import Callable
+from dataclasses import asdict, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -15,6 +16,7 @@ import typer
 
 from engine import __version__
 from engine.config import Show, ShowError, load_show
+from engine.params import Registry
 
 if TYPE_CHECKING:
     from engine.models import ModelPlace
@@ -31,10 +33,12 @@ app.add_typer(models_app, name="models")
 
 ShowArg = Annotated[str, typer.Argument(help="A shipped show (house, gallery, stage, film, sd-turbo) or a TOML file.")]
 SetOpt = Annotated[
-    list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Start a parameter elsewhere; repeatable.")
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="Start a parameter elsewhere; repeatable."),
 ]
 SeedOpt = Annotated[int | None, typer.Option(help="The walk's seed; the same seed is the same walk.")]
 StatsOpt = Annotated[Path | None, typer.Option("--stats", help="Write what was measured to this JSON file at the end.")]
+COLUMNS = ("name", "kind", "range", "default", "unit", "address", "doc")
 FIRST_WALK = Path("out/first-walk.mp4")
 FIRST_WALK_S = 20.0
 
@@ -167,8 +171,6 @@ def run(
 
 def with_port(show: Show, port: int | None) -> Show:
     """The show with its OSC at another port. Raises typer.BadParameter."""
-    from dataclasses import replace
-
     if port is None:
         return show
     if not 0 <= port <= 65535:
@@ -260,20 +262,78 @@ def film_with_progress(
 def params(
     show: ShowArg = "house",
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="As a Markdown table.")] = False,
 ) -> None:
     """The whole parameter table of a show."""
-    opened = open_show(show, None, None)
-    rows = opened.registry.rows()
+    registry = open_show(show, None, None).registry
     if as_json:
-        typer.echo(json.dumps(rows, indent=2))
+        typer.echo(json.dumps(registry.rows(), indent=2))
+        return
+    if markdown:
+        typer.echo(markdown_table(registry))
         return
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(*rows[0].keys(), title=f"{show}: parameters", show_lines=False)
-    for row in rows:
-        table.add_row(*("" if v is None else str(v) for v in row.values()))
+    wide = Console().width >= 140
+    table = Table(title=None if wide else "OSC address: the name with / for every dot, /walk/speed")
+    for column in COLUMNS if wide else ("name", "range", "default", "doc"):
+        table.add_column(column, no_wrap=column in ("name", "address"), overflow="fold")
+    for row in registry.rows():
+        table.add_row(*(str(row[str(column.header)]) for column in table.columns))
     Console().print(table)
+
+
+def markdown_table(registry: Registry) -> str:
+    """The parameter table as the README has it."""
+    lines = [f"| {' | '.join(COLUMNS)} |", "|" + "---|" * len(COLUMNS)]
+    for row in registry.rows():
+        cells = [f"`{row[c]}`" if c in ("name", "address") else str(row[c]) for c in COLUMNS]
+        lines.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")
+    return "\n".join(lines)
+
+
+@models_app.command("list")
+def models_list(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:
+    """What can dream here without a download."""
+    from engine import models
+
+    places = models.list_models()
+    if as_json:
+        typer.echo(json.dumps([{**vars(p), "path": str(p.path)} for p in places], indent=2))
+        return
+    for place in places:
+        typer.echo(f"{place.name:<40} {place.pipeline:<36} {place.path}")
+    typer.echo('Any folder in diffusers layout works too: [model] name = "./my-model" in the show file.')
+
+
+@models_app.command("inspect")
+def models_inspect(
+    name: Annotated[str, typer.Argument(help="house, a folder, or a repository that was fetched.")],
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """What a model is made of, and whether it takes the fast path."""
+    from engine import models
+
+    found = guarded(lambda: models.inspect(name))
+    if as_json:
+        typer.echo(json.dumps(found, indent=2))
+        return
+    for key, value in found.items():
+        if key != "components":
+            typer.echo(f"{key:<10} {value}")
+    for part, what in found["components"].items():
+        typer.echo(f"  {part:<18} {what['class']:<32} {what['bytes'] / 1e6:8.1f} MB")
+
+
+@models_app.command("fetch")
+def models_fetch(
+    repository: Annotated[str, typer.Argument(help="A Hugging Face repository, such as stabilityai/sd-turbo.")],
+) -> None:
+    """Download a model; the only command that ever does."""
+    from engine import models
+
+    guarded(lambda: models.fetch(repository, typer.echo))
 
 
 @app.command()
@@ -283,7 +343,7 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = F
 
     checks = room.checks()
     if as_json:
-        typer.echo(json.dumps([vars(c) if hasattr(c, "__dict__") else c._asdict() for c in checks], indent=2))
+        typer.echo(json.dumps([asdict(c) for c in checks], indent=2))
         raise typer.Exit(0)
     raise typer.Exit(room.render(checks))
 

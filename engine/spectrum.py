@@ -20,7 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 K = 32
-_LOWEST, _HIGHEST = 0.06, 40.0  # rad per phase unit; outside lies 2% of the roughest spectrum, none of the smoothest
+_LOWEST, _HIGHEST = (
+    0.06,
+    40.0,
+)  # rad per phase unit; outside lies 2% of the roughest spectrum, none of the smoothest
 
 
 class PointLike(Protocol):

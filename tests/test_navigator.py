@@ -3,6 +3,7 @@
 import json
 import math
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -75,7 +76,7 @@ def test_every_latent_is_an_exact_draw_at_every_radius(radius: float) -> None:
 
 
 def test_random_access_equals_walking_there() -> None:
-    nav, path = walked(10.0)
+    _, path = walked(10.0)
     assert distance(path[-1], path[-1]) == 0.0
     point = path[-1].points[0]
     again = Waypoint(path[-1].time_s, 0, (Point(7, point.phase, 0.1, 1.0),), path[-1].weights)
@@ -95,7 +96,7 @@ def test_random_access_equals_walking_there() -> None:
 def test_a_sudden_change_moves_the_waypoint_continuously(name: str, value: float) -> None:
     hand = Hand()
     nav, before = walked(1.0, hand)
-    usual = max(distance(a, b) for a, b in zip(before, before[1:], strict=False))
+    usual = max(distance(a, b) for a, b in pairwise(before))
     hand[name] = value
     _, after = walked(4.0, hand, nav)
     steps = [distance(a, b) for a, b in zip([before[-1], *after], after, strict=False)]

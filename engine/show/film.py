@@ -17,10 +17,11 @@ from engine.blend import Blend
 from engine.config import Show
 from engine.controls import Controls
 from engine.dreamer.process import DreamerProcess, DreamSpec, Keyframe
-from engine.gl import Target, create_context
+from engine.gl import create_context, make_target
 from engine.look import Look
 from engine.navigator import TICK_HZ, Waypoint
 from engine.recorder import Readback, Recorder
+from engine.shaders import Shaders
 from engine.show import plan, stats
 
 AHEAD = 6  # keyframes dreamt before they are needed: enough to keep the dreamer busy, constant memory
@@ -46,32 +47,24 @@ class FilmJob:
 
 
 class _Supply:
-    """The planned waypoints in order, a few ahead of the film; again from the oldest undelivered one after a crash."""
+    """The planned waypoints in order, as many ahead of the film as AHEAD allows, and the keyframes come of them."""
 
     def __init__(self, waypoints: Iterator[Waypoint]) -> None:
         self._waypoints = waypoints
-        self._asked: deque[Waypoint] = deque()  # given to the dreamer, picture not yet here
-        self._again: deque[Waypoint] = deque()
         self._ready: deque[Keyframe] = deque()
-        self._restarts = 0
+        self._under_way = 0
 
     def __call__(self) -> Waypoint | None:
-        if len(self._asked) + len(self._ready) >= AHEAD:
+        if self._under_way + len(self._ready) >= AHEAD:
             return None
-        waypoint = self._again.popleft() if self._again else next(self._waypoints, None)
-        if waypoint is not None:
-            self._asked.append(waypoint)
+        waypoint = next(self._waypoints, None)
+        self._under_way += waypoint is not None
         return waypoint
 
-    def deliver(self, keyframes: list[Keyframe], restarts: int) -> None:
+    def deliver(self, keyframes: list[Keyframe]) -> None:
         for keyframe in keyframes:
-            if self._asked and keyframe.waypoint == self._asked[0]:
-                self._asked.popleft()
-                self._ready.append(replace(keyframe, pixels=keyframe.pixels.copy()))
-        if restarts != self._restarts:
-            self._restarts = restarts
-            self._again = self._asked + self._again
-            self._asked = deque()
+            self._under_way -= 1
+            self._ready.append(replace(keyframe, pixels=keyframe.pixels.copy()))
 
     def next(self) -> Keyframe | None:
         return self._ready.popleft() if self._ready else None
@@ -92,8 +85,10 @@ def run_film(show: Show, job: FilmJob, progress: Callable[[int, int], None] = la
         dreamer.start()
         ctx = create_context(headless=True)
         stack.callback(ctx.release)
-        blend, look = Blend(ctx), Look(ctx)
-        target = Target(ctx, (job.width, job.height), dtype="f1")
+        shaders = Shaders(ctx)
+        blend = Blend(ctx, shaders, (show.model.width, show.model.height))
+        look = Look(ctx, shaders, show.stage.fit)
+        target = make_target(ctx, (job.width, job.height), "f1")
         readback = Readback(ctx, (job.width, job.height))
         recorder = Recorder(job.out, (job.width, job.height), job.fps, crf=show.film.crf, codec=show.film.codec)
         stack.callback(recorder.close)
@@ -130,7 +125,7 @@ def _next_keyframe(dreamer: DreamerProcess, supply: _Supply, blend: Blend, newes
 
 
 def _deliver(dreamer: DreamerProcess, supply: _Supply, wait_s: float = 0.0) -> None:
-    supply.deliver(dreamer.poll(wait_s), dreamer.status.restarts)
+    supply.deliver(dreamer.poll(wait_s))
     if dreamer.status.state == "failed":
         raise FilmError(f"the dreamer cannot go on: {dreamer.status.message}")
 

@@ -29,6 +29,7 @@ from engine.osc import OscIn
 from engine.overlay import Overlay
 from engine.paths import state_dir
 from engine.recorder import Readback, Recorder
+from engine.shaders import Shaders
 from engine.show import plan, stats, stills
 from engine.window import Stage, open_stage
 
@@ -71,7 +72,10 @@ class Player:
             size=options.size,
         )
         stack.callback(self.stage.close)
-        self.blend, self.look, self.overlay = Blend(self.stage.ctx), Look(self.stage.ctx), Overlay(self.stage.ctx)
+        self.shaders = Shaders(self.stage.ctx)
+        self.blend = Blend(self.stage.ctx, self.shaders, (show.model.width, show.model.height))
+        self.look = Look(self.stage.ctx, self.shaders, show.stage.fit)
+        self.overlay = Overlay(self.stage.ctx)
         self.stills = stills.Stills(options.stills)
         stack.callback(self.stills.close)
         self.recording = _Recording(self.stage, options.record, show) if options.record else None
@@ -101,6 +105,8 @@ class Player:
             self.recording.push(now_s)
         self._show_overlay(now_s)
         self.stage.present()
+        for error in self.shaders.reload(now_s):
+            log.warning("%s; the last good one stays", error)
         if self.meter.frames == 0:
             self.dreamer.start()  # after the first picture: the import of torch would hold it up
         self.meter.frame(time.monotonic())
@@ -118,20 +124,20 @@ class Player:
         return now_s
 
     def _key(self, key: str) -> None:
-        if key == "F":
+        if key == "f":
             self.stage.set_fullscreen(not self.stage.fullscreen)
-        elif key == "ESCAPE":
+        elif key == "escape":
             if self.stage.fullscreen:
                 self.stage.set_fullscreen(False)
             else:
                 self.quit = True
-        elif key == "SPACE":
+        elif key == "space":
             self._toggle("walk.pause")
-        elif key == "B":
+        elif key == "b":
             self._toggle("stage.blackout")
-        elif key == "S":
+        elif key == "s":
             self.stills.take(self.stage.framebuffer, self.navigator.waypoint(), self.show)
-        elif key == "H":
+        elif key == "h":
             self.overlay.visible = not self.overlay.visible
             self._overlay_at = 0.0
 
@@ -246,9 +252,7 @@ def save_state(player: Player) -> None:
     path = state_path(player.show)
     draft = path.with_name(path.name + ".part")
     try:
-        draft.write_text(
-            json.dumps({"navigator": player.navigator.to_dict(), "controls": player.controls.snapshot()})
-        )
+        draft.write_text(json.dumps({"navigator": player.navigator.to_dict(), "controls": player.controls.snapshot()}))
         os.replace(draft, path)
     except OSError as error:
         log.warning("could not save where the walk is: %s", error)

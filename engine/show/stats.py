@@ -7,12 +7,14 @@ Stage thread. Memory is constant however long the show runs.
 import json
 import os
 import time
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import psutil
+
+from engine.dreamer.process import DreamerStatus
+from engine.osc import Counts
 
 _BINS = np.geomspace(1e-4, 100.0, 1201)  # seconds; 1.2% wide, finer than any figure quoted from it
 _MEMORY_EVERY_S = 1.0
@@ -74,26 +76,7 @@ class Meter:
         return 1.0 / self.gaps.mean_s if self.gaps.mean_s else 0.0
 
 
-class DreamerLike(Protocol):
-    """What `report` reads of dreamer.process.DreamerStatus."""
-
-    keyframes: int
-    restarts: int
-    intervals_s: Sequence[float]
-    first_keyframe_s: float | None
-    peak_rss_mb: float
-
-
-class OscLike(Protocol):
-    """What `report` reads of osc.Counts."""
-
-    accepted: int
-    unknown: int
-    malformed: int
-    dropped: int
-
-
-def report(meter: Meter, dreamer: DreamerLike, osc: OscLike | None) -> dict[str, Any]:
+def report(meter: Meter, dreamer: DreamerStatus, osc: Counts | None) -> dict[str, Any]:
     """Everything measured, as the nested object that --stats writes."""
     intervals = np.asarray(dreamer.intervals_s, dtype=np.float64) * 1e3
     p99_gap = meter.gaps.quantile(0.99)

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.config import Show
+from engine.gl import read_pixels
 from engine.navigator import Waypoint
-from engine.window import read_pixels
 
 log = logging.getLogger("pedesis")
 

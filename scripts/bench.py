@@ -1,0 +1,441 @@
+"""The benchmark: every speed claim of the README as a ratio measured side by side in one run.
+
+Usage: `scripts/bench [--quick] [--only dreamer,stage,osc,film,memory] [--json out/bench.json]`.
+Absolute figures belong to the machine and the minute; the ratios are what is claimed. Nothing else should
+run on the machine meanwhile.
+"""
+
+import argparse
+import json
+import os
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+
+from engine.config import Show, load_show
+
+Row = tuple[str, str, float, str]  # what, against what, figure, target
+
+
+def alternate(a: Callable[[], None], b: Callable[[], None], rounds: int) -> tuple[float, float]:
+    """Median seconds of a and of b, run in turn so that drift of the machine meets both alike."""
+    took: tuple[list[float], list[float]] = ([], [])
+    for i in range(rounds + 1):
+        for work, times in zip((a, b), took, strict=True):
+            start = time.perf_counter()
+            work()
+            if i:  # the first round warms up
+                times.append(time.perf_counter() - start)
+    return statistics.median(took[0]), statistics.median(took[1])
+
+
+def psnr(a: np.ndarray, b: np.ndarray) -> float:
+    """Peak signal-to-noise ratio in dB of two 8-bit pictures."""
+    error = float(((a.astype(np.float64) - b.astype(np.float64)) ** 2).mean())
+    return 99.0 if error == 0 else 10 * float(np.log10(255**2 / error))
+
+
+def waypoints(show: Show, count: int) -> list[Any]:
+    """Places along the walk, a third of a correlation length apart."""
+    from engine.controls import Controls
+    from engine.show.plan import new_navigator, tick
+
+    controls, navigator = Controls(show.registry, show.values), new_navigator(show)
+    tick(controls, navigator)
+    step_s = 0.33 / max(1e-6, navigator.rate)
+    return [navigator.waypoint(i * step_s) for i in range(count)]
+
+
+def bench_dreamer(show: Show, quick: bool) -> list[Row]:
+    """Our dreamer against the library's pipeline called once a picture, same model, steps, size and dtype."""
+    import torch
+    from diffusers import DiffusionPipeline
+
+    from engine.dreamer.process import DreamSpec
+    from engine.dreamer.sampler import Dreamer
+    from engine.models import find
+
+    rounds = 6 if quick else 25
+    place = find(show.model.name)
+    prompt = show.materials[0].prompt
+    rows: list[Row] = []
+    places = waypoints(show, rounds + 1)
+    pictures: dict[str, list[np.ndarray]] = {}
+    auto_s = library32_s = 0.0
+    for name, dtype in (("float32", torch.float32), ("auto", None), ("bfloat16", torch.bfloat16)):
+        spec = DreamSpec.from_show(replace(show, model=replace(show.model, dtype=name)))
+        ours = Dreamer(spec)
+        pictures[name] = [np.array(ours.dream(w)) for w in places[:6]]
+        if dtype is None:
+            auto_s = statistics.median(_times(lambda d=ours: d.dream(places[0]), rounds))
+            continue
+        pipe = DiffusionPipeline.from_pretrained(place.path, torch_dtype=dtype)
+        pipe.set_progress_bar_config(disable=True)
+        latents = torch.randn(ours.latent_shape, generator=torch.Generator().manual_seed(1), dtype=dtype)
+
+        def library(pipe: Any = pipe, latents: Any = latents) -> None:
+            pipe(
+                prompt,
+                latents=latents,
+                num_inference_steps=show.model.steps,
+                guidance_scale=show.model.guidance,
+                width=show.model.width,
+                height=show.model.height,
+            )
+
+        queue = iter(places * 2)
+        ours_s, library_s = alternate(lambda d=ours, q=queue: d.dream(next(q)), library, rounds)
+        rows.append(
+            (
+                f"keyframe, {name}: ours {ours_s * 1e3:.0f} ms",
+                f"library {library_s * 1e3:.0f} ms",
+                library_s / ours_s,
+                ">= 1.5 x",
+            )
+        )
+        if name == "float32":
+            library32_s = library_s
+    rows.append(
+        (
+            f"keyframe, as run: ours {auto_s * 1e3:.0f} ms",
+            f"library float32 {library32_s * 1e3:.0f} ms",
+            library32_s / auto_s,
+            "",
+        )
+    )
+    worst = min(psnr(a, b) for a, b in zip(pictures["auto"], pictures["float32"], strict=True))
+    rows.append(("picture as run", "its float32 one, dB (worst of 6)", worst, ">= 40 dB"))
+    rows.append(_delivered(show, auto_s, 6.0 if quick else 20.0))
+    return rows
+
+
+def _times(work: Callable[[], Any], rounds: int) -> list[float]:
+    times = []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - start)
+    return times
+
+
+def _delivered(show: Show, alone_s: float, seconds: float) -> Row:
+    from engine.dreamer.process import DreamerProcess, DreamSpec
+
+    places = iter(waypoints(show, 4000))
+    dreamer = DreamerProcess(DreamSpec.from_show(show), lambda: next(places))
+    dreamer.start()
+    try:
+        arrived: list[float] = []
+        while len(arrived) < 3 or arrived[-1] - arrived[0] < seconds:
+            arrived += [time.perf_counter()] * len(dreamer.poll(1 / 60))
+            if dreamer.status.state == "failed":
+                raise RuntimeError(dreamer.status.message)
+        interval_s = (arrived[-1] - arrived[0]) / (len(arrived) - 1)
+    finally:
+        dreamer.stop()
+    return ("keyframes/s delivered", f"model only ({1 / alone_s:.2f}/s)", alone_s / interval_s, ">= 0.95 x")
+
+
+def bench_stage(show: Show, quick: bool) -> list[Row]:
+    """A crossfade, and the default look, against a bare blit of the same size; uncapped, finished each frame."""
+    from engine.blend import Blend
+    from engine.controls import Controls
+    from engine.dreamer.process import Keyframe
+    from engine.gl import create_context, make_target
+    from engine.look import Look
+    from engine.shaders import Shaders
+
+    ctx = create_context(headless=True)
+    target = make_target(ctx, (1280, 720), "f1")
+    controls = Controls(show.registry, show.values)
+    plain = Controls(show.registry, {**show.values, "look.enabled": False})
+    shaders = Shaders(ctx)
+    blend, look = Blend(ctx, shaders, (show.model.width, show.model.height)), Look(ctx, shaders)
+    rng = np.random.default_rng(0)
+    size = (show.model.height, show.model.width, 3)
+    for i, waypoint in enumerate(waypoints(show, 4)):
+        pixels = rng.integers(0, 255, size, dtype=np.uint8)
+        blend.upload(Keyframe(replace(waypoint, time_s=float(i)), pixels, i, 0.1))
+    blit = _bare_blit(ctx, target, rng.integers(0, 255, size, dtype=np.uint8))
+    clock = iter(np.linspace(0.5, 2.5, 100_000))
+
+    def draw(values: Controls) -> None:
+        at = float(next(clock))
+        look.render(blend.render(at, values, live=False), target.framebuffer, values, at)
+        ctx.finish()
+
+    rounds = 60 if quick else 300
+    blit_s, fade_s = alternate(blit, lambda: draw(plain), rounds)
+    rows: list[Row] = [
+        (
+            f"crossfade alone, 1280x720: {1 / fade_s:.0f} fps",
+            f"bare blit {1 / blit_s:.0f} fps",
+            blit_s / fade_s,
+            ">= 0.9 x",
+        )
+    ]
+    blit_s, look_s = alternate(blit, lambda: draw(controls), rounds)
+    rows.append(
+        (
+            f"default look, 1280x720: {1 / look_s:.0f} fps",
+            f"bare blit {1 / blit_s:.0f} fps",
+            blit_s / look_s,
+            "",
+        )
+    )
+    ctx.release()
+    return rows
+
+
+def _bare_blit(ctx: Any, target: Any, pixels: np.ndarray) -> Callable[[], None]:
+    program = ctx.program(
+        vertex_shader="#version 330\nout vec2 uv; void main() { uv = vec2(gl_VertexID & 1, gl_VertexID >> 1) * 2.0;"
+        " gl_Position = vec4(uv * 2.0 - 1.0, 0.0, 1.0); }",
+        fragment_shader="#version 330\nin vec2 uv; out vec4 o; uniform sampler2D t; void main() { o = texture(t, uv); }",
+    )
+    texture = ctx.texture(pixels.shape[1::-1], 3, pixels.tobytes())
+    vertices = ctx.vertex_array(program, [])
+
+    def draw() -> None:
+        target.framebuffer.use()
+        texture.use(0)
+        vertices.render(vertices=3)
+        ctx.finish()
+
+    return draw
+
+
+class Live:
+    """`pedesis run --headless` in a process of its own, its stats read when it ends."""
+
+    def __init__(self, show: str, seconds: float, *more: str) -> None:
+        self.stats = Path(tempfile.mkdtemp()) / "stats.json"
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        command = [
+            sys.executable,
+            "-m",
+            "engine.cli",
+            "-q",
+            "run",
+            show,
+            "--headless",
+            "--duration",
+            str(seconds),
+            "--osc-port",
+            str(self.port),
+            "--stats",
+            str(self.stats),
+            *more,
+        ]
+        self.process = subprocess.Popen(command)
+
+    def result(self) -> dict[str, Any]:
+        if self.process.wait() != 0:
+            raise RuntimeError(f"the live run ended with {self.process.returncode}")
+        return json.loads(self.stats.read_text())
+
+
+def bench_osc(show_name: str, quick: bool) -> list[Row]:
+    """The live show under 20,000 messages a second against the same show left alone; and latency."""
+    seconds = 12 if quick else 20
+    calm = Live(show_name, seconds).result()
+    flooded = Live(show_name, seconds)
+    time.sleep(4)
+    sent = flood(flooded.port, rate=20_000, seconds=min(10.0, seconds - 6))
+    under = flooded.result()
+    taken = under["osc"]["accepted"] + under["osc"]["dropped"]
+    p50, p99 = latency()
+    rows: list[Row] = [
+        ("first picture, s after launch", "", calm["stage"]["first_picture_s"], "<= 1.5 s"),
+        ("first keyframe, s after launch", "", calm["dreamer"]["first_keyframe_s"], "<= 12 s"),
+        ("stage fps while dreaming, 1280x720", "", calm["stage"]["fps_mean"], ">= 30"),
+        ("longest frame gap, ms", "", calm["stage"]["longest_gap_ms"], "<= 100 ms"),
+        ("stage peak memory, MB", "", calm["memory"]["stage_peak_mb"], "<= 300"),
+        (
+            f"stage fps under {sent / min(10.0, seconds - 6):.0f} msg/s",
+            "left alone",
+            under["stage"]["fps_mean"] / calm["stage"]["fps_mean"],
+            ">= 0.9 x",
+        ),
+        (f"OSC messages seen of {sent} sent", "(superseded ones included)", taken / sent, ""),
+        ("packet to parameter at 60 fps, ms p50", "", p50 * 1e3, ""),
+        ("packet to parameter at 60 fps, ms p99", "", p99 * 1e3, "<= 50 ms"),
+    ]
+    return rows
+
+
+def flood(port: int, rate: float, seconds: float) -> int:
+    """Sends /walk/speed and its like at a steady rate for so long, to this machine only; returns how many."""
+    from pythonosc.osc_message_builder import OscMessageBuilder
+
+    packets = []
+    for address in ("/walk/speed", "/walk/radius", "/look/grain", "/walk/wander"):
+        for value in np.linspace(0, 1, 16):
+            builder = OscMessageBuilder(address)
+            builder.add_arg(float(value), "f")
+            packets.append(builder.build().dgram)
+    sent, start = 0, time.perf_counter()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
+        while (elapsed := time.perf_counter() - start) < seconds:
+            for _ in range(int(elapsed * rate) - sent):
+                out.sendto(packets[sent % len(packets)], ("127.0.0.1", port))
+                sent += 1
+            time.sleep(0.001)
+    return sent
+
+
+def latency(count: int = 300) -> tuple[float, float]:
+    """Seconds, p50 and p99, from sendto to the parameter's target, drained at 60 frames a second."""
+    from pythonosc.udp_client import SimpleUDPClient
+
+    from engine.controls import Controls
+    from engine.osc import OscIn
+
+    show = load_show("house")
+    controls = Controls(show.registry, show.values)
+    osc = OscIn("127.0.0.1", 0, show.registry)
+    osc.start()
+    client = SimpleUDPClient("127.0.0.1", osc.port)
+    rng = np.random.default_rng(0)
+    took = []
+    try:
+        for i in range(count):
+            time.sleep(float(rng.uniform(0, 1 / 60)))
+            value = 0.1 + i / count
+            sent = time.perf_counter()
+            client.send_message("/walk/speed", value)
+            deadline = sent + 1.0
+            while abs(float(controls.target("walk.speed")) - value) > 1e-4 and time.perf_counter() < deadline:
+                time.sleep(1 / 60)
+                for name, new in osc.drain():
+                    controls.set(name, new)
+            took.append(time.perf_counter() - sent)
+    finally:
+        osc.close()
+    return float(np.percentile(took, 50)), float(np.percentile(took, 99))
+
+
+def bench_film(show: Show, quick: bool) -> list[Row]:
+    """A film against dreaming its keyframes alone and against encoding its frames alone."""
+    from engine.dreamer.process import DreamerProcess, DreamSpec
+    from engine.recorder import Recorder
+    from engine.show import plan
+    from engine.show.film import FilmJob, run_film
+
+    folder = Path(tempfile.mkdtemp())
+    fps, size = Fraction(30), (1280, 720)
+    job = FilmJob(folder / "film.mp4", 6.0 if quick else 20.0, fps, *size)
+    start = time.perf_counter()
+    measured = run_film(show, job)
+    film_s = time.perf_counter() - start
+    keyframes = list(plan.keyframes(plan.path(show, fps, job.frames), show.film.gap))
+    places = iter(keyframes)
+    start = time.perf_counter()
+    dreamer = DreamerProcess(DreamSpec.from_show(show), lambda: next(places, None), lossless=True)
+    dreamer.start()
+    arrived = 0
+    while arrived < len(keyframes):
+        arrived += len(dreamer.poll(0.05))
+    dreamer.stop()
+    dream_s = time.perf_counter() - start
+    frames = decoded(job.out, 60)
+    recorder = Recorder(folder / "encode.mp4", size, fps, crf=show.film.crf)
+    start = time.perf_counter()
+    for n in range(job.frames):
+        recorder.write(frames[n % len(frames)])
+    recorder.close()
+    encode_s = time.perf_counter() - start
+    return [
+        (
+            f"film {job.duration_s:.0f} s, {len(keyframes)} keyframes: {film_s:.1f} s",
+            f"the larger of dreaming {dream_s:.1f} s and encoding {encode_s:.1f} s",
+            film_s / max(dream_s, encode_s),
+            "<= 1.15 x",
+        ),
+        ("film, real-time factor", "", job.duration_s / film_s, ""),
+        ("film, encoding alone, real-time factor", "", job.duration_s / encode_s, ""),
+        ("film, stage peak memory, MB", "", measured["memory"]["stage_peak_mb"], ""),
+    ]
+
+
+def decoded(path: Path, count: int) -> list[np.ndarray]:
+    """The first frames of a video."""
+    import av
+
+    with av.open(str(path)) as container:
+        return [f.to_ndarray(format="rgb24") for f, _ in zip(container.decode(video=0), range(count), strict=False)]
+
+
+def bench_memory(show_name: str, quick: bool) -> list[Row]:
+    """Resident memory of both processes after 2,000 frames and after 10,000 (quick: 600 and 1,800)."""
+    early, late = (600, 1800) if quick else (2000, 10_000)
+    live = Live(show_name, late / 60 + 60)
+    stage = psutil.Process(live.process.pid)
+    time.sleep(early / 60 + 8)
+    first = _memory(stage)
+    time.sleep((late - early) / 60)
+    second = _memory(stage)
+    os.kill(live.process.pid, signal.SIGTERM)
+    live.result()
+    return [
+        (
+            f"stage memory, MB after {late} frames: {second[0]:.0f}",
+            f"after {early}: {first[0]:.0f}",
+            second[0] / first[0],
+            "<= 1.01 x",
+        ),
+        (
+            f"dreamer memory, MB after {late} frames: {second[1]:.0f}",
+            f"after {early}: {first[1]:.0f}",
+            second[1] / first[1],
+            "<= 1.01 x",
+        ),
+    ]
+
+
+def _memory(stage: psutil.Process) -> tuple[float, float]:
+    children = stage.children(recursive=True)
+    largest = max((c.memory_info().rss for c in children), default=0)
+    return stage.memory_info().rss / 2**20, largest / 2**20
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="shorter runs, noisier figures")
+    parser.add_argument("--only", default="dreamer,stage,osc,film,memory")
+    parser.add_argument("--show", default="house")
+    parser.add_argument("--json", type=Path, default=Path("out/bench.json"))
+    arguments = parser.parse_args()
+    show = load_show(arguments.show)
+    benches: dict[str, Callable[[], list[Row]]] = {
+        "dreamer": lambda: bench_dreamer(show, arguments.quick),
+        "stage": lambda: bench_stage(show, arguments.quick),
+        "osc": lambda: bench_osc(arguments.show, arguments.quick),
+        "film": lambda: bench_film(show, arguments.quick),
+        "memory": lambda: bench_memory(arguments.show, arguments.quick),
+    }
+    results = []
+    for name in arguments.only.split(","):
+        for what, against, figure, target in benches[name]():
+            print(f"{name:8} {what:52} {against:52} {figure:9.2f}  {target}", flush=True)
+            results.append({"bench": name, "what": what, "against": against, "figure": figure, "target": target})
+    arguments.json.parent.mkdir(parents=True, exist_ok=True)
+    arguments.json.write_text(json.dumps({"cpus": os.cpu_count(), "rows": results}, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

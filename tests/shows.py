@@ -1,0 +1,46 @@
+"""A show on a tiny seeded model, written into a folder: what the end-to-end tests play and film."""
+
+from pathlib import Path
+
+from tests.tiny_models import save
+
+SHOW = """
+title = "Tiny"
+
+[model]
+name = "{model}"
+steps = 2
+width = 64
+height = 64
+
+[[material]]
+name = "one"
+prompt = "a cloud"
+
+[[material]]
+name = "two"
+prompt = "a torn page"
+
+[walk]
+speed = 0.4
+
+[window]
+width = 320
+height = 180
+resume = {resume}
+
+[film]
+width = 160
+height = 96
+fps = 24
+"""
+
+
+def write_tiny_show(folder: Path, resume: bool = False) -> Path:
+    """Writes model and show; returns the show's path."""
+    model = folder / "model"
+    if not model.exists():
+        save("sd", model)
+    path = folder / "tiny.toml"
+    path.write_text(SHOW.format(model=model, resume=str(resume).lower()))
+    return path

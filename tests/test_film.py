@@ -1,0 +1,117 @@
+"""Films: exact frames, the same bytes twice, a crash on the way that does not show."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import psutil
+import pytest
+
+from engine.config import Show, load_show
+from engine.show.film import FilmError, FilmJob, run_film
+from tests.shows import write_tiny_show
+
+
+@pytest.fixture(scope="module")
+def show(tmp_path_factory: pytest.TempPathFactory) -> Show:
+    return load_show(write_tiny_show(tmp_path_factory.mktemp("film")))
+
+
+def pictures(path: Path) -> np.ndarray:
+    """All frames, shape (N, H, W, 3)."""
+    with av.open(str(path)) as container:
+        return np.stack([f.to_ndarray(format="rgb24") for f in container.decode(video=0)])
+
+
+def film(show: Show, out: Path, seconds: float = 2.0, progress: Callable[[int, int], None] | None = None) -> dict:
+    job = FilmJob(out, seconds, Fraction(24), 160, 96)
+    return run_film(show, job, progress or (lambda done, of: None))
+
+
+@pytest.fixture(scope="module")
+def straight(show: Show, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict]:
+    out = tmp_path_factory.mktemp("out") / "a.mp4"
+    return out, film(show, out)
+
+
+def test_every_frame_is_there_once_at_its_time(straight: tuple[Path, dict]) -> None:
+    out, stats = straight
+    with av.open(str(out)) as container:
+        stream = container.streams.video[0]
+        times = sorted(float(p.pts * p.time_base) for p in container.demux(stream) if p.pts is not None)
+    assert times == pytest.approx([n / 24 for n in range(48)], abs=1e-6)
+    assert stats["stage"]["frames"] == 48 and stats["dreamer"]["keyframes"] >= 2
+
+
+def test_the_picture_moves_and_never_jumps(straight: tuple[Path, dict]) -> None:
+    frames = pictures(straight[0]).astype(np.float32)
+    steps = np.abs(np.diff(frames, axis=0)).mean(axis=(1, 2, 3))
+    assert steps.mean() > 0.05, "the film stands still"
+    assert steps.max() < 12 * np.median(steps) + 2
+
+
+def test_the_same_film_again_is_the_same_bytes(show: Show, straight: tuple[Path, dict], tmp_path: Path) -> None:
+    film(show, tmp_path / "b.mp4")
+    assert (tmp_path / "b.mp4").read_bytes() == straight[0].read_bytes()
+
+
+def test_another_seed_is_another_film(show: Show, straight: tuple[Path, dict], tmp_path: Path) -> None:
+    other = replace(show, values={**show.values, "walk.seed": 99})
+    film(other, tmp_path / "c.mp4")
+    assert np.abs(pictures(tmp_path / "c.mp4").astype(int) - pictures(straight[0]).astype(int)).mean() > 2
+
+
+def test_a_dreamer_killed_on_the_way_changes_nothing(show: Show, straight: tuple[Path, dict], tmp_path: Path) -> None:
+    killed = []
+
+    def kill_once(done: int, of: int) -> None:
+        if done == 10 and not killed:
+            for child in psutil.Process().children(recursive=True):
+                if "spawn_main" in " ".join(child.cmdline()):
+                    killed.append(child.pid)
+                    child.kill()
+
+    stats = film(show, tmp_path / "d.mp4", progress=kill_once)
+    assert killed and stats["stage"]["frames"] == 48
+    assert (tmp_path / "d.mp4").read_bytes() == straight[0].read_bytes()
+
+
+def test_a_disk_that_fills_up_is_said(show: Show, tmp_path: Path) -> None:
+    with pytest.raises((FilmError, OSError)):
+        film(show, tmp_path / "no-such-folder-\0" / "e.mp4")
+
+
+def test_the_command_reports_progress_and_keeps_what_was_done_when_interrupted(show: Show, tmp_path: Path) -> None:
+    out = tmp_path / "f.mp4"
+    command = [sys.executable, "-m", "engine.cli", "film", str(show.path), "--out", str(out), "--duration", "600",
+               "--size", "160x96"]  # fmt: skip
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, "COLUMNS": "120"})
+    said: list[str] = []
+    threading.Thread(target=lambda: said.extend(process.stderr), daemon=True).start()  # type: ignore[arg-type]
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and (not out.exists() or out.stat().st_size < 20_000):
+        time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(15) == 130
+    assert len(pictures(out)) > 10
+    assert "holds what was done" in "".join(said)
+
+
+def test_wrong_numbers_are_refused_before_anything_starts(show: Show) -> None:
+    for wrong in (["--size", "161x96"], ["--duration", "0"], ["--fps", "0"], ["--set", "walk.sped=1"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "engine.cli", "film", str(show.path), *wrong],
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 2, done.stderr
+        assert "walk.speed" in done.stderr or wrong[1] in done.stderr

@@ -1,0 +1,34 @@
+"""The README tells what the code does: its tables are the code's own."""
+
+import re
+from pathlib import Path
+
+from engine.cli import markdown_table
+from engine.config import list_shows, load_show
+
+README = (Path(__file__).parent.parent / "README.md").read_text()
+
+
+def test_the_parameter_table_is_the_registrys() -> None:
+    said = re.search(r"<!-- parameters:.*?-->\n(.*?)<!-- end of parameters -->", README, re.DOTALL)
+    assert said and said[1].strip() == markdown_table(load_show("house").registry).strip()
+
+
+def test_every_show_that_is_named_exists() -> None:
+    for name in re.findall(r"configs/([\w-]+)\.toml", README):
+        assert name in list_shows()
+
+
+def test_pictures_and_files_that_are_named_exist() -> None:
+    root = Path(__file__).parent.parent
+    for target in re.findall(r"!\[[^\]]*\]\(([^)]+)\)", README):
+        assert (root / target).is_file(), target
+
+
+def test_commands_that_are_shown_are_understood() -> None:
+    from typer.testing import CliRunner
+
+    from engine.cli import app
+
+    for command in set(re.findall(r"^pedesis (\w+)", README, re.MULTILINE)):
+        assert CliRunner().invoke(app, [command, "--help"]).exit_code == 0, command
