@@ -12,12 +12,13 @@ import moderngl
 import numpy as np
 
 from engine.gl import Target, copy, make_field, make_target
-from engine.shaders import Shaders, list_transitions
+from engine.shaders import FALLBACK_TRANSITION, Shaders, list_transitions
 from engine.timeline import SLOTS, Mix, Timeline
 
 GL_SRGB8 = 0x8C41
 ARRIVAL_S = 2.5  # how long the waiting picture takes to become the first keyframe
 THAW_S = 0.8  # and a frozen picture to become the moving one again
+WARM_EVERY_S = 0.15
 DEFAULTS: dict[str, float | int | bool | str] = {
     "blend.time": 2.0,
     "blend.transition": "dissolve",
@@ -71,7 +72,9 @@ class Blend:
         self._transition: _Transition | None = None
         self._started = False
         self._frozen = False
-        self._to_warm = list_transitions(shaders.root)
+        # The dissolve first: the first keyframe comes by it.
+        self._to_warm = sorted(list_transitions(shaders.root), key=lambda name: name != FALLBACK_TRANSITION)
+        self._warm_at_s: float | None = None
 
     @property
     def in_transition(self) -> bool:
@@ -84,11 +87,11 @@ class Blend:
         if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8:
             raise ValueError(f"a keyframe must be (H, W, 3) uint8, got {pixels.shape} {pixels.dtype}")
         size = (pixels.shape[1], pixels.shape[0])
+        if size != self.size:
+            raise ValueError(f"keyframes here are {self.size[0]}×{self.size[1]}, got {size[0]}×{size[1]}")
         slot = self.timeline.claim()
         texture = self._textures[slot]
-        if texture is None or texture.size != size:
-            if texture is not None:
-                texture.release()
+        if texture is None:
             texture = self._ctx.texture(size, 3, internal_format=GL_SRGB8, alignment=1)
             texture.filter = (moderngl.LINEAR, moderngl.LINEAR)
             texture.repeat_x = texture.repeat_y = False
@@ -102,7 +105,7 @@ class Blend:
         if mix is None:
             self._draw_waiting(now_s)
             self._shown = self._waiting
-            self._warm_one()
+            self._warm(now_s)
             return self._shown.texture
         self._freeze(bool(values.get("stage.freeze", False)), now_s)
         if self._frozen:
@@ -178,12 +181,18 @@ class Blend:
             {"u_from": source.texture, "u_to": self._moving.texture, "u_field": self._field},
         )
 
-    def _warm_one(self) -> bool:
-        """Compile one transition more, by drawing it once; false when none is left."""
-        if not self._to_warm:
-            return False
+    def _warm(self, now_s: float) -> None:
+        """While the waiting picture plays, compile the transitions: a jump must not wait for one.
+
+        A compiler is only done when the shader has drawn, and takes some 40 to 80 ms the first time on a
+        machine (the driver remembers), so: never before the first picture, and with pauses between.
+        """
+        if self._warm_at_s is None:
+            self._warm_at_s = now_s + WARM_EVERY_S
+        if not self._to_warm or now_s < self._warm_at_s:
+            return
+        self._warm_at_s = now_s + WARM_EVERY_S
         self._draw_between(self._to_warm.pop(0), self._waiting, 0.5, self._mixed)
-        return True
 
     def release(self) -> None:
         """Give all textures back."""

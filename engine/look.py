@@ -130,11 +130,12 @@ class Look:
             self._finish(ready, framebuffer, values, time_s, fade)
         else:
             ready.texture.filter = (moderngl.LINEAR, moderngl.LINEAR)
+            a, _, _, d = view_of(texture.size, (inner[2], inner[3]), 0.0, 0.0).turn
+            ready.framebuffer.scissor = _seen(texture.size, a, d)
             self._shaders.native("encode.frag").render(
                 ready.framebuffer, {"u_fade": fade}, {"u_source": texture}
             )
             framebuffer.viewport = inner
-            a, _, _, d = view_of(texture.size, (inner[2], inner[3]), 0.0, 0.0).turn
             self._shaders.native("plain.frag").render(
                 framebuffer, {"u_view": (a, d, 0.5 - a / 2, 0.5 - d / 2)}, {"u_source": ready.texture}
             )
@@ -174,6 +175,13 @@ class Look:
         screen: tuple[int, int],
     ) -> None:
         """Everything that can be done at the picture's own size."""
+        # Drift only ever looks further in, by bends and turns that stay inside what a still view shows.
+        a, _, _, d = view_of(texture.size, screen, 0.0, 0.0).turn
+        level = _level(texture.size, screen)
+        slack = 1.1
+        # A mip level gathers from everywhere near it: there all of the picture is needed.
+        seen = _seen(texture.size, a * slack, d * slack) if level == 0 else (0, 0, *texture.size)
+        graded.framebuffer.scissor = ready.framebuffer.scissor = seen
         gain, contrast = 2.0 ** _number(values, "look.exposure"), _number(values, "look.contrast")
         self._shaders.native("grade.frag").render(
             graded.framebuffer,
@@ -185,7 +193,6 @@ class Look:
             },
             {"u_source": texture},
         )
-        level = _level(texture.size, screen)
         # Drawn smaller than it is, a picture is sharp enough.
         amount = SHARPEN * _number(values, "look.sharpness") if level == 0 else 0.0
         self._shaders.native("sharpen.frag").render(
@@ -248,6 +255,14 @@ def _level(picture: tuple[int, int], screen: tuple[int, int]) -> int:
     """Mip level to sample: 0 unless the picture covers the screen with texels to spare."""
     spare = min(picture[0] / screen[0], picture[1] / screen[1])
     return max(0, round(math.log2(spare))) if spare > 1.0 else 0
+
+
+def _seen(picture: tuple[int, int], across: float, up: float) -> tuple[int, int, int, int]:
+    """The middle part of a picture that a cover shows, and a little more; the rest need not be drawn."""
+    margin = 4  # the reach of sharpening and of the cubic kernel
+    width = min(math.ceil(picture[0] * across / 2) * 2 + 2 * margin, picture[0])
+    height = min(math.ceil(picture[1] * up / 2) * 2 + 2 * margin, picture[1])
+    return ((picture[0] - width) // 2, (picture[1] - height) // 2, width, height)
 
 
 def grain_offset(time_s: float) -> tuple[float, float]:

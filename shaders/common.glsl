@@ -9,6 +9,9 @@ vec3 to_linear(vec3 c) {
     return mix(c / 12.92, pow((max(c, 0.0) + 0.055) / 1.055, vec3(2.4)), greaterThan(c, vec3(0.04045)));
 }
 vec3 to_srgb(vec3 c) {
+    // The power 1/2.4 as a sum of roots, a third of its cost and within a quarter of an 8-bit step.
     c = max(c, 0.0);
-    return mix(c * 12.92, 1.055 * pow(c, vec3(1.0 / 2.4)) - 0.055, greaterThan(c, vec3(0.0031308)));
+    vec3 r2 = sqrt(c), r4 = sqrt(r2), r8 = sqrt(r4);
+    vec3 curve = 0.662002687 * r2 + 0.684122060 * r4 - 0.323583601 * r8 - 0.0225411470 * c;
+    return mix(c * 12.92, curve, greaterThan(c, vec3(0.0031308)));
 }

@@ -2,7 +2,6 @@
 // B-spline, which never rings or shows its grid but blurs by [1 4 6 4 1]-like weights; this undoes the
 // blur by the first term of its inverse. Together: at 0 a soft B-spline, near 1 the interpolating
 // spline, sharper than Catmull-Rom, for four texture taps per screen pixel instead of sixteen.
-in vec2 v_uv;
 out vec4 colour;
 uniform sampler2D u_source;
 uniform float u_amount;

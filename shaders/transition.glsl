@@ -2,6 +2,7 @@
 // uv (0, 0) is the lower left, (1, 1) the upper right; ratio is width over height.
 uniform sampler2D u_from;
 uniform sampler2D u_to;
+uniform sampler2D u_field;  // ours: four even cloud fields, seamless; a quarter of each lies below 0.25
 uniform float progress;
 uniform float ratio;
 
