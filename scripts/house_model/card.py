@@ -1,0 +1,89 @@
+"""The model card of the house model, filled in from measured figures.
+
+Usage: `card.text(figures, training)`; written beside the weights by the export stage.
+"""
+
+from __future__ import annotations
+
+TEMPLATE = """---
+license: cc0-1.0
+library_name: diffusers
+pipeline_tag: text-to-image
+---
+
+# Pedesis house model
+
+A latent diffusion model of three images that share one space: clouds, pulp (torn, printed, soaked paper) and
+memory (glass spheres on shelves), and of the places where they meet. It is the model that Pedesis carries so
+that the engine is alive with nothing downloaded. It was trained from random weights by
+`scripts/train_house_model.py` on pictures that the project's own painter draws; no photograph, no artwork and
+no picture from anywhere else was used.
+
+    import diffusers
+    pipe = diffusers.DiffusionPipeline.from_pretrained("engine/house_model")
+    pipe("a violet cloud shaped like a whale at dusk", num_inference_steps={steps}, guidance_scale=1.0,
+         height=256, width=256).images[0]
+
+| part | what |
+|---|---|
+| `vae` | `AutoencoderKL`, 256×256 to 16×16×16 latents, trained as a plain autoencoder with latent noise |
+| `unet` | `UNet2DConditionModel`, rectified flow{distilled} |
+| `scheduler` | `DPMSolverMultistepScheduler`, flow prediction, order {order} |
+| `text_encoder`, `tokenizer` | `CLIPTextModel` of width 256, 24 places, distilled from all-MiniLM-L6-v2 (Apache-2.0) |
+
+**Licence.** Weights: CC0 1.0. The text encoder learned from the outputs of all-MiniLM-L6-v2 (Apache-2.0) over
+WordNet's words and glosses (WordNet licence) and the painter's captions.
+
+**Training.** {training}
+
+**Use.** {steps} evaluations at guidance 1 (guidance is in the weights; asking for more costs twice and
+over-steers). 256×256 is native; other sizes in steps of 16 px work and repeat the picture's grain at the same
+scale. Conditioning is meant to be mixed: the mean of two prompts' embeddings shows the place between them,
+because a third of the training pictures are such places, at a known proportion.
+
+**Limits.** It knows three worlds and nothing else: any phrase gives clouds, paper or spheres in a colour and
+an hour that the phrase suggests. Print is texture, not letters. Shapes in clouds are half there, by intent
+and by size. No people, so no likenesses; nothing to filter, so no safety checker.
+
+**Measured** (`scripts/eval_house_model.py`; two CPU cores; unseen pictures of the painter):
+
+{figures}
+"""
+
+ROWS = (
+    ("psnr_all", "autoencoder PSNR, unseen pictures, all (dB)"),
+    ("psnr_clouds", "… clouds"),
+    ("psnr_memory", "… memory"),
+    ("psnr_pulp", "… pulp"),
+    ("psnr_hybrid", "… hybrids"),
+    ("ssim_all", "autoencoder SSIM, all"),
+    ("swd_ratio_4_steps", "sliced Wasserstein, dreams at 4 steps, × painted against painted"),
+    ("world_right", "classifier agrees with the prompt: world"),
+    ("world_painted", "… its agreement on paintings"),
+    ("palette_right", "classifier agrees with the prompt: palette"),
+    ("palette_painted", "… its agreement on paintings"),
+    ("hour_right", "classifier agrees with the prompt: hour (clouds)"),
+    ("hour_painted", "… its agreement on paintings"),
+    ("held_out_colour", "words no caption uses bring their colour"),
+    ("walk_p95_over_median", "walk, p95/median change per equal step"),
+    ("crossing_p95_over_median", "crossing between two worlds on one noise, p95/median"),
+    ("ms_256x256_1", "256×256, 1 step (ms)"),
+    ("ms_256x256_2", "256×256, 2 steps (ms)"),
+    ("ms_256x256_4", "256×256, 4 steps (ms)"),
+    ("ms_384x256_4", "384×256, 4 steps (ms)"),
+    ("ms_512x288_4", "512×288, 4 steps (ms)"),
+    ("ms_decoder_256", "decoder alone, 256×256 (ms)"),
+)
+
+
+def text(figures: dict[str, object], training: str, distilled: bool = True, steps: int = 4) -> str:
+    """The card; rows that were not measured are left out."""
+    rows = [f"| {words} | {figures[key]} |" for key, words in ROWS if key in figures]
+    table = "\n".join(["| what | figure |", "|---|---|", *rows]) if rows else "Not yet measured."
+    return TEMPLATE.format(
+        steps=steps,
+        distilled=", guided, distilled to 4 steps" if distilled else "",
+        order=1 if distilled else 2,
+        training=training,
+        figures=table,
+    )

@@ -1,0 +1,97 @@
+"""The house model as a plain diffusers folder: weights at half precision, scheduler, model card.
+
+Usage: `export.write(work, out)`; then `diffusers.DiffusionPipeline.from_pretrained(out)`, no custom code.
+
+The scheduler is DPM-Solver++ of order 1 on flow noise levels, which is exactly Euler's method on the flow
+(checked by test against `diffusion.sample`), and one of the classes StableDiffusionPipeline names in its own
+signature, so nothing is warned about. Euler's stock class was the other candidate; its flow levels scale the
+latents.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from scripts.house_model import diffusion
+
+LIMIT_MB = 40.0
+
+
+def scheduler(order: int = 1) -> object:
+    """Order 1 for the distilled model; 2 samples the undistilled one well in a dozen steps."""
+    from diffusers import DPMSolverMultistepScheduler
+
+    return DPMSolverMultistepScheduler(
+        num_train_timesteps=1000,
+        prediction_type="flow_prediction",
+        use_flow_sigmas=True,
+        flow_shift=1.0,
+        solver_order=order,
+        algorithm_type="dpmsolver++",
+        lower_order_final=True,
+        final_sigmas_type="zero",
+        steps_offset=1,  # has no effect on flow levels; the pipeline warns about any other value
+    )
+
+
+def pipeline(vae: nn.Module, unet: nn.Module, text_encoder: nn.Module, tokenizer: object, order: int = 1) -> object:
+    """The parts as a StableDiffusionPipeline; nothing in it is of the project's own class."""
+    from diffusers import StableDiffusionPipeline
+
+    return StableDiffusionPipeline(
+        vae=vae, unet=unet, text_encoder=text_encoder, tokenizer=tokenizer, scheduler=scheduler(order),
+        safety_checker=None, feature_extractor=None, requires_safety_checker=False,
+    )
+
+
+def assemble(vae: nn.Module, unet: nn.Module, words: Path, out: Path, order: int = 1, card: str = "") -> float:
+    """Write the folder whole, then swap it in; returns its size in MB (10⁶ bytes)."""
+    from transformers import CLIPTextModel, CLIPTokenizer
+
+    # The pipeline divides by scaling_factor and knows no shift: the latents are unit by the autoencoder itself.
+    vae.register_to_config(scaling_factor=1.0, shift_factor=None, force_upcast=False)
+    tokenizer = CLIPTokenizer.from_pretrained(words / "tokenizer")
+    text = CLIPTextModel.from_pretrained(words / "text_encoder", dtype=torch.float16)
+    pipe = pipeline(vae.half(), unet.half(), text, tokenizer, order)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent) as scratch:
+        part = Path(scratch) / "model"
+        pipe.save_pretrained(part, safe_serialization=True)
+        if card:
+            (part / "README.md").write_text(card)
+        _plain(part)
+        size = sum(f.stat().st_size for f in part.rglob("*") if f.is_file()) / 1e6
+        if size > LIMIT_MB:
+            raise ValueError(f"the model may weigh {LIMIT_MB} MB and weighs {size:.1f} MB")
+        for item in part.iterdir():  # the tokenizer and text encoder may already lie in `out`
+            there = out / item.name
+            out.mkdir(exist_ok=True)
+            if there.is_dir():
+                shutil.rmtree(there)
+            shutil.move(item, there)
+    return size
+
+
+def _plain(folder: Path) -> None:
+    """Drop paths of the machine it was made on from the configs; let any reader read the files."""
+    for path in folder.rglob("*.json"):
+        if path.name in ("tokenizer.json", "vocab.json"):
+            continue
+        note = json.loads(path.read_text())
+        note.pop("_name_or_path", None)
+        path.write_text(json.dumps(note, indent=2, sort_keys=True) + "\n")
+    for path in folder.rglob("*"):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+
+
+def write(work: Path, out: Path, stage: str = "distill", words: Path | None = None, card: str = "") -> float:
+    """Export a stage's averaged weights (`distill`, or `diffusion` as a preliminary many-step model)."""
+    vae = diffusion.load_vae(work)
+    unet = diffusion.load(work, stage)
+    return assemble(vae, unet, words or work / "export", out, order=1 if stage == "distill" else 2, card=card)

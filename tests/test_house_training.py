@@ -1,0 +1,175 @@
+"""The house model's training: tiny nets, a few steps a stage, resumed and unbroken runs alike, plain export."""
+
+from __future__ import annotations
+
+import json
+import logging
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("diffusers")
+pytest.importorskip("transformers")
+
+from scripts.house_model import autoencoder, diffusion, distill, export, training  # noqa: E402
+from scripts.house_model.training import Budget, Job, fit, generator  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Nets this small lose more to threads waiting for each other than they gain."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def tiny_words(folder: Path) -> Path:
+    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+    letters = [chr(97 + i) for i in range(26)]
+    vocab = {t: i for i, t in enumerate(letters + [c + "</w>" for c in letters] + ["<|startoftext|>", "<|endoftext|>"])}
+    tokenizer = CLIPTokenizer(
+        vocab=vocab, merges=[], bos_token="<|startoftext|>", eos_token="<|endoftext|>",
+        pad_token="<|endoftext|>", unk_token="<|endoftext|>", model_max_length=24,
+    )
+    tokenizer.save_pretrained(folder / "tokenizer")
+    torch.manual_seed(0)
+    CLIPTextModel(CLIPTextConfig(
+        vocab_size=len(vocab), hidden_size=32, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2,
+        max_position_embeddings=24, eos_token_id=vocab["<|endoftext|>"], bos_token_id=vocab["<|startoftext|>"],
+    )).save_pretrained(folder / "text_encoder")
+    return folder
+
+
+def tiny_unet() -> torch.nn.Module:
+    torch.manual_seed(1)
+    return diffusion.build(widths=(16, 16, 16), condition=32)
+
+
+def tiny_vae() -> torch.nn.Module:
+    torch.manual_seed(2)
+    return autoencoder.build(channels=(8, 8, 8, 8, 8))
+
+
+def fit_vae(work: Path, steps: int, slice_steps: float = float("inf"), shard_mib: float = 0) -> torch.nn.Module:
+    x = torch.rand(8, 3, 32, 32, generator=generator(0, "pictures", 0)) * 2 - 1
+    budget = Budget(steps=steps)
+    job = Job("autoencoder", work, tiny_vae(), budget, lr=1e-3, matrices_lr=1e-3, warmup_steps=2, shard_mib=shard_mib)
+
+    def step(model: torch.nn.Module, n: int) -> dict[str, torch.Tensor]:
+        if n >= slice_steps:
+            raise KeyboardInterrupt
+        return autoencoder.step_loss(model, x, generator(0, "t", n))
+
+    return fit(job, step)
+
+
+def test_resumed_run_equals_unbroken(tmp_path: Path) -> None:
+    whole = fit_vae(tmp_path / "a", 6)
+
+    class Cut(Exception):
+        pass
+
+    x = torch.rand(8, 3, 32, 32, generator=generator(0, "pictures", 0)) * 2 - 1
+    job = Job("autoencoder", tmp_path / "b", tiny_vae(), Budget(steps=6, save_minutes=0), lr=1e-3,
+              matrices_lr=1e-3, warmup_steps=2)
+
+    def cut_after_three(model: torch.nn.Module, n: int) -> dict[str, torch.Tensor]:
+        if n == 3:
+            raise Cut
+        return autoencoder.step_loss(model, x, generator(0, "t", n))
+
+    with pytest.raises(Cut):
+        fit(job, cut_after_three)
+    assert json.loads((tmp_path / "b/autoencoder/state.json").read_text())["step"] == 3
+    again = fit_vae(tmp_path / "b", 6)
+    for a, b in zip(whole.parameters(), again.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_light_checkpoints_come_in_small_files(tmp_path: Path) -> None:
+    fit_vae(tmp_path, 2, shard_mib=0.02)
+    files = list((tmp_path / "autoencoder").glob("ckpt-*.safetensors"))
+    assert len(files) > 1 and max(f.stat().st_size for f in files) < 40_000
+    loaded = training.load_average(tmp_path, "autoencoder", tiny_vae())
+    assert all(torch.isfinite(p).all() for p in loaded.parameters())
+
+
+def test_training_lowers_the_loss(tmp_path: Path) -> None:
+    fit_vae(tmp_path, 12)
+    x = torch.rand(8, 3, 32, 32, generator=generator(0, "pictures", 0)) * 2 - 1
+    trained = training.load_average(tmp_path, "autoencoder", tiny_vae())
+    with torch.no_grad():
+        before, after = (
+            float(autoencoder.step_loss(m, x, generator(0, "t", 1))["loss"]) for m in (tiny_vae(), trained)
+        )
+    assert after < before
+
+
+def test_orthogonal_has_unit_singular_values() -> None:
+    m = torch.randn(24, 60, generator=generator(0, "m", 0))
+    s = torch.linalg.svdvals(training.orthogonal(m))
+    assert s.min() > 0.5 and s.max() < 1.5
+
+
+def test_folded_latents_are_unit_and_decode_the_same() -> None:
+    class Few:
+        x = torch.rand(4, 3, 64, 64, generator=generator(0, "few", 0)) * 2 - 1
+
+        def __len__(self) -> int:
+            return 4
+
+        def batch(self, which: list[int]) -> torch.Tensor:
+            return self.x[which]
+
+    vae = tiny_vae().eval()
+    with torch.no_grad():
+        before = vae.decode(autoencoder.encode(vae, Few.x)).sample
+        diffusion.unit_latents(vae, Few(), "cpu")
+        z = autoencoder.encode(vae, Few.x)
+        after = vae.decode(z).sample
+    assert z.mean((0, 2, 3)).abs().max() < 1e-3 and (z.std((0, 2, 3)) - 1).abs().max() < 1e-2
+    assert torch.allclose(before, after, atol=1e-4)
+
+
+def test_flow_and_window_losses_reach_the_student() -> None:
+    teacher, student = tiny_unet().eval(), tiny_unet()
+    z, cond = torch.randn(2, 16, 4, 4), torch.randn(2, 24, 32)
+    for losses in (
+        diffusion.flow_loss(student, z, cond, generator(0, "f", 0)),
+        distill.window_loss(student, teacher, z, cond, cond[:1], generator(0, "w", 0), substeps=2),
+    ):
+        losses["loss"].backward()
+    assert all(p.grad is not None for p in student.parameters())
+
+
+def test_export_is_a_plain_folder_and_samples_alike(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    from diffusers import DiffusionPipeline
+    from diffusers.utils import logging as diffusers_logging
+
+    words = tiny_words(tmp_path / "words")
+    vae, unet = tiny_vae().eval(), tiny_unet().eval()
+    mb = export.assemble(vae, unet, words, tmp_path / "model", card="A card.\n")
+    assert 0 < mb < 5 and (tmp_path / "model/README.md").exists()
+    logger = diffusers_logging.get_logger("diffusers")
+    logger.addHandler(caplog.handler)
+    with warnings.catch_warnings(record=True) as seen, caplog.at_level(logging.WARNING):
+        warnings.simplefilter("always")
+        pipe = DiffusionPipeline.from_pretrained(tmp_path / "model")
+    logger.removeHandler(caplog.handler)
+    # About the machine (no torchvision) and not about the model: transformers may say it once a process.
+    said = [r.getMessage() for r in caplog.records] + [str(w.message) for w in seen if "diffusers" in str(w.filename)]
+    assert not [s for s in said if "torchvision" not in s], said
+
+    pipe.to(torch.float32).set_progress_bar_config(disable=True)
+    cond = diffusion.Words(tmp_path / "model")(["a cloud"])
+    for size, steps in (((128, 128), 4), ((128, 192), 2)):
+        noise = torch.randn(1, 16, size[0] // 16, size[1] // 16, generator=generator(0, "noise", 0))
+        theirs = pipe("a cloud", height=size[0], width=size[1], num_inference_steps=steps, guidance_scale=1.0,
+                      latents=noise, output_type="latent").images
+        ours = diffusion.sample(pipe.unet, noise, cond, steps)
+        assert torch.allclose(theirs.float(), ours, atol=0.05), float((theirs - ours).abs().max())
