@@ -114,7 +114,8 @@ class Blend:
             return self._shown.texture
         if not self._started:
             self._started = True
-            self._transition = _Transition("dissolve", now_s, ARRIVAL_S, waiting=True)
+            if live:  # a film begins with its first picture
+                self._transition = _Transition("dissolve", now_s, ARRIVAL_S, waiting=True)
         elif mix.jumped:
             self._begin(now_s, values)
         self._draw_moving(mix)
