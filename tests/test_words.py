@@ -1,0 +1,160 @@
+"""The text encoder's script on a tiny scale: vocabulary, a few steps, export, plain loading, evaluation."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from transformers import CLIPTextModel, CLIPTokenizer
+
+from scripts.house_model import words, words_lexicon, words_teacher, words_wordnet
+from scripts.house_model.words_corpus import Corpus, build_corpus
+from scripts.house_model.words_eval import states
+from scripts.house_model.words_lexicon import GROUPS, NAMES, PROBES, Lexicon, colour_attributes, holds_probe
+
+TINY = words.Size(vocabulary=700, width=32, layers=2, heads=4, batch=16, bag_steps=20)
+
+
+def tiny_corpus() -> tuple[Corpus, np.ndarray]:
+    """Colours and feelings with things; a phrase's embedding is the sum of its words' random vectors."""
+    rng = np.random.default_rng(3)
+    firsts, things = [*GROUPS["colour"], *GROUPS["feeling"]], ["clouds", "paper", "sphere", "shelf", "river"]
+    phrases = firsts + things + [f"{f} {t}" for f in firsts for t in things]
+    vectors = {w: rng.normal(size=24) for w in firsts + things}
+    embeddings = np.stack([sum(vectors[w] for w in p.split()) for p in phrases])
+    embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
+    lexicon = Lexicon({n: np.eye(len(NAMES), dtype=np.float32)[i] for i, n in enumerate(NAMES)}, {})
+    count = len(phrases)
+    corpus = Corpus(phrases, np.full(count, 4), np.ones(count, np.float32),
+                    np.stack([lexicon.of(p) for p in phrases]).astype(np.float16), np.arange(count) % 4 == 3)
+    return corpus, embeddings.astype(np.float16)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A tiny student, trained for a few steps and exported: (work, out)."""
+    work, out = tmp_path_factory.mktemp("work"), tmp_path_factory.mktemp("out")
+    corpus, embeddings = tiny_corpus()
+    words.prepare(work, TINY, corpus=corpus, embeddings=embeddings)
+    words.train(work, 1.0, "cpu", TINY, most_steps=16)
+    words.export(work, out)
+    return work, out
+
+
+def test_loads_plainly_without_a_warning(made: tuple[Path, Path], caplog: pytest.LogCaptureFixture) -> None:
+    library = logging.getLogger("transformers")
+    library.addHandler(caplog.handler)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            tokenizer = CLIPTokenizer.from_pretrained(made[1] / "tokenizer")
+            model, report = CLIPTextModel.from_pretrained(made[1] / "text_encoder", output_loading_info=True)
+    finally:
+        library.removeHandler(caplog.handler)
+    assert not [r for r in caplog.records if r.levelno >= logging.WARNING]
+    assert not report["missing_keys"] and not report["unexpected_keys"]
+    assert tokenizer.model_max_length == 24
+    assert model.dtype == torch.float16
+    assert (model.config.bos_token_id, model.config.eos_token_id, model.config.pad_token_id) == (0, 1, 1)
+
+
+def test_pooled_output_is_the_state_at_the_end(made: tuple[Path, Path]) -> None:
+    tokenizer = CLIPTokenizer.from_pretrained(made[1] / "tokenizer")
+    model = CLIPTextModel.from_pretrained(made[1] / "text_encoder", dtype=torch.float32).eval()
+    ids = words.tokenise(tokenizer, ["blue clouds", "joy"])
+    with torch.inference_mode():
+        out = model(input_ids=ids)
+    end = (ids == 1).int().argmax(1)
+    assert ids.shape == (2, 24)
+    assert torch.equal(out.pooler_output, out.last_hidden_state[torch.arange(2), end])
+
+
+def test_unseen_letters_do_not_end_the_text(made: tuple[Path, Path]) -> None:
+    tokenizer = CLIPTokenizer.from_pretrained(made[1] / "tokenizer")
+    ids = tokenizer("Été 漢字 ж ☂ !").input_ids
+    assert ids[0] == 0 and ids[-1] == 1 and 1 not in ids[1:-1]
+    assert tokenizer("BLUE").input_ids == tokenizer("blue").input_ids
+
+
+def test_a_phrase_is_one_thing_in_any_batch(made: tuple[Path, Path]) -> None:
+    tokenizer = CLIPTokenizer.from_pretrained(made[1] / "tokenizer")
+    model = CLIPTextModel.from_pretrained(made[1] / "text_encoder", dtype=torch.float32).eval()
+    alone = states(model, tokenizer, ["blue clouds"])
+    among = states(model, tokenizer, ["joy", "blue clouds", "a red paper sphere on a shelf"])
+    assert torch.allclose(alone[0], among[1], atol=1e-5)
+
+
+def test_training_goes_on_from_its_checkpoint_and_learns(made: tuple[Path, Path], tmp_path: Path) -> None:
+    corpus, embeddings = tiny_corpus()
+    words.prepare(tmp_path, TINY, corpus=corpus, embeddings=embeddings)
+    words.train(tmp_path, 1.0, "cpu", TINY, most_steps=8)
+    first = torch.load(tmp_path / "student.pt", weights_only=True)
+    words.train(tmp_path, 1.0, "cpu", TINY, most_steps=24)
+    then = torch.load(tmp_path / "student.pt", weights_only=True)
+    assert (first["step"], then["step"]) == (8, 24) and then["elapsed_s"] > first["elapsed_s"]
+    rows = [[float(v) for v in line.split(",")] for line in (tmp_path / "loss.csv").read_text().splitlines()]
+    assert rows[-1][2] < rows[0][2]
+
+
+def test_evaluation_reports_probes_agreement_and_size(made: tuple[Path, Path]) -> None:
+    found = words.evaluate(made[1], made[0])
+    assert 0 <= found["right flat '{}'"] <= 1
+    assert -1 <= found["spearman composed mean"] <= 1
+    assert 0 < found["megabytes"] < 12
+
+
+def test_full_size_stays_under_twelve_megabytes() -> None:
+    with torch.device("meta"):
+        student = words.Student(words.Size(), 384 + len(NAMES))
+    assert 2 * sum(p.numel() for p in student.encoder.parameters()) < 12e6
+
+
+def test_no_list_holds_a_probe() -> None:
+    assert not [w for w in words_lexicon.listed() if holds_probe(w)]
+    assert not [n for n in words_lexicon.colour_names() if holds_probe(n)]
+    for word, (answer, group) in PROBES.items():
+        assert set(answer.split("|")) <= set(GROUPS[group]), word
+
+
+def test_colours_are_read_from_their_numbers() -> None:
+    assert NAMES[int(colour_attributes("#1030c0").argmax())] == "blue"
+    assert NAMES[int(colour_attributes("#f0f0f0").argmax())] == "white"
+
+
+def test_what_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WNSEARCHDIR", str(tmp_path))
+    with pytest.raises(FileNotFoundError, match="wordnet-base"):
+        words_wordnet.read()
+    monkeypatch.setattr(words_teacher, "PACKAGE", "no_such_teacher")
+    with pytest.raises(FileNotFoundError, match="training extra"):
+        words_teacher.teacher_folder(tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"student\.pt"):
+        words.export(tmp_path, tmp_path / "out")
+
+
+def test_wordnet_says_what_things_look_like() -> None:
+    try:
+        net = words_wordnet.read()
+    except FileNotFoundError as lacking:
+        pytest.skip(str(lacking))
+    lexicon = words_lexicon.build(net)
+    for word, name in (("sapphire", "blue"), ("ruby", "red"), ("grief", "sadness"), ("bookcase", "shelf")):
+        assert NAMES[int(lexicon.of(word).argmax())] == name
+    corpus = build_corpus(size=0.01, net=net, lexicon=lexicon)
+    assert len(set(corpus.phrases)) == len(corpus.phrases) == len(corpus.kind) == len(corpus.attributes)
+    made_up = [p for p, k in zip(corpus.phrases, corpus.kind, strict=True) if k >= 3]
+    assert not [p for p in made_up if holds_probe(p)]
+
+
+def test_the_teacher_knows_its_synonyms(tmp_path: Path) -> None:
+    try:
+        teacher = words_teacher.teacher_folder()
+    except FileNotFoundError as lacking:
+        pytest.skip(str(lacking))
+    phrases = ["rain", "rainfall", "a legal contract"]
+    first, second, other = words_teacher.embed(phrases, teacher, tmp_path).astype(float)
+    assert first @ second > first @ other
