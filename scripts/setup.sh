@@ -159,6 +159,7 @@ ready() { # is everything for "$1" in place? What tests need holds what running 
 }
 
 set_up() { # run|test
+    ROOT=${ROOT/#\/\//\/} # bash keeps the doubled slash of //home, and the same folder would count as another
     VENV="$ROOT/.venv"
     VENV_PYTHON="$VENV/bin/python"
     if ready "$1"; then return 0; fi
