@@ -16,7 +16,6 @@ import typer
 
 from engine import __version__
 from engine.config import Show, ShowError, load_show
-from engine.params import Registry
 
 if TYPE_CHECKING:
     from engine.models import ModelPlace
@@ -265,12 +264,12 @@ def params(
     markdown: Annotated[bool, typer.Option("--markdown", help="As a Markdown table.")] = False,
 ) -> None:
     """The whole parameter table of a show."""
-    registry = open_show(show, None, None).registry
+    rows = parameter_rows(open_show(show, None, None))
     if as_json:
-        typer.echo(json.dumps(registry.rows(), indent=2))
+        typer.echo(json.dumps(rows, indent=2))
         return
     if markdown:
-        typer.echo(markdown_table(registry))
+        typer.echo(markdown_table(rows))
         return
     from rich.console import Console
     from rich.table import Table
@@ -279,15 +278,20 @@ def params(
     table = Table(title=None if wide else "OSC address: the name with / for every dot, /walk/speed")
     for column in COLUMNS if wide else ("name", "range", "default", "doc"):
         table.add_column(column, no_wrap=column in ("name", "address"), overflow="fold")
-    for row in registry.rows():
+    for row in rows:
         table.add_row(*(str(row[str(column.header)]) for column in table.columns))
     Console().print(table)
 
 
-def markdown_table(registry: Registry) -> str:
+def parameter_rows(show: Show) -> list[dict[str, Any]]:
+    """The registry's rows, with the values this show starts from as defaults."""
+    return [{**row, "default": show.values[row["name"]]} for row in show.registry.rows()]
+
+
+def markdown_table(rows: list[dict[str, Any]]) -> str:
     """The parameter table as the README has it."""
     lines = [f"| {' | '.join(COLUMNS)} |", "|" + "---|" * len(COLUMNS)]
-    for row in registry.rows():
+    for row in rows:
         cells = [f"`{row[c]}`" if c in ("name", "address") else str(row[c]) for c in COLUMNS]
         lines.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")
     return "\n".join(lines)

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from engine.cli import markdown_table
+from engine.cli import markdown_table, parameter_rows
 from engine.config import list_shows, load_show
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
@@ -11,7 +11,7 @@ README = (Path(__file__).parent.parent / "README.md").read_text()
 
 def test_the_parameter_table_is_the_registrys() -> None:
     said = re.search(r"<!-- parameters:.*?-->\n(.*?)<!-- end of parameters -->", README, re.DOTALL)
-    assert said and said[1].strip() == markdown_table(load_show("house").registry).strip()
+    assert said and said[1].strip() == markdown_table(parameter_rows(load_show("house"))).strip()
 
 
 def test_every_show_that_is_named_exists() -> None:
