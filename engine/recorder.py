@@ -263,7 +263,8 @@ class Recorder:
     def _run(self) -> None:
         if self._live and sys.platform == "linux":
             # Before the encoder is opened: its threads inherit this, and the stage's thread goes first.
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 5)
+            thread = threading.get_native_id()
+            os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + 5)
         try:
             output = _Output(self.path, self.size, self.fps, self._codec, self._crf, self._live)
         except Exception as fault:
