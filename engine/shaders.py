@@ -157,14 +157,15 @@ class Shaders:
                 source = assemble(file, self.root, transition)
                 program = Pass(self._ctx, source)
             except ShaderError as error:
-                self._report(key, error, {file: _stamp(file)})
+                self._broken[key] = (error, {file: _stamp(file), error.file: _stamp(error.file)})
+                log.warning("shader error: %s", error)
                 raise
             loaded = _Loaded(file, transition, program, defaults(source), _stamps(source))
             self._loaded[key] = loaded
         return loaded
 
     def reload(self, now_s: float) -> list[ShaderError]:
-        """Compile again what changed on disk, at most once a second; the new errors."""
+        """Compile again what changed on disk, at most once a second; the new errors, for the caller to tell."""
         if now_s - self._checked_s < RELOAD_EVERY_S:
             return []
         self._checked_s = now_s
@@ -189,16 +190,12 @@ class Shaders:
             stamps = _stamps(source)
             loaded.program.rebuild(source)
         except ShaderError as error:
-            self._report(key, error, stamps | {error.file: _stamp(error.file)})
+            self._broken[key] = (error, stamps | {error.file: _stamp(error.file)})
             return error
         loaded.defaults, loaded.stamps = defaults(source), stamps
         self._broken.pop(key, None)
         log.info("%s: compiled again", loaded.file.name)
         return None
-
-    def _report(self, key: str, error: ShaderError, stamps: dict[Path, int]) -> None:
-        self._broken[key] = (error, stamps)
-        log.warning("shader error, the last good one stays: %s", error)
 
 
 def _stamps(source: Source) -> dict[Path, int]:

@@ -2,7 +2,9 @@
 // uv (0, 0) is the lower left, (1, 1) the upper right; ratio is width over height.
 uniform sampler2D u_from;
 uniform sampler2D u_to;
-uniform sampler2D u_field;  // ours: four even cloud fields, seamless; a quarter of each lies below 0.25
+// Ours: four even cloud fields, seamless; a quarter of each lies below 0.25. Read it with textureLod: left to
+// choose a level by itself, the sampler changes its mind from one frame to the next, and it shows.
+uniform sampler2D u_field;
 uniform float progress;
 uniform float ratio;
 

@@ -17,10 +17,10 @@ void main() {
     vec2 at = p * 0.30 + swell * 0.022 + vec2(0.0040, -0.0011) * t;
     vec2 drawn = textureLod(u_field, at * 0.7 + vec2(0.0, 0.0017) * t, 3.0).ba - 0.5;
     at += drawn * 0.07;
-    float body = texture(u_field, at).r;
-    float veil = texture(u_field, at * vec2(0.62, 0.95) + swell * 0.02 - vec2(0.0052, 0.0008) * t).g;
+    float body = textureLod(u_field, at, 0.0).r;
+    float veil = textureLod(u_field, at * vec2(0.62, 0.95) + swell * 0.02 - vec2(0.0052, 0.0008) * t, 0.0).g;
     // The same cloud seen a little nearer the light: the difference is its relief.
-    float lit = body - texture(u_field, at + vec2(-0.013, 0.024)).r;
+    float lit = body - textureLod(u_field, at + vec2(-0.013, 0.024), 0.0).r;
 
     // A lamp that wanders behind it all, and breathes.
     vec2 lamp = vec2(0.36 * sin(t * 0.071 + 0.6), 0.06 + 0.12 * sin(t * 0.053 + 2.1));

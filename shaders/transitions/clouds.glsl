@@ -7,12 +7,12 @@ uniform float light;     // = 0.5
 vec4 transition(vec2 uv) {
     vec2 p = vec2(uv.x * ratio, uv.y) * scale;
     p += (textureLod(u_field, p * 0.6 + vec2(0.0, progress * 0.05), 3.0).ba - 0.5) * 0.10;
-    float n = texture(u_field, p + vec2(progress * 0.035, 0.0)).r;
+    float n = textureLod(u_field, p + vec2(progress * 0.035, 0.0), 0.0).r;
     float front = progress * (1.0 + 2.0 * softness) - softness;
     float here = smoothstep(n - softness, n + softness, front);
     float edge = here * (1.0 - here) * 4.0;
     // Both pictures swell along the slope of the cloud while it passes over them.
-    vec2 slope = vec2(texture(u_field, p + vec2(0.02, 0.0)).r, texture(u_field, p + vec2(0.0, 0.02)).r) - n;
+    vec2 slope = vec2(textureLod(u_field, p + vec2(0.02, 0.0), 0.0).r, textureLod(u_field, p + vec2(0.0, 0.02), 0.0).r) - n;
     vec2 push = slope * billow * edge;
     vec3 a = getFromColor(uv + push * 1.5).rgb, b = getToColor(uv - push).rgb;
     vec3 c = mix(a, b, here);

@@ -6,7 +6,7 @@ vec4 transition(vec2 uv) {
     vec3 a = getFromColor(uv).rgb, b = getToColor(uv).rgb;
     // The eye's scale, near enough: the square root of light. A little cloud keeps flat areas from popping.
     float grey = sqrt(clamp(dot(mix(a, b, 0.75), vec3(0.2126, 0.7152, 0.0722)), 0.0, 1.0));
-    float n = texture(u_field, vec2(uv.x * ratio, uv.y) * 0.5).r;
+    float n = textureLod(u_field, vec2(uv.x * ratio, uv.y) * 0.5, 0.0).r;
     float order = 1.0 - (0.80 * grey + 0.20 * n);
     float front = progress * (1.0 + 2.0 * softness) - softness;
     float here = smoothstep(order - softness, order + softness, front);

@@ -8,11 +8,11 @@ uniform float shadow;  // = 0.75
 vec4 transition(vec2 uv) {
     vec2 p = vec2(uv.x * ratio, uv.y);
     vec2 along = vec2(cos(angle), sin(angle));
-    float big = texture(u_field, p * 0.16 + 0.31).g - 0.5;
-    float mid = texture(u_field, p * 0.63).b - 0.5;
+    float big = textureLod(u_field, p * 0.16 + 0.31, 0.0).g - 0.5;
+    float mid = textureLod(u_field, p * 0.63, 0.0).b - 0.5;
     // Fibres: the same noise drawn out one way, then the other.
-    float fibre = texture(u_field, vec2(dot(p, along) * 0.7, dot(p, vec2(-along.y, along.x)) * 3.1)).a - 0.5;
-    float felt = texture(u_field, p * vec2(2.3, 1.7) + fibre * 0.03).r - 0.5;
+    float fibre = textureLod(u_field, vec2(dot(p, along) * 0.7, dot(p, vec2(-along.y, along.x)) * 3.1), 0.0).a - 0.5;
+    float felt = textureLod(u_field, p * vec2(2.3, 1.7) + fibre * 0.03, 0.0).r - 0.5;
     float tear = ragged * big + 0.30 * ragged * mid + 0.035 * fibre;
 
     // Signed distance to the edge, in picture heights: above 0 the new sheet lies here.

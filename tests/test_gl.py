@@ -1,0 +1,125 @@
+"""Context, targets, passes and the reading of compilers' logs, on whatever GL the machine has."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import moderngl
+import numpy as np
+import pytest
+
+from engine import gl
+
+HERE = Path("shader.frag")
+
+
+def source(text: str) -> gl.Source:
+    full = "#version 330 core\n" + text
+    lines = len(full.splitlines())
+    return gl.Source(full, tuple((HERE, max(n, 1)) for n in range(lines)))
+
+
+@pytest.fixture(scope="module")
+def ctx() -> Iterator[moderngl.Context]:
+    context = gl.create_context(headless=True)
+    yield context
+    context.release()
+
+
+def test_context_is_core_3_3_or_later(ctx: moderngl.Context) -> None:
+    assert ctx.version_code >= 330
+
+
+def test_no_graphics_is_one_sentence_with_the_cure(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(**_: Any) -> None:
+        raise Exception("libEGL.so not found")
+
+    monkeypatch.setattr(moderngl, "create_context", refuse)
+    with pytest.raises(gl.NoGraphics, match=r"libEGL\.so not found.*libegl1") as caught:
+        gl.create_context(headless=True)
+    assert "\n" not in str(caught.value)
+
+
+def test_pass_draws_and_pixels_come_back_top_row_first(ctx: moderngl.Context) -> None:
+    target = gl.make_target(ctx, (5, 3), "f1")
+    shader = gl.Pass(ctx, source("in vec2 v_uv;\nout vec4 c;\nvoid main() { c = vec4(v_uv, 0.0, 1.0); }"))
+    shader.render(target.framebuffer)
+    pixels = gl.read_pixels(target.framebuffer)
+    assert pixels.shape == (3, 5, 3)
+    np.testing.assert_allclose(pixels[:, :, 0] / 255, np.tile((np.arange(5) + 0.5) / 5, (3, 1)), atol=0.003)
+    np.testing.assert_allclose(pixels[:, 0, 1] / 255, (np.arange(3)[::-1] + 0.5) / 3, atol=0.003)
+
+
+def test_uniforms_and_textures_by_name_and_unknown_ones_ignored(ctx: moderngl.Context) -> None:
+    target = gl.make_target(ctx, (2, 2), "f1")
+    red = ctx.texture((1, 1), 3, bytes([255, 0, 0]))
+    blue = ctx.texture((1, 1), 3, bytes([0, 0, 255]))
+    shader = gl.Pass(
+        ctx,
+        source(
+            "uniform sampler2D a;\nuniform sampler2D b;\nuniform vec3 gain;\nout vec4 c;\n"
+            "void main() { c = vec4((texture(a, vec2(0)) + texture(b, vec2(0))).rgb * gain, 1.0); }"
+        ),
+    )
+    assert shader.uniforms == {"a", "b", "gain"}
+    shader.render(target.framebuffer, {"gain": (1.0, 1.0, 0.5), "no_such": 3}, {"b": blue, "a": red})
+    assert gl.read_pixels(target.framebuffer)[0, 0].tolist() in ([255, 0, 127], [255, 0, 128])
+
+
+def test_compile_error_names_file_and_line_and_rebuild_keeps_the_old(ctx: moderngl.Context) -> None:
+    target = gl.make_target(ctx, (1, 1), "f1")
+    shader = gl.Pass(ctx, source("out vec4 c;\nvoid main() { c = vec4(1.0); }"))
+    with pytest.raises(gl.ShaderError) as caught:
+        shader.rebuild(source("out vec4 c;\nvoid main() {\n  c = vec4(nothing);\n}"))
+    assert (caught.value.file, caught.value.line) == (HERE, 3)
+    assert "nothing" in caught.value.message
+    assert str(caught.value).startswith("shader.frag:3: ")
+    shader.render(target.framebuffer)
+    assert gl.read_pixels(target.framebuffer).min() == 255
+
+
+@pytest.mark.parametrize(
+    "log",
+    [
+        "GLSL Compiler failed\n\nfragment_shader\n===============\n0:4(3): error: oh no",
+        "0(4) : error C1008: oh no",
+        "ERROR: 0:4: oh no",
+        "0:4(3): warning: never mind\n0:4(3): error: oh no\n0:5(1): error: later",
+    ],
+)
+def test_every_drivers_log_is_read(log: str) -> None:
+    error = gl.located(source("\n".join("abcdef")), log)
+    assert error.line == 3
+    assert error.message.endswith("oh no")
+
+
+def test_a_log_with_no_line_is_told_whole() -> None:
+    error = gl.located(source("void f();"), "GLSL Linker failed\n\n=====\nno main")
+    assert "no main" in error.message
+
+
+def test_target_refuses_nothing_wide(ctx: moderngl.Context) -> None:
+    with pytest.raises(ValueError, match="at least 1×1 pixels, got 0×4"):
+        gl.make_target(ctx, (0, 4))
+
+
+def test_copy_is_exact(ctx: moderngl.Context) -> None:
+    a, b = gl.make_target(ctx, (4, 4)), gl.make_target(ctx, (4, 4))
+    a.framebuffer.clear(0.1, 0.2, 0.3, 1.0)
+    gl.copy(ctx, a, b)
+    assert a.texture.read() == b.texture.read()
+
+
+def test_field_is_even_and_seamless(ctx: moderngl.Context) -> None:
+    texture = gl.make_field(ctx, 128)
+    field = np.frombuffer(texture.read(), np.float16).reshape(128, 128, 4).astype(float)
+    for share in (0.1, 0.25, 0.5, 0.9):
+        np.testing.assert_allclose((field < share).mean((0, 1)), share, atol=0.002)
+    inside = np.abs(np.diff(field, axis=1)).mean()
+    assert np.abs(field[:, 0] - field[:, -1]).mean() < 1.5 * inside
+    again = gl.make_field(ctx, 128)
+    assert again.read() == texture.read()
+
+
+def test_software_is_recognised(ctx: moderngl.Context) -> None:
+    assert gl.is_software(ctx) == ("llvmpipe" in ctx.info["GL_RENDERER"].lower())
