@@ -6,6 +6,7 @@ back, so that no slot is ever written while it is being read, and needs no lock 
 the dreamer simply gets no new waypoint: nothing queues up and nothing is overwritten.
 """
 
+import contextlib
 from multiprocessing import shared_memory
 
 import numpy as np
@@ -73,10 +74,8 @@ class Ring:
     def close(self) -> None:
         """Lets go of the memory; the owner removes it from the system too. Safe to call twice."""
         self._pictures = None
-        try:
+        with contextlib.suppress(BufferError):  # somebody holds a view: the mapping goes with it, the name now
             self._memory.close()
-        except BufferError:
-            pass  # somebody still holds a view; the mapping goes with the last one, the name goes now
         if self._owner:
             self._owner = False
             self._memory.unlink()

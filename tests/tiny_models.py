@@ -180,8 +180,8 @@ def house(seed: int = 0) -> StableDiffusionPipeline:
             out_channels=16,
             block_out_channels=(64, 128, 192),
             layers_per_block=1,
-            down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
-            up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+            down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"),
+            up_block_types=("UpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
             cross_attention_dim=256,
             attention_head_dim=4,
             norm_num_groups=16,
@@ -192,7 +192,7 @@ def house(seed: int = 0) -> StableDiffusionPipeline:
         prediction_type="flow_prediction", use_flow_sigmas=True, solver_order=1, steps_offset=1
     )
     return StableDiffusionPipeline(
-        vae=_vae((8, 16, 48, 96, 192), 16, seed + 1, groups=8),
+        vae=_vae((8, 16, 48, 96, 160), 16, seed + 1, groups=1),
         text_encoder=_text(256, 24, seed + 2),
         tokenizer=tokenizer(),
         unet=unet,

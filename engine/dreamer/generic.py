@@ -53,9 +53,7 @@ def _encode_one(pipe: Any, prompt: str, negative: str, guided: bool) -> dict[str
     }
     missing = [n for n, p in wanted.items() if p.default is p.empty and n not in known and n != "self"]
     if missing:
-        raise ModelError(
-            f"{type(pipe).__name__}: its encode_prompt also needs {', '.join(missing)}; not supported"
-        )
+        raise ModelError(f"{type(pipe).__name__}: its encode_prompt also needs {', '.join(missing)}; not supported")
     if "negative_prompt_2" not in wanted and "negative_prompt" in wanted and not guided:
         known["negative_prompt"] = ""
     with torch.no_grad():
@@ -82,9 +80,7 @@ def _names(pipe: Any, count: int) -> tuple[str, ...]:
     if count == 4 and "prompt_attention_mask" in takes:
         masks = "prompt_attention_mask", "negative_prompt_attention_mask"
         return ("prompt_embeds", masks[0], "negative_prompt_embeds", masks[1])
-    raise ModelError(
-        f"{type(pipe).__name__}: its way of encoding prompts ({count} parts) is not known to Pedesis"
-    )
+    raise ModelError(f"{type(pipe).__name__}: its way of encoding prompts ({count} parts) is not known to Pedesis")
 
 
 class PipelineSampler:
@@ -97,9 +93,7 @@ class PipelineSampler:
             raise ModelError(f"{type(pipe).__name__} takes no latents and embeddings, so it cannot be walked")
         network = getattr(pipe, "transformer", None) or getattr(pipe, "unet", None)
         if network is None:
-            raise ModelError(
-                f"{type(pipe).__name__} has neither a transformer nor a U-Net, so it cannot be walked"
-            )
+            raise ModelError(f"{type(pipe).__name__} has neither a transformer nor a U-Net, so it cannot be walked")
         self._device, self._dtype = pipe._execution_device, next(network.parameters()).dtype
         self.noise = Noise(_latent_shape(pipe, network, settings), self._device)
 

@@ -108,9 +108,7 @@ class Dreamer:
 
         kind = getattr(diffusers, place.pipeline, None)
         if kind is None:
-            raise ModelError(
-                f"{place.name}: this diffusers ({diffusers.__version__}) has no {place.pipeline}"
-            )
+            raise ModelError(f"{place.name}: this diffusers ({diffusers.__version__}) has no {place.pipeline}")
         progress(f"reading {place.name}")
         index = models.read_json(place.name, place.path / "model_index.json")
         # parts that the folder says it lacks must be named as None, or diffusers asks for them
@@ -185,9 +183,7 @@ def _load_decoder(name: str, dtype: torch.dtype) -> Any:
     folder = models.find_decoder(name)
     class_name = models.read_json(name, folder / "config.json").get("_class_name")
     if class_name not in ("AutoencoderTiny", "AutoencoderKL"):
-        raise ModelError(
-            f"{name}: a decoder must be an AutoencoderTiny or AutoencoderKL, this is {class_name!r}"
-        )
+        raise ModelError(f"{name}: a decoder must be an AutoencoderTiny or AutoencoderKL, this is {class_name!r}")
     options = {
         "torch_dtype": dtype,
         "use_safetensors": True,

@@ -8,15 +8,18 @@ latents, steps and scheduler, without what they do anew for every picture: sched
 a trip through numpy, Python around every block.
 """
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from engine.dreamer import tape
 from engine.dreamer.schedule import Program, compile_schedule
-from engine.navigator import Waypoint
+from engine.models import ModelError
+from engine.navigator import Point, Waypoint
 from engine.walk import Conditioning, Noise
 
 
@@ -43,33 +46,40 @@ class Settings:
 
 def to_uint8(picture: Tensor) -> Tensor:
     """(1, 3, H, W) in -1..1 to (H, W, 3) uint8, rounded as diffusers does."""
-    scaled = picture[0].permute(1, 2, 0).float().mul(127.5).add_(127.5)  # (H, W, 3)
-    return scaled.clamp_(0, 255).round_().to(torch.uint8).contiguous()
+    scaled = picture[0].permute(1, 2, 0).float() * 127.5 + 127.5  # (H, W, 3)
+    return scaled.clamp(0, 255).round().to(torch.uint8).contiguous()
 
 
 class UNetSampler:
     """Waypoint to picture through a U-Net; holds everything that stays the same."""
 
-    def __init__(self, parts: Parts, conditioning: Conditioning, settings: Settings) -> None:
-        self._unet, self._vae, self._settings = parts.unet, parts.vae, settings
-        self._conditioning = conditioning
-        parameter = next(parts.unet.parameters())
-        self._device, self._dtype = parameter.device, parameter.dtype
+    def __init__(self, parts: Parts, conditioning: Conditioning, settings: Settings, taped: bool = True) -> None:
+        self._settings, self._conditioning = settings, conditioning
         f = settings.factor
         if settings.width % f or settings.height % f:
-            raise ValueError(
+            raise ModelError(
                 f"this model needs a width and height that are multiples of {f}, "
                 f"given {settings.width}x{settings.height}"
             )
+        parameter = next(parts.unet.parameters())
+        self._precision = parameter.dtype
         shape = (int(parts.unet.config.in_channels), settings.height // f, settings.width // f)
-        self.noise = Noise(shape, self._device)
-        self._solver = compile_schedule(parts.scheduler, settings.steps, shape)
-        if isinstance(self._solver, Program):
-            self._solver.to(self._device)
-        self._guided = settings.guidance > 1.0 and parts.unet.config.time_cond_proj_dim is None
-        self._xl = parts.xl
-        self._time_ids = self._size_conditioning() if parts.xl else None
-        self._guidance_embedding = self._embed_guidance()
+        self.noise = Noise(shape, parameter.device)
+        network = Network(parts, settings, parameter.dtype, parameter.device)
+        solver = compile_schedule(parts.scheduler, settings.steps, shape)
+        if isinstance(solver, Program):
+            solver.to(parameter.device)
+
+        def latent(noise: Tensor, *text: Tensor) -> Tensor:
+            return solver.run(noise, lambda taken, i: network(taken, solver.timesteps[i], *text))
+
+        def decoded(z: Tensor) -> Tensor:
+            return to_uint8(decode(parts.vae, z, parts.xl))
+
+        self._text_names = network.text_names
+        self._latent: Callable[..., Tensor] = latent
+        self._decoded: Callable[[Tensor], Tensor] = decoded
+        self.taped = taped and self._tape()
 
     @torch.inference_mode()
     def picture(self, waypoint: Waypoint, before_decode: Callable[[], None] | None = None) -> Tensor:
@@ -77,83 +87,89 @@ class UNetSampler:
         latent = self.latent(waypoint)
         if before_decode is not None:
             before_decode()
-        return to_uint8(self.decode(latent))
+        return self._decoded(latent)
 
+    @torch.inference_mode()
     def latent(self, waypoint: Waypoint) -> Tensor:
         """The finished latent of a waypoint, (1, C, h, w) float32, as the pipelines have it before decoding."""
-        predict = self._predictor(self._conditioning.mix(waypoint.weights))
-        return self._solver.run(self.noise(waypoint), predict)
+        return self._latent(self.noise(waypoint), *self._text(waypoint.weights))
 
-    def decode(self, latent: Tensor) -> Tensor:
-        """(1, C, h, w) to (1, 3, H, W) in about -1..1."""
-        config = self._vae.config
-        mean, std = getattr(config, "latents_mean", None), getattr(config, "latents_std", None)
-        if self._xl and mean is not None and std is not None:
-            shape = (1, -1, 1, 1)
-            mean_t, std_t = (
-                torch.tensor(v, device=latent.device).reshape(shape) for v in (mean, std)
-            )  # (1, C, 1, 1)
-            latent = latent * std_t / config.scaling_factor + mean_t
-        else:
-            latent = latent / config.scaling_factor
-        parameter = next(self._vae.parameters())
-        latent = latent.to(parameter.dtype, memory_format=torch.channels_last)
-        return self._vae.decode(latent, return_dict=False)[0]
+    def _text(self, weights: Sequence[float]) -> list[Tensor]:
+        mixed = self._conditioning.mix(weights)
+        return [mixed[name] for name in self._text_names]
 
-    def _predictor(self, mixed: dict[str, Tensor]) -> Callable[[Tensor, int], Tensor]:
-        """The network at one conditioning, as the solver calls it."""
-        text, added = self._text(mixed, "prompt_embeds"), self._added(mixed)
-        guidance = self._settings.guidance
+    def _tape(self) -> bool:
+        """Puts recordings in place of the functions; leaves those that cannot be recorded."""
+        count = self._conditioning.count
+        weights = ([1.0 / count] * count, [1.0] + [0.0] * (count - 1))
+        walks = [Waypoint(0.0, 0, (Point(seed, 0.0, 0.0, 1.0),), tuple(w)) for seed, w in enumerate(weights)]
+        with torch.no_grad():
+            one, other = ([self.noise(w), *self._text(w.weights)] for w in walks)
+            latent = tape.record(self._latent, one, other, self._precision)
+            decoded = tape.record(self._decoded, [self._latent(*one)], [self._latent(*other)], self._precision)
+        self._latent, self._decoded = latent or self._latent, decoded or self._decoded
+        return latent is not None and decoded is not None
 
-        def predict(taken: Tensor, call: int) -> Tensor:
-            sample = taken.to(self._dtype, memory_format=torch.channels_last)
-            if self._guided:
-                sample = torch.cat(
-                    [sample, sample]
-                )  # (2, C, h, w): against the negative prompt, with the prompt
-            answer = self._unet(
-                sample,
-                self._solver.timesteps[call],
-                encoder_hidden_states=text,
-                timestep_cond=self._guidance_embedding,
-                added_cond_kwargs=added,
-                return_dict=False,
-            )[0]
-            if not self._guided:
-                return answer.float()
-            without, with_prompt = answer.float().chunk(2)
-            return without + guidance * (with_prompt - without)
 
-        return predict
+def decode(vae: Any, latent: Tensor, xl: bool) -> Tensor:
+    """(1, C, h, w) to (1, 3, H, W) in about -1..1."""
+    mean, std = getattr(vae.config, "latents_mean", None), getattr(vae.config, "latents_std", None)
+    if xl and mean is not None and std is not None:
+        mean, std = (torch.tensor(v, device=latent.device).reshape(1, -1, 1, 1) for v in (mean, std))  # (1, C, 1, 1)
+        latent = latent * std / vae.config.scaling_factor + mean
+    else:
+        latent = latent / vae.config.scaling_factor
+    latent = latent.to(next(vae.parameters()).dtype, memory_format=torch.channels_last)
+    return vae.decode(latent, return_dict=False)[0]
 
-    def _text(self, mixed: dict[str, Tensor], name: str) -> Tensor:
-        text = mixed[name]
+
+class Network:
+    """The U-Net with guidance: latent, time and mixed conditioning in, answer in float32 out."""
+
+    def __init__(self, parts: Parts, settings: Settings, dtype: torch.dtype, device: torch.device) -> None:
+        self._unet, self._xl, self._dtype = parts.unet, parts.xl, dtype
+        self._guidance = settings.guidance
+        embedded = parts.unet.config.time_cond_proj_dim
+        self._guided = settings.guidance > 1.0 and embedded is None
+        self._guidance_embedding = None
+        if embedded is not None:
+            self._guidance_embedding = guidance_embedding(settings.guidance, embedded).to(device, dtype)
+        h, w = settings.height, settings.width  # SDXL is told the original size, the crop and the target size
+        self._time_ids = torch.tensor([[h, w, 0, 0, h, w]], dtype=dtype, device=device)  # (1, 6)
+        names = ["prompt_embeds", *(["pooled_prompt_embeds"] if parts.xl else [])]
+        self.text_names = [*names, *([f"negative_{n}" for n in names] if self._guided else [])]
+
+    def __call__(self, taken: Tensor, t: Tensor, *texts: Tensor) -> Tensor:
+        text = dict(zip(self.text_names, texts, strict=True))
+        sample = taken.to(self._dtype, memory_format=torch.channels_last)
         if self._guided:
-            text = torch.cat([mixed[f"negative_{name}"].float(), text])
-        return text.to(self._dtype)
+            sample = torch.cat([sample, sample])  # (2, C, h, w): against the negative prompt, with the prompt
+        added = None
+        if self._xl:
+            pooled = self._both(text, "pooled_prompt_embeds")  # (1 or 2, P)
+            added = {"text_embeds": pooled, "time_ids": self._time_ids.repeat(pooled.shape[0], 1)}
+        answer = self._unet(
+            sample,
+            t,
+            encoder_hidden_states=self._both(text, "prompt_embeds"),
+            timestep_cond=self._guidance_embedding,
+            added_cond_kwargs=added,
+            return_dict=False,
+        )[0].float()
+        if not self._guided:
+            return answer
+        without, with_prompt = answer.chunk(2)
+        return without + self._guidance * (with_prompt - without)
 
-    def _added(self, mixed: dict[str, Tensor]) -> dict[str, Tensor] | None:
-        if not self._xl:
-            return None
-        pooled = self._text(mixed, "pooled_prompt_embeds")
-        assert self._time_ids is not None
-        return {"text_embeds": pooled, "time_ids": self._time_ids.repeat(pooled.shape[0], 1)}
+    def _both(self, text: dict[str, Tensor], name: str) -> Tensor:
+        both = torch.cat([text[f"negative_{name}"].float(), text[name]]) if self._guided else text[name]
+        return both.to(self._dtype)
 
-    def _size_conditioning(self) -> Tensor:
-        """SDXL is told the original size, the crop and the target size."""
-        h, w = self._settings.height, self._settings.width
-        return torch.tensor([[h, w, 0, 0, h, w]], dtype=self._dtype, device=self._device)  # (1, 6)
 
-    def _embed_guidance(self) -> Tensor | None:
-        """Models distilled with guidance (LCM) take it as a sinusoidal embedding (Luo et al. 2023, eq. 13 ff.)."""
-        width = self._unet.config.time_cond_proj_dim
-        if width is None:
-            return None
-        half = width // 2
-        rates = torch.exp(
-            torch.arange(half, dtype=torch.float32) * -(torch.log(torch.tensor(10000.0)) / (half - 1))
-        )
-        angle = (self._settings.guidance - 1.0) * 1000.0 * rates  # (D/2,)
-        embedding = torch.cat([angle.sin(), angle.cos()])
-        embedding = torch.nn.functional.pad(embedding, (0, width - 2 * half))
-        return embedding.reshape(1, width).to(self._device, self._dtype)  # (1, D)
+def guidance_embedding(guidance: float, width: int) -> Tensor:
+    """Models distilled with guidance take it as a sinusoidal embedding, (1, D) (Luo et al. 2023, LCM)."""
+    half = width // 2
+    rates = torch.exp(torch.arange(half, dtype=torch.float32) * -(math.log(10000.0) / (half - 1)))
+    angle = (guidance - 1.0) * 1000.0 * rates  # (D/2,)
+    embedding = torch.cat([angle.sin(), angle.cos()])
+    return torch.nn.functional.pad(embedding, (0, width - 2 * half)).reshape(1, width)

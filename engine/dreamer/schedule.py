@@ -23,9 +23,7 @@ from torch import Tensor
 NOISE_SEED = 0  # of the noise that ancestral schedulers add: still while the walk moves
 _TOLERANCE = 1e-3  # of a compiled schedule against the scheduler's own steps, relative to the spread
 
-Predict = Callable[
-    [Tensor, int], Tensor
-]  # (model input (1, C, h, w), number of the call) -> answer, same shape
+Predict = Callable[[Tensor, int], Tensor]  # (model input (1, C, h, w), number of the call) -> answer, same shape
 
 
 class Solver(Protocol):
@@ -77,12 +75,6 @@ class Program:
         self._rows = [row[: i + 1].clone() for i, row in enumerate(rows)]
         self._offsets = offsets
 
-    def scale_result(self, factor: float) -> None:
-        """Folds a factor into the finished latent (the decoder wants it divided by its scaling)."""
-        self._rows[-1] *= factor
-        if self._offsets is not None:
-            self._offsets[-1] *= factor
-
     def to(self, device: torch.device) -> "Program":
         self._rows = [row.to(device) for row in self._rows]
         self._offsets = None if self._offsets is None else self._offsets.to(device)
@@ -91,15 +83,13 @@ class Program:
 
     def run(self, noise: Tensor, predict: Predict) -> Tensor:
         """The finished latent (1, C, h, w) in float32."""
-        calls = len(self.timesteps)
-        history = torch.empty((calls + 1, noise.numel()), dtype=torch.float32, device=noise.device)
-        history[0] = noise.reshape(-1)
-        for i in range(calls):
-            history[i + 1] = predict(self._at(i, history, noise.shape), i).reshape(-1)
-        return self._at(calls, history, noise.shape)
+        history = [noise.reshape(-1)]
+        for i in range(len(self.timesteps)):
+            history.append(predict(self._at(i, history, noise.shape), i).reshape(-1).float())
+        return self._at(len(self.timesteps), history, noise.shape)
 
-    def _at(self, i: int, history: Tensor, shape: torch.Size) -> Tensor:
-        point = self._rows[i] @ history[: i + 1]  # (C*h*w,)
+    def _at(self, i: int, history: list[Tensor], shape: torch.Size) -> Tensor:
+        point = self._rows[i] @ torch.stack(history)  # (i + 1,) @ (i + 1, C*h*w)
         if self._offsets is not None:
             point = point + self._offsets[i]
         return point.reshape(shape)  # (1, C, h, w)
@@ -139,12 +129,8 @@ def _probe(scheduler: Any, steps: int, noise: Tensor, basis: bool) -> Tensor:
 
 def _agrees(program: Program, scheduler: Any, steps: int, shape: tuple[int, ...]) -> bool:
     generator = torch.Generator("cpu").manual_seed(1)
-    noise, *answers = (
-        torch.randn((1, *shape), generator=generator) for _ in range(len(program.timesteps) + 1)
-    )
+    noise, *answers = (torch.randn((1, *shape), generator=generator) for _ in range(len(program.timesteps) + 1))
     ours = program.run(noise, lambda _, i: answers[i])
     _, theirs = _walk(copy.deepcopy(scheduler), steps, noise, lambda _, i: answers[i])
     spread = float(theirs.std())
-    return bool(torch.isfinite(ours).all()) and float((ours - theirs).abs().max()) <= _TOLERANCE * max(
-        spread, 1.0
-    )
+    return bool(torch.isfinite(ours).all()) and float((ours - theirs).abs().max()) <= _TOLERANCE * max(spread, 1.0)

@@ -23,9 +23,7 @@ class DreamSpec:
     prompts: tuple[str, ...]  # one a material, in the order of a waypoint's weights
     width: int  # pixels of a keyframe
     height: int
-    economy: int = (
-        0  # 0 as the show asks, 1 half precision, 2 and decoding in tiles; grows after out-of-memory
-    )
+    economy: int = 0  # 0 as the show asks, 1 half precision, 2 and decoding in tiles; grows after out-of-memory
 
     @staticmethod
     def from_show(show: "Show") -> "DreamSpec":
