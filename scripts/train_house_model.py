@@ -68,17 +68,18 @@ def run_stage(stage: str, o: argparse.Namespace, device: str) -> None:
     """One stage; those that are not training are done by the first process alone."""
     share = {"seed": o.seed, "shard_mib": o.shard_mib}
     more = {"batch": o.batch} if o.batch else {}
-    words = o.work / "export"
     if stage in MINUTES:
         budget = Budget(minutes=getattr(o, f"minutes_{stage}"), slice_minutes=o.slice_minutes)
     if stage == "autoencoder":
         autoencoder.train(o.work, budget, device, root=o.painted, **share)
     elif stage == "diffusion":
-        diffusion.train(o.work, budget, device, words=words, **share, **more)
+        diffusion.train(o.work, budget, device, **share, **more)
     elif stage == "distill":
-        distill.train(o.work, budget, device, words=words, guidance=o.guidance, **share, **more)
+        distill.train(o.work, budget, device, guidance=o.guidance, **share, **more)
     elif stage == "latents":
         diffusion.encode_set(o.work, device, root=o.painted)
+        if int(os.environ.get("RANK", 0)) == 0:
+            diffusion.keep_words(o.work / "export", o.work)
     elif int(os.environ.get("RANK", 0)) == 0:
         _alone(stage, o, device)
     if dist.is_initialized():
@@ -96,7 +97,7 @@ def _alone(stage: str, o: argparse.Namespace, device: str) -> None:
         room.train(o.work / "words", o.minutes_words, device)
         room.export(o.work / "words", words)
     elif stage == "export":
-        size = export.write(o.work, o.out, o.export_stage, words=words)
+        size = export.write(o.work, o.out, o.export_stage)
         print(f"export: {o.out}, {size:.1f} MB", flush=True)
     elif stage == "evaluate":
         from scripts.house_model import evaluate

@@ -13,6 +13,7 @@ from __future__ import annotations
 import itertools
 import json
 import random
+import shutil
 import time
 from pathlib import Path
 
@@ -70,12 +71,14 @@ def build(widths: tuple[int, ...] = WIDTHS, latent_channels: int = 16, condition
 class Words:
     """Captions to conditioning, exactly as the pipeline does it; remembers what it has read."""
 
-    def __init__(self, folder: Path, device: str = "cpu"):
+    def __init__(self, folder: Path, device: str = "cpu", fast: bool = False):
+        """`fast` reads in bfloat16: good enough to train on, where the conditioning is noised anyway."""
         from transformers import CLIPTextModel, CLIPTokenizer
 
         self.tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer")
         self.encoder = CLIPTextModel.from_pretrained(folder / "text_encoder", dtype=torch.float32).eval().to(device)
         self.device = device
+        self.fast = fast
         self.known: dict[str, Tensor] = {}
         self.size = float(self(["clouds", "torn paper", "memory spheres", "a blue evening"]).std())
 
@@ -87,7 +90,8 @@ class Words:
             ids = self.tokenizer(
                 new, padding="max_length", max_length=PLACES, truncation=True, return_tensors="pt"
             ).input_ids
-            states = self.encoder(ids.to(self.device)).last_hidden_state
+            with torch.autocast(self.device, torch.bfloat16, enabled=self.fast):
+                states = self.encoder(ids.to(self.device)).last_hidden_state
             if len(self.known) > 20_000:  # 12 KiB each at half precision
                 self.known.clear()
                 return self(captions)
@@ -146,6 +150,12 @@ def encode_set(work: Path, device: str = "cpu", root: Path | None = None, batch:
         save_tensors(work / "latents", "set", {"z": torch.cat([parts[i] for i in sorted(parts)])})
         (work / "latents" / "notes.json").write_text(json.dumps(pictures.notes))
     return len(pictures)
+
+
+def keep_words(words: Path, work: Path) -> None:
+    """Copy the text encoder beside the latents: a later one would be another language to this dreamer."""
+    for part in ("tokenizer", "text_encoder"):
+        shutil.copytree(words / part, work / "latents" / part, dirs_exist_ok=True)
 
 
 def load_vae(work: Path, device: str = "cpu") -> nn.Module:
@@ -239,7 +249,7 @@ def train(
     shard_mib: float = 0,
 ) -> nn.Module:
     """Train the many-step dreamer."""
-    reader = Words(words or work / "export", device)
+    reader = Words(words or work / "latents", device, fast=True)
     latents = Latents(work, reader, device)
     with torch.random.fork_rng():
         torch.manual_seed(seed)

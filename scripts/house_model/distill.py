@@ -64,7 +64,7 @@ def train(
     shard_mib: float = 0, guidance: float = GUIDANCE, lr: float = 2e-4,
 ) -> nn.Module:
     """Train the student from the teacher's weights."""
-    reader = Words(words or work / "export", device)
+    reader = Words(words or work / "latents", device, fast=True)
     latents = Latents(work, reader, device)
     teacher = load(work, "diffusion", device).requires_grad_(False)
     student = load(work, "diffusion", device).train()

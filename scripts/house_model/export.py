@@ -94,4 +94,4 @@ def write(work: Path, out: Path, stage: str = "distill", words: Path | None = No
     """Export a stage's averaged weights (`distill`, or `diffusion` as a preliminary many-step model)."""
     vae = diffusion.load_vae(work)
     unet = diffusion.load(work, stage)
-    return assemble(vae, unet, words or work / "export", out, order=1 if stage == "distill" else 2, card=card)
+    return assemble(vae, unet, words or work / "latents", out, order=1 if stage == "distill" else 2, card=card)
