@@ -93,13 +93,15 @@ def open_show(source: str, sets: list[str] | None, seed: int | None) -> Show:
 
 def guarded(work: Callable[[], Any]) -> Any:
     """Does the work; what cannot start is one sentence and exit 2."""
+    from engine.gl import NoGraphics
     from engine.models import ModelError
     from engine.osc import PortTaken
+    from engine.recorder import RecorderError
     from engine.window import NoDisplay
 
     try:
         return work()
-    except (NoDisplay, PortTaken, ModelError) as error:
+    except (NoDisplay, NoGraphics, PortTaken, ModelError, RecorderError) as error:
         fail(str(error))
     except OSError as error:
         fail(f"{error}", code=1)
@@ -229,8 +231,6 @@ def film_with_progress(
 
     from engine.show.film import FilmError, FilmJob, run_film
 
-    if size[0] % 2 or size[1] % 2:
-        raise typer.BadParameter(f"both sides of a film must be even, as yuv420p needs; given {size[0]}x{size[1]}")
     job = FilmJob(out, duration_s, fps, *size)
     bar = Progress(
         TextColumn("[bold]{task.description}"),
