@@ -125,7 +125,7 @@ class Look:
         if inner != (0, 0, whole[2], whole[3]):
             framebuffer.clear()
         if bool(_read(values, "look.enabled")):
-            self._prepare(texture, graded, ready, values, (inner[2], inner[3]))
+            self._prepare(texture, graded, ready, values, (inner[2], inner[3]), time_s)
             framebuffer.viewport = inner
             self._finish(ready, framebuffer, values, time_s, fade)
         else:
@@ -173,6 +173,7 @@ class Look:
         ready: Target,
         values: Values,
         screen: tuple[int, int],
+        time_s: float,
     ) -> None:
         """Everything that can be done at the picture's own size."""
         # Drift only ever looks further in, by bends and turns that stay inside what a still view shows.
@@ -196,7 +197,13 @@ class Look:
         # Drawn smaller than it is, a picture is sharp enough.
         amount = SHARPEN * _number(values, "look.sharpness") if level == 0 else 0.0
         self._shaders.native("sharpen.frag").render(
-            ready.framebuffer, {"u_amount": amount}, {"u_source": graded.texture}
+            ready.framebuffer,
+            {
+                "u_amount": amount,
+                "u_place": tuple(int(part * GRAIN_SIDE) for part in grain_offset(time_s)),
+                "u_step": 1.0 / 255.0 if self._ready_dtype == "f1" else 0.0,
+            },
+            {"u_source": graded.texture, "u_grain": self._grain},
         )
         if level:
             ready.texture.build_mipmaps()

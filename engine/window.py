@@ -203,9 +203,10 @@ class WindowStage(Stage):
         if not monitors:
             raise NoDisplay("no monitor is connected: connect one, or run with --headless.")
         if not 0 <= self._display < len(monitors):
+            allowed = "0" if len(monitors) == 1 else f"0 to {len(monitors) - 1}"
             raise NoDisplay(
                 f"display {self._display} was asked for and there are {len(monitors)}: "
-                f"choose --display 0 to {len(monitors) - 1}."
+                f"choose --display {allowed}."
             )
         return monitors[self._display]
 

@@ -5,6 +5,9 @@
 out vec4 colour;
 uniform sampler2D u_source;
 uniform float u_amount;
+uniform sampler2D u_grain;  // g is even noise
+uniform ivec2 u_place;      // where the noise lies in this frame
+uniform float u_step;       // 1/255 if what is drawn into has 8 bits, else 0
 
 void main() {
     ivec2 last = textureSize(u_source, 0) - 1;
@@ -15,5 +18,8 @@ void main() {
                + texelFetch(u_source, ivec2(high.x, at.y), 0).rgb
                + texelFetch(u_source, ivec2(at.x, low.y), 0).rgb
                + texelFetch(u_source, ivec2(at.x, high.y), 0).rgb;
-    colour = vec4(clamp(middle + (4.0 * middle - cross) * (u_amount / 6.0), 0.0, 1.0), 1.0);
+    vec3 sharp = middle + (4.0 * middle - cross) * (u_amount / 6.0);
+    // Steps of 8 bits would stand large on the screen: noise before rounding keeps slow skies smooth.
+    float noise = texelFetch(u_grain, (at + u_place) & (textureSize(u_grain, 0) - 1), 0).g - 0.5;
+    colour = vec4(clamp(sharp + noise * 0.998 * u_step, 0.0, 1.0), 1.0);
 }

@@ -1,5 +1,6 @@
 """What is on stage before the look, drawn for real and checked by formula."""
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -102,7 +103,7 @@ def test_first_keyframe_arrives_softly(blend: Blend) -> None:
     before = linear(blend.render(0.0, {}))
     blend.upload(flat(255))
     frames = [before] + [linear(blend.render(k / 20, {})) for k in range(1, int(ARRIVAL_S * 20) + 4)]
-    change = [np.abs(b - a).max() for a, b in zip(frames, frames[1:], strict=False)]
+    change = [np.abs(b - a).max() for a, b in itertools.pairwise(frames)]
     assert max(change) < 0.06  # of all the light there is; a cut would be near 1
     np.testing.assert_allclose(frames[-1], 1.0, atol=1e-3)
     assert not blend.in_transition

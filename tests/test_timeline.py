@@ -1,5 +1,7 @@
 """The jitter buffer, with arrivals made up to be kind and unkind; no GL, no clock."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -33,7 +35,7 @@ def steps(frames: list[Mix | None]) -> np.ndarray:
     """Played seconds per frame second, jumps left out."""
     shown = [frame for frame in frames if frame is not None]
     return np.array(
-        [(b.played_s - a.played_s) * FPS for a, b in zip(shown, shown[1:], strict=False) if not b.jumped]
+        [(b.played_s - a.played_s) * FPS for a, b in itertools.pairwise(shown) if not b.jumped]
     )
 
 

@@ -1,0 +1,214 @@
+"""The stage: headless here, and a real window on a virtual X server where there is one.
+
+GLFW reads DISPLAY once and wants a process's first thread, so each window test is a process of its own.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engine.gl import read_pixels
+from engine.window import NoDisplay, Pacer, open_stage
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def python(code: str, display: str | None) -> subprocess.CompletedProcess[str]:
+    env = {k: v for k, v in os.environ.items() if k not in ("DISPLAY", "WAYLAND_DISPLAY")}
+    if display is not None:
+        env["DISPLAY"] = display
+    return subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True, timeout=60
+    )
+
+
+@pytest.fixture(scope="module")
+def display() -> Iterator[str]:
+    """A virtual X server on a number of its own choosing."""
+    if shutil.which("Xvfb") is None:
+        pytest.skip("Xvfb is not installed (apt-get install xvfb)")
+    read, write = os.pipe()
+    server = subprocess.Popen(
+        ["Xvfb", "-displayfd", str(write), "-screen", "0", "800x600x24", "-nolisten", "tcp"],
+        pass_fds=[write],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    os.close(write)
+    with os.fdopen(read) as pipe:
+        number = pipe.readline().strip()
+    try:
+        if not number:
+            pytest.skip("Xvfb did not start")
+        yield f":{number}"
+    finally:
+        server.terminate()
+        server.wait(10)
+
+
+def test_pacer_keeps_the_rate_without_drift(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+
+    def sleep(seconds: float) -> None:
+        now[0] += seconds + 0.0007  # a kernel wakes late, always
+
+    monkeypatch.setattr(time, "sleep", sleep)
+    pacer = Pacer(50.0)
+    for k in range(500):
+        now[0] += 0.004 + 0.002 * (k % 3)  # the work
+        pacer.wait()
+    assert now[0] == pytest.approx(110.0, abs=0.01)
+    now[0] += 1.0  # a stall is not made up for in a rush
+    times = []
+    for _ in range(5):
+        pacer.wait()
+        times.append(now[0])
+    assert np.diff(times)[1:].min() > 0.019
+    with pytest.raises(ValueError, match="above 0, got 0"):
+        Pacer(0)
+
+
+def test_headless_runs_at_sixty() -> None:
+    with open_stage(headless=True, size=(64, 36)) as stage:
+        assert stage.refresh_hz == 60.0
+        assert stage.poll() == [] and not stage.fullscreen
+        stage.present()
+        begin = time.monotonic()
+        for _ in range(30):
+            stage.framebuffer.clear(1.0, 0.5, 0.0)
+            stage.present()
+        spent = time.monotonic() - begin
+        assert spent > 0.49  # a busy machine may make it longer, nothing may make it shorter
+        assert read_pixels(stage.framebuffer)[0, 0].tolist() in ([255, 127, 0], [255, 128, 0])
+    assert stage.closing
+    stage.close()  # twice does no harm
+
+
+def test_unpaced_does_not_wait() -> None:
+    with open_stage(headless=True, size=(16, 16), paced=False) as stage:
+        begin = time.monotonic()
+        for _ in range(120):
+            stage.present()
+        assert time.monotonic() - begin < 1.5
+
+
+@pytest.mark.parametrize("size", [(1, 1), (16, 16), (3840, 2160), (720, 1280), (333, 77)])
+def test_headless_sizes(size: tuple[int, int]) -> None:
+    with open_stage(headless=True, size=size, paced=False) as stage:
+        assert stage.size == size
+        stage.present()
+        assert read_pixels(stage.framebuffer).shape == (size[1], size[0], 3)
+
+
+def test_a_size_of_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match="got 0×10"):
+        open_stage(headless=True, size=(0, 10))
+
+
+NO_DISPLAY = """
+from engine.window import NoDisplay, has_display, open_stage
+assert not has_display()
+try:
+    open_stage(windowed=True)
+except NoDisplay as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize(("display_name", "said"), [(None, "there is no display"), (":4711", ":4711")])
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="DISPLAY is an X11 matter")
+def test_no_display_is_one_sentence_with_the_cure(display_name: str | None, said: str) -> None:
+    done = python(NO_DISPLAY, display_name)
+    assert done.returncode == 0, done.stderr
+    assert said in done.stdout and "--headless" in done.stdout
+    assert done.stdout.strip().count("\n") == 0
+    assert issubclass(NoDisplay, Exception)
+
+
+WINDOW = """
+import time
+import glfw, numpy as np
+from engine.gl import read_pixels
+from engine.window import has_display, open_stage
+assert has_display()
+with open_stage(windowed=True, size=(320, 180)) as stage:
+    assert stage.size == (320, 180) and not stage.fullscreen and stage.refresh_hz > 0
+    assert glfw.get_input_mode(stage._window, glfw.CURSOR) == glfw.CURSOR_NORMAL
+    for size in [(500, 120), (64, 300), (16, 16), (640, 480)]:
+        glfw.set_window_size(stage._window, *size)
+        until = time.monotonic() + 5
+        while stage.size != size and time.monotonic() < until:
+            stage.poll()
+            stage.present()
+        assert stage.size == size, (stage.size, size)
+        stage.framebuffer.use()
+        stage.framebuffer.clear(0.2, 0.4, 0.6)
+        pixels = read_pixels(stage.framebuffer)
+        assert pixels.shape == (size[1], size[0], 3), pixels.shape
+        assert np.abs(pixels.astype(int) - [51, 102, 153]).max() <= 1
+        stage.present()
+    begin = time.monotonic()
+    for _ in range(30):
+        stage.present()
+    assert time.monotonic() - begin > 0.45  # paced though this server has no vsync
+    stage.set_fullscreen(True)
+    until = time.monotonic() + 5
+    while stage.size != (800, 600) and time.monotonic() < until:
+        stage.poll()
+        stage.present()
+    assert stage.size == (800, 600) and stage.fullscreen
+    assert glfw.get_input_mode(stage._window, glfw.CURSOR) == glfw.CURSOR_HIDDEN
+    stage.set_fullscreen(False)
+    until = time.monotonic() + 5
+    while stage.size != (640, 480) and time.monotonic() < until:
+        stage.poll()
+        stage.present()
+    assert stage.size == (640, 480) and not stage.fullscreen
+    for key, action in [(glfw.KEY_F, glfw.PRESS), (glfw.KEY_F, glfw.REPEAT), (glfw.KEY_F, glfw.RELEASE),
+                        (glfw.KEY_ESCAPE, glfw.PRESS), (glfw.KEY_SPACE, glfw.PRESS), (-1, glfw.PRESS)]:
+        stage._pressed(key, action)
+    assert stage.poll() == ["f", "escape", "space"] and stage.poll() == []
+    assert not stage.closing
+    glfw.set_window_should_close(stage._window, True)
+    stage.poll()
+    assert stage.closing
+    print(stage.screen_saver)
+stage.close()
+print("well")
+"""
+
+FULL = """
+from engine.window import NoDisplay, open_stage
+with open_stage() as stage:
+    assert stage.size == (800, 600) and stage.fullscreen
+    for _ in range(3):
+        stage.poll()
+        stage.present()
+try:
+    open_stage(display=3)
+except NoDisplay as error:
+    print(error)
+with open_stage(windowed=True, size=(100, 60)) as stage:
+    stage.present()
+"""
+
+
+def test_a_window_lives(display: str) -> None:
+    done = python(WINDOW, display)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith("well\n")
+    assert "held off" in done.stdout
+
+
+def test_full_screen_fills_it_and_a_monitor_that_is_not_there_is_named(display: str) -> None:
+    done = python(FULL, display)
+    assert done.returncode == 0, done.stderr
+    assert "display 3 was asked for and there are 1: choose --display 0" in done.stdout
