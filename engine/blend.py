@@ -70,7 +70,12 @@ class Blend:
         self._held = make_target(ctx, size)
         self._shown: Target = self._waiting
         self._transition: _Transition | None = None
+        self._last: Mix | None = None
+        self._whole = True  # whether the moving picture was last drawn whole
         self._started = False
+        # The part (x, y, width, height) that will be seen, from Look.visible; None is all. A square
+        # picture on a wide screen loses half of itself: half the work, while nothing needs the rest.
+        self.visible: tuple[int, int, int, int] | None = None
         self._frozen = False
         # The dissolve first: the first keyframe comes by it.
         self._to_warm = sorted(list_transitions(shaders.root), key=lambda name: name != FALLBACK_TRANSITION)
@@ -118,13 +123,14 @@ class Blend:
                 self._transition = _Transition("dissolve", now_s, ARRIVAL_S, waiting=True)
         elif mix.jumped:
             self._begin(now_s, values)
-        self._draw_moving(mix)
+        self._draw_moving(mix, whole=self._transition is not None)
         self._shown = self._draw_transition(now_s) or self._moving
         return self._shown.texture
 
     def _freeze(self, wanted: bool, now_s: float) -> None:
         if wanted and not self._frozen and self._started:
             self._frozen = True
+            self._complete()
         elif self._frozen and not wanted:
             self._frozen = False
             self._hold(now_s, "dissolve", THAW_S)
@@ -138,6 +144,7 @@ class Blend:
         if length_s <= 0.0:
             self._transition = None
             return
+        self._complete()
         if self._shown is not self._held:
             copy(self._ctx, self._shown, self._held)
         self._transition = _Transition(name, now_s, length_s, waiting=False)
@@ -150,12 +157,23 @@ class Blend:
             {"u_field": self._field},
         )
 
-    def _draw_moving(self, mix: Mix) -> None:
+    def _draw_moving(self, mix: Mix, whole: bool) -> None:
         a, b = self._textures[mix.a_slot], self._textures[mix.b_slot]
         assert a is not None and b is not None  # the timeline only knows slots that were uploaded
-        self._shaders.native("crossfade.frag").render(
-            self._moving.framebuffer, {"u_mix": mix.u}, {"u_a": a, "u_b": b}
-        )
+        target = self._moving.framebuffer
+        target.scissor = (0, 0, *self.size) if whole or self.visible is None else self.visible
+        uniforms = {"u_mix": mix.u}
+        self._shaders.native("crossfade.frag").render(target, uniforms, {"u_a": a, "u_b": b})
+        self._last, self._whole = mix, whole or self.visible is None
+
+    def _complete(self) -> None:
+        """Draw the unseen part of the moving picture after all: it is about to be held or bent.
+
+        Its keyframes are still there: the timeline lets go of what is on screen no sooner than at(), and
+        nothing was uploaded since.
+        """
+        if self._last is not None and not self._whole:
+            self._draw_moving(self._last, whole=True)
 
     def _draw_transition(self, now_s: float) -> Target | None:
         current = self._transition

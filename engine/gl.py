@@ -15,10 +15,11 @@ import numpy as np
 
 # One triangle that covers the screen, made from the vertex number: no buffers to keep.
 VERTEX_SOURCE = """#version 330 core
+uniform vec4 u_view = vec4(1.0, 1.0, 0.0, 0.0);  // scale and offset of v_uv: free here, not per pixel
 out vec2 v_uv;
 void main() {
     vec2 corner = vec2((gl_VertexID << 1) & 2, gl_VertexID & 2);
-    v_uv = corner;
+    v_uv = corner * u_view.xy + u_view.zw;
     gl_Position = vec4(corner * 2.0 - 1.0, 0.0, 1.0);
 }
 """
@@ -130,10 +131,9 @@ class Pass:
 
     @property
     def uniforms(self) -> frozenset[str]:
-        """Names of the uniforms the compiled program really uses."""
-        return frozenset(
-            name for name in self._program if isinstance(self._program[name], moderngl.Uniform)
-        )
+        """Names of the uniforms the compiled fragment shader really uses."""
+        members = ((name, self._program[name]) for name in self._program)
+        return frozenset(n for n, m in members if isinstance(m, moderngl.Uniform) and n != "u_view")
 
     def render(
         self,

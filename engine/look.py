@@ -131,7 +131,7 @@ class Look:
         else:
             ready.texture.filter = (moderngl.LINEAR, moderngl.LINEAR)
             a, _, _, d = view_of(texture.size, (inner[2], inner[3]), 0.0, 0.0).turn
-            ready.framebuffer.scissor = _seen(texture.size, a, d)
+            ready.framebuffer.scissor = _seen(texture.size, (inner[2], inner[3]))
             self._shaders.native("encode.frag").render(
                 ready.framebuffer, {"u_fade": fade}, {"u_source": texture}
             )
@@ -140,6 +140,14 @@ class Look:
                 framebuffer, {"u_view": (a, d, 0.5 - a / 2, 0.5 - d / 2)}, {"u_source": ready.texture}
             )
         framebuffer.viewport = whole
+
+    def visible(
+        self, picture: tuple[int, int], framebuffer: moderngl.Framebuffer
+    ) -> tuple[int, int, int, int]:
+        """The part (x, y, width, height) of a picture that can come into view; for Blend.visible."""
+        whole = framebuffer.viewport
+        inner = self._inner(picture, (whole[2], whole[3]))
+        return _seen(picture, (inner[2], inner[3]))
 
     def _targets(self, size: tuple[int, int]) -> tuple[Target, Target]:
         if self._graded is None or self._ready is None or self._graded.size != size:
@@ -176,13 +184,8 @@ class Look:
         time_s: float,
     ) -> None:
         """Everything that can be done at the picture's own size."""
-        # Drift only ever looks further in, by bends and turns that stay inside what a still view shows.
-        a, _, _, d = view_of(texture.size, screen, 0.0, 0.0).turn
         level = _level(texture.size, screen)
-        slack = 1.1
-        # A mip level gathers from everywhere near it: there all of the picture is needed.
-        seen = _seen(texture.size, a * slack, d * slack) if level == 0 else (0, 0, *texture.size)
-        graded.framebuffer.scissor = ready.framebuffer.scissor = seen
+        graded.framebuffer.scissor = ready.framebuffer.scissor = _seen(texture.size, screen)
         gain, contrast = 2.0 ** _number(values, "look.exposure"), _number(values, "look.contrast")
         self._shaders.native("grade.frag").render(
             graded.framebuffer,
@@ -264,8 +267,14 @@ def _level(picture: tuple[int, int], screen: tuple[int, int]) -> int:
     return max(0, round(math.log2(spare))) if spare > 1.0 else 0
 
 
-def _seen(picture: tuple[int, int], across: float, up: float) -> tuple[int, int, int, int]:
-    """The middle part of a picture that a cover shows, and a little more; the rest need not be drawn."""
+def _seen(picture: tuple[int, int], screen: tuple[int, int]) -> tuple[int, int, int, int]:
+    """The middle part of a picture that a cover shows, and a little more; the rest need not be drawn.
+
+    Drift only ever looks further in: its bends and turns stay inside what a still view shows.
+    """
+    if _level(picture, screen):
+        return (0, 0, *picture)  # a mip level gathers from everywhere near it
+    across, _, _, up = view_of(picture, screen, 0.0, 0.0).turn
     margin = 4  # the reach of sharpening and of the cubic kernel
     width = min(math.ceil(picture[0] * across / 2) * 2 + 2 * margin, picture[0])
     height = min(math.ceil(picture[1] * up / 2) * 2 + 2 * margin, picture[1])

@@ -130,7 +130,8 @@ class Shaders:
 
     def native(self, name: str) -> Pass:
         """A pass of our own, e.g. "upsample.frag"; ShaderError if it never compiled."""
-        return self._get(name, self.root / name, transition=False).program
+        loaded = self._loaded.get(name)
+        return (loaded or self._get(name, self.root / name, transition=False)).program
 
     def transition(self, name: str) -> tuple[Pass, dict[str, Uniform]]:
         """A transition and the defaults of its parameters; one that is broken plays as a dissolve."""

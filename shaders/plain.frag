@@ -1,5 +1,5 @@
+// A picture at another size by the sampler alone. Which part of it shows is set where v_uv is made (u_view).
 in vec2 v_uv;
 out vec4 colour;
 uniform sampler2D u_source;
-uniform vec4 u_view;
-void main() { colour = vec4(texture(u_source, v_uv * u_view.xy + u_view.zw).rgb, 1.0); }
+void main() { colour = vec4(texture(u_source, v_uv).rgb, 1.0); }

@@ -238,3 +238,25 @@ def test_transitions_are_compiled_while_waiting(ctx: moderngl.Context) -> None:
         blend.render(k / 30, {})
     assert all(shaders.is_loaded(name) for name in list_transitions())
     blend.release()
+
+
+def test_drawing_only_what_is_seen_changes_nothing_that_is_seen(
+    ctx: moderngl.Context, shaders: Shaders
+) -> None:
+    part = (0, 16, 64, 16)
+    values: dict[str, float | str] = {"blend.time": 2.0, "blend.transition": "memory"}
+
+    def run(visible: tuple[int, int, int, int] | None) -> list[np.ndarray]:
+        blend = Blend(ctx, shaders, SIZE)
+        blend.visible = visible
+        arrive(blend, noise(1))
+        blend.upload(noise(2, 10.0))
+        blend.upload(noise(3, 10.5, 1))
+        frames = [linear(blend.render(5 + k / 2, values, live=False))[16:32] for k in range(18)]
+        frames.append(linear(blend.render(14.0, {"stage.freeze": True}, live=False))[16:32])
+        frames.append(linear(blend.render(15.0, {}, live=False)))
+        blend.release()
+        return frames
+
+    for a, b in zip(run(part), run(None), strict=True):
+        assert np.array_equal(a, b)  # also where a lens or a hold reaches outside the part

@@ -168,7 +168,9 @@ def test_breathing_never_shows_an_edge() -> None:
         for k in np.linspace(-0.5, 0.5, 9):
             for x, y in ((k, -0.5), (k, 0.5), (-0.5, k), (0.5, k)):
                 u, v = view.at(float(x), float(y))
-                assert -1e-9 <= u <= 1 + 1e-9 and -1e-9 <= v <= 1 + 1e-9
+                still_u, still_v = view_of(own, screen, 0.0, 0.0).at(0.5, 0.5)
+                assert 1 - still_u - 1e-9 <= u <= still_u + 1e-9
+                assert 1 - still_v - 1e-9 <= v <= still_v + 1e-9
 
 
 def test_breathing_is_slow_and_never_stops() -> None:
@@ -273,3 +275,10 @@ def test_size_of_the_picture_may_change(ctx: moderngl.Context, shaders: Shaders)
     for side in (32, 64, 16):
         assert abs(show(ctx, look, flat(90, side), (64, 36), BARE)[18, 32, 0] - 90) <= 1
     look.release()
+
+
+def test_what_is_seen_covers_what_is_shown(ctx: moderngl.Context, shaders: Shaders) -> None:
+    look = Look(ctx, shaders)
+    for size, expected in {(1280, 720): (0, 52, 256, 152), (720, 1280): (52, 0, 152, 256)}.items():
+        assert look.visible((256, 256), make_target(ctx, size, "f1").framebuffer) == expected
+    assert look.visible((256, 256), make_target(ctx, (32, 18), "f1").framebuffer) == (0, 0, 256, 256)
