@@ -28,7 +28,9 @@ DEFAULTS: dict[str, float | int | bool | str] = {
 Values = Mapping[str, float | int | bool | str]
 
 
-class _When(Protocol):
+class When(Protocol):
+    """The part of a waypoint that the stage needs."""
+
     @property
     def time_s(self) -> float: ...
     @property
@@ -39,7 +41,7 @@ class Picture(Protocol):
     """The part of a dreamer's Keyframe that the stage needs."""
 
     @property
-    def waypoint(self) -> _When: ...
+    def waypoint(self) -> When: ...
     @property
     def pixels(self) -> np.ndarray: ...
 
@@ -55,15 +57,14 @@ class _Transition:
 class Blend:
     """Holds the keyframe textures and draws the one picture they make at a time."""
 
-    def __init__(
-        self, ctx: moderngl.Context, shaders: Shaders, size: tuple[int, int], slots: int = SLOTS
-    ) -> None:
+    def __init__(self, ctx: moderngl.Context, shaders: Shaders, size: tuple[int, int], slots: int = SLOTS) -> None:
         self._ctx = ctx
         self._shaders = shaders
         self.size = size
         self.timeline = Timeline(slots)
         self._field = make_field(ctx)
         self._textures: list[moderngl.Texture | None] = [None] * slots
+        self._waypoints: list[When | None] = [None] * slots
         self._waiting = make_target(ctx, size)
         self._moving = make_target(ctx, size)
         self._mixed = make_target(ctx, size)
@@ -86,6 +87,15 @@ class Blend:
         """Whether one picture is becoming another."""
         return self._transition is not None
 
+    @property
+    def showing(self) -> tuple[When, When, float] | None:
+        """The waypoints that the moving picture lies between, and how far from the first to the second."""
+        if self._last is None:
+            return None
+        a, b = self._waypoints[self._last.a_slot], self._waypoints[self._last.b_slot]
+        assert a is not None and b is not None  # see _draw_moving
+        return a, b, self._last.u
+
     def upload(self, keyframe: Picture) -> None:
         """Take a keyframe in; its pixels may change as soon as this returns."""
         pixels = keyframe.pixels
@@ -102,6 +112,7 @@ class Blend:
             texture.repeat_x = texture.repeat_y = False
             self._textures[slot] = texture
         texture.write(np.ascontiguousarray(pixels), alignment=1)
+        self._waypoints[slot] = keyframe.waypoint
         self.timeline.add(keyframe.waypoint.time_s, keyframe.waypoint.epoch, slot)
 
     def render(self, now_s: float, values: Values, live: bool = True) -> moderngl.Texture:

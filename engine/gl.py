@@ -86,7 +86,9 @@ def create_context(headless: bool) -> moderngl.Context:
             else "update the graphics driver, or run with --headless"
         )
         raise NoGraphics(f"Pedesis needs OpenGL 3.3 and got none ({error}): {cure}.") from error
-    context.gc_mode = "auto"
+    # Nothing is freed behind our back: an object of an earlier context that Python collects late would delete
+    # whatever bears its number in the context that is current then.
+    context.gc_mode = None
     return context
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.blend import Blend
+from engine.clock import LockstepClock
 from engine.config import Show
 from engine.controls import Controls
 from engine.dreamer.process import DreamerProcess, DreamSpec, Keyframe
@@ -89,12 +90,14 @@ def run_film(show: Show, job: FilmJob, progress: Callable[[int, int], None] = la
         blend = Blend(ctx, shaders, (show.model.width, show.model.height))
         look = Look(ctx, shaders, show.stage.fit)
         target = make_target(ctx, (job.width, job.height), "f1")
+        blend.visible = look.visible((show.model.width, show.model.height), target.framebuffer)
         readback = Readback(ctx, (job.width, job.height))
         recorder = Recorder(job.out, (job.width, job.height), job.fps, crf=show.film.crf, codec=show.film.codec)
         stack.callback(recorder.close)
         newest_s = -1.0
-        for n in range(job.frames):
-            at = Fraction(n) / job.fps
+        clock = LockstepClock(job.fps)
+        while clock.frame < job.frames:
+            at = clock.frame / clock.fps
             while ticks < at * TICK_HZ:
                 controls.tick(1 / TICK_HZ)
                 ticks += 1
@@ -105,7 +108,8 @@ def run_film(show: Show, job: FilmJob, progress: Callable[[int, int], None] = la
             look.render(texture, target.framebuffer, controls, float(at))
             _write(recorder, readback.push(target.framebuffer))
             meter.frame(time.monotonic())
-            progress(n + 1, job.frames)
+            clock.advance()
+            progress(clock.frame, job.frames)
         for frame in readback.flush():
             _write(recorder, frame)
         recorder.close()

@@ -82,6 +82,7 @@ class Player:
         if self.recording:
             stack.callback(self.recording.close)
         self.quit = False
+        self._still = False
         self._skipped_s = 0.0  # real time the walk did not go through
         self._overlay_at = self._saved_at = 0.0
         plan.tick(self.controls, self.navigator)
@@ -99,8 +100,13 @@ class Player:
         now_s = self._walk()
         for keyframe in self.dreamer.poll():
             self.blend.upload(keyframe)
+        picture = (self.show.model.width, self.show.model.height)
+        self.blend.visible = self.look.visible(picture, self.stage.framebuffer)
         texture = self.blend.render(now_s, self.controls)
         self.look.render(texture, self.stage.framebuffer, self.controls, now_s)
+        if self._still:
+            self._still = False
+            self.stills.take(self.stage.framebuffer, self.blend.showing, self.show)
         if self.recording:
             self.recording.push(now_s)
         self._show_overlay(now_s)
@@ -136,7 +142,7 @@ class Player:
         elif key == "b":
             self._toggle("stage.blackout")
         elif key == "s":
-            self.stills.take(self.stage.framebuffer, self.navigator.waypoint(), self.show)
+            self._still = True  # taken when the next frame is drawn: what was shown is no longer there to read
         elif key == "h":
             self.overlay.visible = not self.overlay.visible
             self._overlay_at = 0.0

@@ -1,6 +1,6 @@
-"""Stills: what is on stage as a PNG, with the waypoint that dreams it again beside it.
+"""Stills: what is on stage as a PNG, with the waypoints that dream it again beside it.
 
-Usage: `stills.take(framebuffer, waypoint, show)`. Reads on the GL thread, writes in a thread of its own.
+Usage: `stills.take(framebuffer, blend.showing, show)`. Reads on the GL thread, writes in a thread of its own.
 """
 
 import json
@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from engine.config import Show
 from engine.gl import read_pixels
-from engine.navigator import Waypoint
 
 log = logging.getLogger("pedesis")
 
@@ -28,15 +27,21 @@ class Stills:
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="stills")
         self._waiting = 0
 
-    def take(self, framebuffer: Any, waypoint: Waypoint, show: Show) -> None:
-        """Takes what is in the framebuffer; when eight are waiting for the disk, says so and takes none."""
+    def take(self, framebuffer: Any, showing: tuple[Any, Any, float] | None, show: Show) -> None:
+        """Takes what is in the framebuffer; when eight are waiting for the disk, says so and takes none.
+
+        showing: the two waypoints that the picture lies between and how far, as Blend.showing has them.
+        """
         if self._waiting >= 8:
             log.warning("still not taken: eight are waiting for the disk")
             return
         self._waiting += 1
         pixels = read_pixels(framebuffer)
-        sidecar = {"show": show.name, "model": show.model.name, "waypoint": waypoint.to_dict()}
+        sidecar: dict[str, Any] = {"show": show.name, "model": vars(show.model)}
         sidecar["prompts"] = [m.prompt for m in show.materials]
+        if showing is not None:
+            start, end, mix = showing
+            sidecar |= {"waypoint": start.to_dict(), "next": end.to_dict(), "mix": mix}
         self._writer.submit(self._write, pixels, sidecar)
 
     def _write(self, pixels: NDArray[np.uint8], sidecar: dict[str, Any]) -> None:

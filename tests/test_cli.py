@@ -1,0 +1,103 @@
+"""The command line: what it accepts, what it refuses and how, what it does without a screen."""
+
+import json
+import os
+import subprocess
+import sys
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from engine import cli
+from tests.shows import write_tiny_show
+
+
+def call(*arguments: str, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
+    """`pedesis` in a process of its own, from another folder, without a display."""
+    root = Path(__file__).parent.parent
+    env = {k: v for k, v in os.environ.items() if k not in ("DISPLAY", "WAYLAND_DISPLAY")}
+    env |= {"PYTHONPATH": str(root), **environment}
+    command = [sys.executable, "-m", "engine.cli", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=env, timeout=240)
+
+
+def test_every_command_has_help() -> None:
+    for command in ([], ["run"], ["film"], ["params"], ["doctor"], ["models"], ["models", "fetch"], ["version"]):
+        result = CliRunner().invoke(cli.app, [*command, "--help"])
+        assert result.exit_code == 0 and len(result.output) > 80
+
+
+@pytest.mark.parametrize(("text", "wanted"), [("1280x720", (1280, 720)), ("16X16", (16, 16))])
+def test_sizes(text: str, wanted: tuple[int, int]) -> None:
+    assert cli.parse_size(text) == wanted
+
+
+@pytest.mark.parametrize("text", ["1280", "1280x", "ax1", "0x720", "-5x5", "1e3x5", "99999x5", ""])
+def test_wrong_sizes_quote_what_was_given(text: str) -> None:
+    with pytest.raises(typer.BadParameter, match="given"):
+        cli.parse_size(text)
+
+
+def test_rates_are_exact() -> None:
+    assert cli.parse_fps("24000/1001") == Fraction(24000, 1001) == cli.parse_fps("23.976023976")
+    for wrong in ("0", "abc", "1/0", "1000", "-24", "nan", "inf"):
+        with pytest.raises(typer.BadParameter, match="given"):
+            cli.parse_fps(wrong)
+
+
+def test_durations() -> None:
+    assert cli.parse_duration("90") == cli.parse_duration("1:30") == 90
+    assert cli.parse_duration("2:00:00.5") == 7200.5
+    for wrong in ("0", "-1", "a", "1:b", "nan", "inf"):
+        with pytest.raises(typer.BadParameter, match="given"):
+            cli.parse_duration(wrong)
+
+
+def test_every_mistake_in_a_show_is_told_at_once_and_nothing_starts(tmp_path: Path) -> None:
+    show = tmp_path / "bad.toml"
+    show.write_text('[walk]\nsped = 1\nradius = 7\n[[material]]\nname="a"\nprompt="x"\n')
+    result = call("run", str(show), "--headless", "--set", "look.grane=1")
+    assert result.returncode == 2
+    lines = [line for line in result.stderr.splitlines() if line]
+    assert len(lines) == 3, result.stderr
+    assert "walk.speed" in result.stderr and "7" in result.stderr and "look.grain" in result.stderr
+
+
+def test_a_model_of_pickles_is_one_sentence(tmp_path: Path) -> None:
+    show = write_tiny_show(tmp_path)
+    unet = tmp_path / "model" / "unet"
+    for file in unet.glob("*.safetensors"):
+        file.rename(file.with_suffix(".bin"))
+    result = call("run", str(show), "--headless", "--duration", "1")
+    assert result.returncode == 2
+    assert len(result.stderr.strip().splitlines()) == 1 and "safetensors" in result.stderr
+
+
+def test_params_as_json() -> None:
+    rows = json.loads(CliRunner().invoke(cli.app, ["params", "house", "--json"]).output)
+    speed = next(r for r in rows if r["name"] == "walk.speed")
+    assert speed["address"] == "/walk/speed" and speed["kind"] == "number" and speed["doc"]
+
+
+def test_without_a_screen_the_first_walk_is_filmed_and_the_way_on_is_told(tmp_path: Path) -> None:
+    show = write_tiny_show(tmp_path)
+    result = call("run", str(show), "--duration", "1", "--size", "160x96", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    with av.open(str(tmp_path / "out" / "first-walk.mp4")) as container:
+        assert sum(1 for _ in container.decode(video=0)) == 24
+    assert "No display" in result.stdout and "oscsend" in result.stdout and "pedesis film" in result.stdout
+
+
+def test_the_stage_process_never_imports_torch(tmp_path: Path) -> None:
+    code = (
+        "import sys; import engine.cli, engine.show.live, engine.show.film, engine.window;"
+        "print([m for m in ('torch', 'diffusers', 'transformers', 'PIL', 'scipy') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parent.parent
+    )
+    assert done.stdout.strip() == "[]", done.stdout + done.stderr

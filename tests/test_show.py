@@ -1,0 +1,207 @@
+"""The live loop stepped by hand on a lockstep clock, its dreamer painting flat colours: keys, steering, faults."""
+
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engine.clock import LockstepClock
+from engine.config import Show, load_show
+from engine.dreamer.process import DreamerStatus, Keyframe
+from engine.gl import read_pixels
+from engine.navigator import Waypoint, distance
+from engine.show import live
+from engine.show.live import LiveOptions, Player
+
+FPS = 60
+
+
+class FlatDreamer:
+    """Dreams a flat colour for every waypoint asked of it, four a second, until told to stop."""
+
+    def __init__(self, spec: object, supply) -> None:
+        self.status = DreamerStatus(state="dreaming")
+        self.supply, self.polls, self.started, self.dead = supply, 0, False, False
+
+    def start(self) -> None:
+        self.started = True
+
+    def stop(self) -> None:
+        self.started = False
+
+    def poll(self) -> list[Keyframe]:
+        self.polls += 1
+        if not self.started or self.dead or self.polls % 15:
+            return []
+        waypoint: Waypoint = self.supply()
+        pixels = np.full((64, 64, 3), (200, 120, 40) if waypoint.epoch == 0 else (20, 60, 220), dtype=np.uint8)
+        self.status.keyframes += 1
+        return [Keyframe(waypoint, pixels, self.status.keyframes, 0.1)]
+
+
+@pytest.fixture()
+def player(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Player]:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setattr(live, "DreamerProcess", FlatDreamer)
+    with ExitStack() as stack:
+        yield make(tmp_path, stack)
+
+
+def make(folder: Path, stack: ExitStack, **options: object) -> Player:
+    show = quiet_show()
+    how = LiveOptions(headless=True, size=(192, 108), stills=folder / "stills", **options)  # type: ignore[arg-type]
+    return Player(show, how, LockstepClock(FPS), stack)
+
+
+def quiet_show() -> Show:
+    """The house show with a plain look, no OSC socket and a stage that does not wait for the clock."""
+    show = load_show("house", ["look.enabled=false", "blend.time=0.5"])
+    return replace(
+        show,
+        osc=replace(show.osc, enabled=False),
+        model=replace(show.model, width=64, height=64),
+        stage=replace(show.stage, fps_headless=10_000),
+    )
+
+
+def run(player: Player, seconds: float) -> list[np.ndarray]:
+    """Steps so long; the picture after every step."""
+    frames = []
+    for _ in range(round(seconds * FPS)):
+        player.step()
+        frames.append(read_pixels(player.stage.framebuffer))
+        player.clock.advance()  # type: ignore[attr-defined]
+    return frames
+
+
+def press(player: Player, *keys: str) -> None:
+    for key in keys:
+        player._key(key)
+
+
+def test_a_picture_is_there_at_once_and_dissolves_into_the_first_keyframe(player: Player) -> None:
+    frames = run(player, 5.0)
+    assert frames[0].std() > 1, "the first picture is blank"
+    assert np.abs(frames[-1].reshape(-1, 3).mean(0) - (200, 120, 40)).max() < 4
+    steps = [np.abs(b.astype(int) - a).mean() for a, b in pairwise(frames)]
+    assert max(steps) < 6, "it jumped"
+
+
+def test_space_pauses_and_goes_on(player: Player) -> None:
+    run(player, 1.0)
+    press(player, "space")
+    run(player, 2.5)
+    here = player.navigator.waypoint()
+    run(player, 1.0)
+    assert distance(here, player.navigator.waypoint()) < 1e-3
+    press(player, "space")
+    run(player, 2.0)
+    assert distance(here, player.navigator.waypoint()) > 0.05
+
+
+def test_b_fades_to_black_and_back(player: Player) -> None:
+    lit = run(player, 4.0)[-1].mean()
+    press(player, "b")
+    dark = run(player, 2.0)
+    assert dark[-1].max() <= 1
+    assert np.abs(np.diff([f.mean() for f in dark])).max() < lit / 4, "blackout is a fade"
+    press(player, "b")
+    assert run(player, 2.0)[-1].mean() == pytest.approx(lit, abs=3)
+
+
+def test_s_takes_a_still_with_its_waypoint(player: Player, tmp_path: Path) -> None:
+    from PIL import Image
+
+    run(player, 4.0)
+    press(player, "h", "s")
+    shown = run(player, 0.1)
+    player.stills.close()
+    (still,) = (tmp_path / "stills").glob("*.png")
+    pixels = np.asarray(Image.open(still))
+    assert pixels.shape == shown[-1].shape
+    assert np.abs(pixels.reshape(-1, 3).mean(0) - (200, 120, 40)).max() < 4, "the help overlay is in the still"
+    data = json.loads(still.with_suffix(".json").read_text())
+    assert Waypoint.from_dict(data["waypoint"]).weights and len(data["prompts"]) == len(player.show.materials)
+
+
+def test_h_shows_rates_and_parameters_over_the_picture(player: Player) -> None:
+    plain = run(player, 4.0)[-1]
+    press(player, "h")
+    assert np.abs(run(player, 0.1)[-1].astype(int) - plain).mean() > 2
+    lines = live.help_lines(player)
+    assert any("fps" in line for line in lines) and any("/walk/speed" in line for line in lines)
+    press(player, "h")
+    assert np.abs(run(player, 0.1)[-1].astype(int) - plain).mean() < 2
+
+
+def test_escape_ends_a_show_that_is_not_full_screen(player: Player) -> None:
+    press(player, "escape")
+    assert player.quit
+
+
+def test_a_jump_is_a_transition_and_not_a_cut(player: Player) -> None:
+    run(player, 4.0)
+    player.controls.set("walk.jump", 1.0)
+    frames = run(player, 3.0)
+    assert np.abs(frames[-1].reshape(-1, 3).mean(0) - (20, 60, 220)).max() < 4
+    steps = [np.abs(b.astype(int) - a).mean() for a, b in pairwise(frames)]
+    assert max(steps) < 20, "the picture jumped"
+
+
+def test_the_picture_stays_when_the_dreamer_is_gone(player: Player) -> None:
+    before = run(player, 5.0)[-1]
+    player.dreamer.dead = True  # type: ignore[attr-defined]
+    after = run(player, 5.0)
+    assert len(after) == 5 * FPS and np.abs(after[-1].astype(int) - before).max() < 4
+
+
+def test_a_suspended_machine_goes_on_from_where_it_was(player: Player) -> None:
+    run(player, 2.0)
+    here = player.navigator.waypoint()
+    player.clock.frame += 3600 * FPS  # type: ignore[attr-defined]
+    run(player, 0.1)
+    assert distance(here, player.navigator.waypoint()) < 0.1
+
+
+def test_a_recording_that_fails_ends_and_the_show_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.setattr(live, "DreamerProcess", FlatDreamer)
+    with ExitStack() as stack, caplog.at_level(logging.ERROR, "pedesis"):
+        player = make(tmp_path, stack, record=tmp_path / "a.mp4")
+        run(player, 0.5)
+        assert player.recording and player.recording.recorder
+        player.recording.recorder.error = "the disk is full"
+        run(player, 0.5)
+        assert player.recording.recorder is None
+    assert sum("the disk is full; the show goes on" in r.message for r in caplog.records) == 1
+
+
+def test_a_full_disk_does_not_end_the_show(player: Player, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    run(player, 0.5)
+    live.save_state(player)
+    press(player, "s")
+    run(player, 0.2)
+    player.stills.close()
+    assert not player.quit
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"navigator": 1}', '{"controls": {}, "navigator": {"seed": "x"}}'])
+def test_a_broken_state_file_starts_afresh(player: Player, content: str, caplog: pytest.LogCaptureFixture) -> None:
+    live.state_path(player.show).write_text(content)
+    before = player.navigator.to_dict()
+    with caplog.at_level(logging.WARNING, "pedesis"):
+        live.load_state(player)
+    assert player.navigator.to_dict() == before
+    assert "starting afresh" in caplog.text
