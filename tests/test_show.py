@@ -15,6 +15,7 @@ from engine.clock import LockstepClock
 from engine.config import Show, load_show
 from engine.dreamer.process import DreamerStatus, Keyframe
 from engine.gl import read_pixels
+from engine.models import ModelError
 from engine.navigator import Waypoint, distance
 from engine.show import live
 from engine.show.live import LiveOptions, Player
@@ -159,6 +160,20 @@ def test_the_picture_stays_when_the_dreamer_is_gone(player: Player) -> None:
     player.dreamer.dead = True  # type: ignore[attr-defined]
     after = run(player, 5.0)
     assert len(after) == 5 * FPS and np.abs(after[-1].astype(int) - before).max() < 4
+
+
+def test_what_becomes_of_the_dreamer_is_logged_once(player: Player, caplog: pytest.LogCaptureFixture) -> None:
+    run(player, 1.0)
+    with caplog.at_level(logging.WARNING, "pedesis"):
+        player.dreamer.status.state, player.dreamer.status.message = "restarting", "it ended with code -9"
+        run(player, 0.5)
+    assert [r.message for r in caplog.records] == ["dreamer restarting: it ended with code -9"]
+
+
+def test_a_model_that_never_dreams_ends_the_show_with_its_reason(player: Player) -> None:
+    player.dreamer.status.state, player.dreamer.status.message = "failed", "tiny: the weights are cut short"
+    with pytest.raises(ModelError, match="cut short"):
+        run(player, 0.5)
 
 
 def test_a_suspended_machine_goes_on_from_where_it_was(player: Player) -> None:

@@ -24,6 +24,7 @@ from engine.config import Show
 from engine.controls import Controls
 from engine.dreamer.process import DreamerProcess, DreamSpec
 from engine.look import Look
+from engine.models import ModelError
 from engine.navigator import TICK_S, Waypoint
 from engine.osc import OscIn
 from engine.overlay import Overlay
@@ -83,6 +84,7 @@ class Player:
             stack.callback(self.recording.close)
         self.quit = False
         self._still = False
+        self._told = "starting"  # the dreamer's state that was last logged
         self._skipped_s = 0.0  # real time the walk did not go through
         self._overlay_at = self._saved_at = 0.0
         plan.tick(self.controls, self.navigator)
@@ -100,6 +102,7 @@ class Player:
         now_s = self._walk()
         for keyframe in self.dreamer.poll():
             self.blend.upload(keyframe)
+        self._tell_of_dreamer()
         picture = (self.show.model.width, self.show.model.height)
         self.blend.visible = self.look.visible(picture, self.stage.framebuffer)
         texture = self.blend.render(now_s, self.controls)
@@ -128,6 +131,17 @@ class Player:
         while self.navigator.time_s <= now_s - TICK_S:
             plan.tick(self.controls, self.navigator)
         return now_s
+
+    def _tell_of_dreamer(self) -> None:
+        """Logs what becomes of the dreamer. Raises ModelError when it never dreamt and never will."""
+        status = self.dreamer.status
+        if status.state == self._told:
+            return
+        self._told = status.state
+        if status.state == "failed" and not status.keyframes:
+            raise ModelError(status.message)
+        level = {"failed": logging.ERROR, "restarting": logging.WARNING}.get(status.state, logging.INFO)
+        log.log(level, "dreamer %s%s", status.state, f": {status.message}" if status.message else "")
 
     def _key(self, key: str) -> None:
         if key == "f":
