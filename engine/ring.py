@@ -6,7 +6,6 @@ back, so that no slot is ever written while it is being read, and needs no lock 
 the dreamer simply gets no new waypoint: nothing queues up and nothing is overwritten.
 """
 
-import contextlib
 from multiprocessing import shared_memory
 
 import numpy as np
@@ -16,9 +15,7 @@ from numpy.typing import NDArray
 class Ring:
     """A fixed number of (H, W, 3) uint8 pictures in one block of shared memory."""
 
-    def __init__(
-        self, memory: shared_memory.SharedMemory, slots: int, width: int, height: int, owner: bool
-    ) -> None:
+    def __init__(self, memory: shared_memory.SharedMemory, slots: int, width: int, height: int, owner: bool) -> None:
         self._memory = memory
         self._owner = owner
         self.slots, self.width, self.height = slots, width, height
@@ -74,7 +71,12 @@ class Ring:
     def close(self) -> None:
         """Lets go of the memory; the owner removes it from the system too. Safe to call twice."""
         self._pictures = None
-        with contextlib.suppress(BufferError):  # somebody holds a view: the mapping goes with it, the name now
+        try:
+            self._memory.close()
+        except BufferError:
+            # Somebody still holds a view, with which the mapping will go. SharedMemory must forget it, or it
+            # tries again in its __del__ and complains on stderr.
+            self._memory._mmap = None  # type: ignore[attr-defined]
             self._memory.close()
         if self._owner:
             self._owner = False

@@ -24,6 +24,9 @@ from diffusers import (
 )
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
+# On a busy machine threads that wait for each other spin for whole time slices: minutes instead of seconds.
+torch.set_num_threads(1)
+
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 

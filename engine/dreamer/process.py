@@ -88,6 +88,7 @@ class DreamerProcess:
         self._restart_at: float | None = None
         self._started_at = self._heard_at = self._born_at = 0.0
         self._last_keyframe_at: float | None = None
+        self._last_done_at: float | None = None
         self._polled_at: float | None = None
         self._poll_gap_s = 1 / 60
 
@@ -224,7 +225,7 @@ class DreamerProcess:
             self._end("failed", rest[0])
         return None
 
-    def _take(self, slot: int, dreamt_s: float, rss_mb: float, peak_mb: float) -> Keyframe:
+    def _take(self, slot: int, done_at: float, dreamt_s: float, rss_mb: float, peak_mb: float) -> Keyframe:
         assert self._ring is not None
         given, waypoint = self._under_way.popleft()
         if given != slot:
@@ -232,8 +233,9 @@ class DreamerProcess:
         self._begun = max(0, self._begun - 1)
         now = self._heard_at
         status = self.status
-        if self._last_keyframe_at is not None:
-            status.intervals_s.append(now - self._last_keyframe_at)
+        if self._last_done_at is not None:  # by the child's clock: when we come to hear of it depends on us
+            status.intervals_s.append(done_at - self._last_done_at)
+        self._last_done_at = done_at
         if status.first_keyframe_s is None:
             status.first_keyframe_s = now - self._started_at
         if now - self._born_at > HEALTHY_S:

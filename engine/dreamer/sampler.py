@@ -67,6 +67,7 @@ class UNetSampler:
         self.noise = Noise(shape, parameter.device)
         network = Network(parts, settings, parameter.dtype, parameter.device)
         solver = compile_schedule(parts.scheduler, settings.steps, shape)
+        self.compiled = isinstance(solver, Program)
         if isinstance(solver, Program):
             solver.to(parameter.device)
 

@@ -4,7 +4,7 @@ Usage: spawned by process.DreamerProcess; `main(pipe, spec, ring, nice)`. Dreame
 second that ends the process with its parent. Importing this module imports no torch; running it does.
 
 Messages to the stage: ("loading", what), ("ready", with what), ("want",) just before decoding, so that the
-next waypoint is there when the picture is done, ("done", slot, seconds, rss MB, peak MB), ("memory", why) and
+next waypoint is there when the picture is done, ("done", slot, time, seconds, rss MB, peak MB), ("memory", why) and
 ("error", what) before leaving, ("failed", sentence) when starting again would not help.
 """
 
@@ -17,6 +17,7 @@ import traceback
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
 
+from engine import models
 from engine.dreamer.spec import DreamSpec
 from engine.models import ModelError
 from engine.ring import Ring
@@ -54,6 +55,7 @@ def main(pipe: Connection, spec: DreamSpec, ring_place: RingPlace, nice: int) ->
 
 
 def _run(pipe: Connection, spec: DreamSpec, ring: Ring) -> None:
+    models.find(spec.model.name)  # a wrong name is said at once, not after the seconds that torch takes
     pipe.send(("loading", "starting torch"))
     import torch
 
@@ -65,10 +67,11 @@ def _run(pipe: Connection, spec: DreamSpec, ring: Ring) -> None:
     while True:
         message = pipe.recv()
         _, slot, waypoint = message
-        begun = time.perf_counter()
+        begun = time.monotonic()
         dreamer.dream_into(waypoint, ring.picture(slot), lambda: pipe.send(("want",)))
         rss_mb, peak_mb = memory_mb()
-        pipe.send(("done", slot, time.perf_counter() - begun, rss_mb, peak_mb))
+        done = time.monotonic()  # one clock for all processes of a machine
+        pipe.send(("done", slot, done, done - begun, rss_mb, peak_mb))
 
 
 def _follow_parent() -> None:

@@ -1,0 +1,90 @@
+"""Children for the tests of the dreamer's process that need no torch: quick, and each with one fault.
+
+Usage: `DreamerProcess(spec, supply, worker=fake_worker.steady)`. Run in the child process.
+"""
+
+import os
+import signal
+import time
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from engine.dreamer.spec import DreamSpec
+from engine.ring import Ring
+
+RingPlace = tuple[str, int, int, int]
+
+
+def _serve(pipe: Connection, place: RingPlace, dream_s: float, fault: Any = None) -> None:
+    ring = Ring.attach(*place)
+    pipe.send(("loading", "pretending"))
+    pipe.send(("ready", "a fake"))
+    count = 0
+    try:
+        while True:
+            _, slot, waypoint = pipe.recv()
+            if fault is not None:
+                fault(count)
+            time.sleep(dream_s / 2)
+            pipe.send(("want",))
+            time.sleep(dream_s / 2)
+            ring.picture(slot)[:] = round(waypoint.points[0].phase) % 256
+            pipe.send(("done", slot, time.monotonic(), dream_s, 1.0, 2.0))
+            count += 1
+    except (EOFError, OSError):
+        pass
+    finally:
+        ring.close()
+
+
+def steady(pipe: Connection, spec: DreamSpec, place: RingPlace, nice: int) -> None:
+    """A picture every 20 ms."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _serve(pipe, place, 0.02)
+
+
+def quick(pipe: Connection, spec: DreamSpec, place: RingPlace, nice: int) -> None:
+    """A picture every 4 ms: several between two polls of the stage."""
+    _serve(pipe, place, 0.004)
+
+
+def deaf(pipe: Connection, spec: DreamSpec, place: RingPlace, nice: int) -> None:
+    """Says it is ready and never reads again, nor leaves when asked."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    pipe.send(("ready", "deaf"))
+    time.sleep(60)
+
+
+def hanging(pipe: Connection, spec: DreamSpec, place: RingPlace, nice: int) -> None:
+    """Hangs in its fourth picture."""
+    _serve(pipe, place, 0.01, lambda n: time.sleep(60) if n == 3 else None)
+
+
+def dying(pipe: Connection, spec: DreamSpec, place: RingPlace, nice: int) -> None:
+    """Dies in its fourth picture, each time."""
+    _serve(pipe, place, 0.01, lambda n: os.kill(os.getpid(), signal.SIGKILL) if n == 3 else None)
+
+
+def stillborn(pipe: Connection, spec: DreamSpec, place: RingPlace, nice: int) -> None:
+    """Dies while loading."""
+    os._exit(3)
+
+
+def refusing(pipe: Connection, spec: DreamSpec, place: RingPlace, nice: int) -> None:
+    """A model that no second try would load."""
+    pipe.send(("failed", "nothing: no such model; give another"))
+
+
+def hungry(pipe: Connection, spec: DreamSpec, place: RingPlace, nice: int) -> None:
+    """Out of memory until it is told to be economical."""
+    if spec.economy < 2:
+        pipe.send(("memory", "out of memory: 1 GB asked, 0 free"))
+        raise SystemExit(1)
+    _serve(pipe, place, 0.01)
+
+
+def leaving_a_mark(pipe: Connection, spec: DreamSpec, place: RingPlace, nice: int) -> None:
+    """Steady, and writes its pid into the file named by the model."""
+    Path(spec.model.name).write_text(str(os.getpid()))
+    _serve(pipe, place, 0.02)

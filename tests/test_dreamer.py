@@ -1,0 +1,239 @@
+"""Dreaming: our pictures are the library's pictures, the same every time, in float32 and nearly so in half."""
+
+import hashlib
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tiny_models
+import torch
+from diffusers import DiffusionPipeline
+
+import diffusers
+from engine.dreamer.load import Dreamer, pick_device, pick_dtype
+from engine.dreamer.sampler import UNetSampler
+from engine.dreamer.schedule import Program
+from engine.dreamer.spec import DreamSpec
+from engine.models import ModelError
+from engine.navigator import Point, Waypoint
+from engine.specs import ModelSpec
+
+PROMPTS = ("a cloud", "torn paper", "a shelf")
+WEIGHTS = (0.2, 0.5, 0.3)
+Folder = Callable[[str], Path]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Folder:
+    root = tmp_path_factory.mktemp("models")
+    return lambda kind: root / kind if (root / kind).exists() else tiny_models.save(kind, root / kind)
+
+
+def waypoint(phase: float = 1.0, weights: tuple[float, ...] = WEIGHTS) -> Waypoint:
+    return Waypoint(0.0, 0, (Point(3, phase, 0.1, 1.0),), weights)
+
+
+def dreamer(path: Path, size: int = 64, prompts: tuple[str, ...] = PROMPTS, economy: int = 0, **model: Any) -> Dreamer:
+    return Dreamer(DreamSpec(ModelSpec(name=str(path), **({"dtype": "float32"} | model)), prompts, size, size, economy))
+
+
+def library(path: Path, ours: Dreamer, **options: Any) -> np.ndarray:
+    """What the library's own pipeline makes of the same latents, mixed embeddings, steps and scheduler."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        pipe = DiffusionPipeline.from_pretrained(path, local_files_only=True)
+    pipe.set_progress_bar_config(disable=True)
+    m = ours.spec.model
+    if m.scheduler:
+        pipe.scheduler = getattr(diffusers, m.scheduler).from_config(pipe.scheduler.config)
+    names = ["prompt_embeds", "negative_prompt_embeds", "pooled_prompt_embeds", "negative_pooled_prompt_embeds"]
+    encoded = [_encode(pipe, prompt, m.negative, len(names)) for prompt in PROMPTS]
+    given = {}
+    for i, name in enumerate(names[: len(encoded[0])]):
+        given[name] = sum(w * e[i] for w, e in zip(WEIGHTS, encoded, strict=True))
+    generator = torch.Generator().manual_seed(0)
+    noise = ours._sampler.noise(waypoint()).clone()
+    call = dict(num_inference_steps=m.steps, guidance_scale=m.guidance, generator=generator, output_type="np")
+    with torch.no_grad():
+        return pipe(latents=noise, width=64, height=64, **given, **call, **options).images[0] * 255
+
+
+def _encode(pipe: Any, prompt: str, negative: str, count: int) -> tuple[torch.Tensor, ...]:
+    options: dict[str, Any] = {"device": "cpu", "num_images_per_prompt": 1, "do_classifier_free_guidance": True}
+    if type(pipe).__name__ == "StableDiffusion3Pipeline":
+        options |= {"prompt_2": prompt, "prompt_3": prompt}
+    with torch.no_grad():
+        return tuple(pipe.encode_prompt(prompt=prompt, negative_prompt=negative, **options)[:count])
+
+
+def assert_same(ours: np.ndarray, theirs: np.ndarray) -> None:
+    assert np.abs(ours.astype(np.float64) - theirs).max() < 2
+    assert theirs.std() > 5, "a flat picture would prove nothing"
+
+
+SCHEDULERS = [
+    (None, True),
+    ("EulerDiscreteScheduler", True),
+    ("DPMSolverMultistepScheduler", True),
+    ("UniPCMultistepScheduler", True),
+    ("HeunDiscreteScheduler", True),
+    ("EulerAncestralDiscreteScheduler", True),
+    ("LCMScheduler", True),
+    ("DDPMScheduler", False),  # clips, so it is stepped through the library
+]
+
+
+@pytest.mark.parametrize(("scheduler", "compiled"), SCHEDULERS)
+def test_sd_equals_the_librarys_pipeline(folder: Folder, scheduler: str | None, compiled: bool) -> None:
+    ours = dreamer(folder("sd"), scheduler=scheduler)
+    assert_same(ours.dream(waypoint()), library(folder("sd"), ours))
+    assert isinstance(ours._sampler, UNetSampler)
+    if scheduler != "DDPMScheduler":
+        assert ours._sampler.compiled == compiled
+
+
+@pytest.mark.parametrize("scheduler", [None, "DDIMScheduler", "EulerAncestralDiscreteScheduler"])
+def test_sdxl_equals_the_librarys_pipeline(folder: Folder, scheduler: str | None) -> None:
+    ours = dreamer(folder("sdxl"), scheduler=scheduler)
+    assert_same(ours.dream(waypoint()), library(folder("sdxl"), ours))
+
+
+@pytest.mark.parametrize("kind", ["sd", "sdxl"])
+def test_guidance_equals_the_librarys(folder: Folder, kind: str) -> None:
+    ours = dreamer(folder(kind), guidance=4.0, negative="mud")
+    guided = ours.dream(waypoint())
+    assert_same(guided, library(folder(kind), ours))
+    assert np.abs(guided.astype(int) - dreamer(folder(kind)).dream(waypoint())).max() > 3
+
+
+def test_many_steps_equal_the_librarys_too(folder: Folder) -> None:
+    ours = dreamer(folder("sd"), steps=12)
+    assert_same(ours.dream(waypoint()), library(folder("sd"), ours))
+
+
+def test_a_flow_model_of_the_built_in_ones_shape_equals_the_librarys(folder: Folder) -> None:
+    ours = dreamer(folder("house"))
+    assert_same(ours.dream(waypoint()), library(folder("house"), ours))
+
+
+def test_a_model_distilled_with_guidance_takes_it_as_an_embedding(tmp_path: Path) -> None:
+    pipe = tiny_models.sd(diffusers.LCMScheduler(clip_sample=False), time_cond_proj_dim=8)
+    pipe.save_pretrained(tmp_path)
+    ours = dreamer(tmp_path, guidance=5.0)
+    assert_same(ours.dream(waypoint()), library(tmp_path, ours))
+
+
+def test_a_transformer_through_its_own_call(folder: Folder) -> None:
+    for guidance in (1.0, 4.0):
+        ours = dreamer(folder("sd3"), guidance=guidance, negative="mud")
+        assert_same(ours.dream(waypoint()), library(folder("sd3"), ours))
+
+
+def test_a_tiny_decoder_takes_the_place_of_the_models_own(folder: Folder, tmp_path: Path) -> None:
+    tiny_models.tiny_decoder().save_pretrained(tmp_path)
+    plain, tiny = dreamer(folder("sd")), dreamer(folder("sd"), decoder=str(tmp_path))
+    decoder = diffusers.AutoencoderTiny.from_pretrained(tmp_path)
+    assert isinstance(tiny._sampler, UNetSampler)
+    with torch.no_grad():
+        latent = tiny._sampler.latent(waypoint()).clone()
+        theirs = (decoder.decode(latent).sample[0].permute(1, 2, 0) / 2 + 0.5).clamp(0, 1).numpy() * 255
+    assert np.abs(tiny.dream(waypoint()) - theirs).max() < 2
+    assert not np.array_equal(tiny.dream(waypoint()), plain.dream(waypoint()))
+
+
+@pytest.mark.parametrize("kind", ["sd", "sdxl", "sd3"])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_dreaming_is_a_pure_function(folder: Folder, kind: str, dtype: str) -> None:
+    ours = dreamer(folder(kind), dtype=dtype)
+    first = ours.dream(waypoint(1.0))
+    other = ours.dream(waypoint(2.0, (1.0, 0.0, 0.0)))
+    assert not np.array_equal(first, other)
+    assert np.array_equal(first, ours.dream(waypoint(1.0)))
+
+
+def test_noise_of_the_scheduler_stands_still_while_the_walk_moves(folder: Folder) -> None:
+    ours = dreamer(folder("sd"), scheduler="EulerAncestralDiscreteScheduler")
+    near = np.abs(ours.dream(waypoint(1.0)).astype(int) - ours.dream(waypoint(1.001))).mean()
+    far = np.abs(ours.dream(waypoint(1.0)).astype(int) - ours.dream(waypoint(9.0))).mean()
+    assert near < far / 20
+
+
+def test_the_same_bytes_in_another_process(folder: Folder) -> None:
+    code = (
+        f"import sys; sys.path[:0] = {[str(Path(__file__).parent), str(Path(__file__).parent.parent)]!r}\n"
+        "import hashlib, test_dreamer as t; from pathlib import Path\n"
+        f"print(hashlib.sha256(t.dreamer(Path({str(folder('sd'))!r})).dream(t.waypoint()).tobytes()).hexdigest())"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
+    here = hashlib.sha256(dreamer(folder("sd")).dream(waypoint()).tobytes()).hexdigest()
+    assert out.stdout.split()[-1] == here
+
+
+def test_half_precision_stays_within_40_db(folder: Folder) -> None:
+    for kind in ("sd", "house"):
+        full, half = dreamer(folder(kind)), dreamer(folder(kind), dtype="bfloat16")
+        assert isinstance(half._sampler, UNetSampler) and half._sampler.taped
+        error = np.mean((full.dream(waypoint()).astype(float) - half.dream(waypoint())) ** 2)
+        assert 10 * np.log10(255**2 / error) > 40
+
+
+def test_a_recording_dreams_what_the_functions_dream(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    recorded = dreamer(folder("sd"))
+    monkeypatch.setattr("engine.dreamer.tape.record", lambda *_: None)
+    plain = dreamer(folder("sd"))
+    assert isinstance(recorded._sampler, UNetSampler) and isinstance(plain._sampler, UNetSampler)
+    assert recorded._sampler.taped and not plain._sampler.taped
+    assert np.abs(recorded.dream(waypoint()).astype(int) - plain.dream(waypoint())).max() <= 1
+
+
+def test_economy_is_half_precision_then_tiles(folder: Folder) -> None:
+    one, two = dreamer(folder("sd"), economy=1), dreamer(folder("sd"), economy=2)
+    assert one.dtype == two.dtype == torch.bfloat16
+    assert two.dream(waypoint()).shape == (64, 64, 3)
+
+
+def test_precision_is_chosen_by_the_kind_of_device() -> None:
+    cuda, cpu = torch.device("cuda"), torch.device("cpu")
+    assert pick_dtype("auto", cuda, 0) == torch.float16
+    assert pick_dtype("auto", cpu, 0) in (torch.float32, torch.bfloat16)
+    assert pick_dtype("float32", cpu, 0) == torch.float32
+    assert pick_dtype("float32", cpu, 1) == torch.bfloat16
+    assert pick_device("cpu") == cpu
+
+
+@pytest.mark.parametrize(
+    ("model", "size", "said"),
+    [
+        ({"scheduler": "NoSuchScheduler"}, 64, "scheduler class of diffusers, given 'NoSuchScheduler'"),
+        ({"scheduler": "UNet2DConditionModel"}, 64, "scheduler class of diffusers"),
+        ({"decoder": "/no/such/decoder"}, 64, "no such folder"),
+        ({"device": "cuda:9"}, 64, "no CUDA device" if not torch.cuda.is_available() else ""),
+        ({}, 60, "multiples of 8, given 60x60"),
+    ],
+)
+def test_what_cannot_be_dreamt_is_one_sentence(folder: Folder, model: dict[str, Any], size: int, said: str) -> None:
+    with pytest.raises(ModelError, match=said):
+        dreamer(folder("sd"), size, **model)
+
+
+def test_nothing_random_is_drawn_from_the_global_generator(folder: Folder) -> None:
+    before = torch.random.get_rng_state()
+    dreamer(folder("sd"), scheduler="LCMScheduler").dream(waypoint())
+    assert torch.equal(before, torch.random.get_rng_state())
+
+
+def test_compiled_schedules_are_programs(folder: Folder) -> None:
+    from engine.dreamer.schedule import Stepper, compile_schedule
+
+    shape = (4, 8, 8)
+    euler = diffusers.EulerDiscreteScheduler()
+    assert isinstance(compile_schedule(euler, 5, shape), Program)
+    assert isinstance(compile_schedule(diffusers.DDIMScheduler(clip_sample=True), 5, shape), Stepper)
+    assert isinstance(compile_schedule(diffusers.DDIMScheduler(thresholding=True), 5, shape), Stepper)
+    with pytest.raises(ValueError, match="at least one step, given 0"):
+        compile_schedule(euler, 0, shape)

@@ -1,0 +1,277 @@
+"""The stage's side of the dreamer: feeding, death, hanging, memory, stopping; and the real child once."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import fake_worker
+import numpy as np
+import psutil
+import pytest
+
+from engine.dreamer import process as process_module
+from engine.dreamer.process import DreamerProcess, DreamSpec, Keyframe, Limits
+from engine.navigator import Point, Waypoint
+from engine.specs import ModelSpec
+
+
+@pytest.fixture(scope="module")
+def tiny_sd(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    import tiny_models
+
+    return tiny_models.save("sd", tmp_path_factory.mktemp("models") / "sd")
+
+
+class Supply:
+    """Waypoints with phases 0, 1, 2 ..."""
+
+    def __init__(self, limit: int | None = None) -> None:
+        self.asked, self.limit = 0, limit
+
+    def __call__(self) -> Waypoint | None:
+        if self.limit is not None and self.asked >= self.limit:
+            return None
+        self.asked += 1
+        return Waypoint(0.0, 0, (Point(3, float(self.asked - 1), 0.1, 1.0),), (1.0,))
+
+
+def spec(name: str = "fake", **changes: Any) -> DreamSpec:
+    return DreamSpec(ModelSpec(name=name, **changes), ("a cloud",), 32, 16)
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., DreamerProcess]]:
+    monkeypatch.setattr(process_module, "BACKOFF_S", (0.05, 0.1, 0.2))
+    running: list[DreamerProcess] = []
+
+    def start(worker: Callable[..., None], supply: Any = None, **options: Any) -> DreamerProcess:
+        dreamer = DreamerProcess(spec(), supply or Supply(), worker=worker, **options)
+        running.append(dreamer)
+        dreamer.start()
+        return dreamer
+
+    yield start
+    for dreamer in running:
+        dreamer.stop()
+
+
+def phases(keyframes: list[Keyframe]) -> list[int]:
+    return [round(k.waypoint.points[0].phase) for k in keyframes]
+
+
+def collect(dreamer: DreamerProcess, count: int, limit_s: float = 30.0) -> list[int]:
+    """The phases of the next pictures; their pixels must be theirs."""
+    seen: list[int] = []
+    end = time.monotonic() + limit_s
+    while len(seen) < count and time.monotonic() < end:
+        for keyframe in dreamer.poll(0.05):
+            phase = round(keyframe.waypoint.points[0].phase)
+            assert (keyframe.pixels == phase % 256).all()
+            seen.append(phase)
+    return seen
+
+
+def until(dreamer: DreamerProcess, state: str, limit_s: float = 30.0) -> None:
+    end = time.monotonic() + limit_s
+    while dreamer.status.state != state and time.monotonic() < end:
+        dreamer.poll(0.02)
+    assert dreamer.status.state == state, dreamer.status
+
+
+def test_pictures_come_in_order_with_their_waypoints(started: Callable[..., DreamerProcess]) -> None:
+    dreamer = started(fake_worker.steady)
+    assert dreamer.status.state == "loading"
+    assert collect(dreamer, 20)[:20] == list(range(20))
+    status = dreamer.status
+    assert status.state == "dreaming" and status.restarts == 0 and status.first_keyframe_s is not None
+    assert status.keyframes >= 20 and len(status.intervals_s) == status.keyframes - 1
+    assert status.peak_rss_mb == 2.0
+
+
+def test_poll_never_waits_and_the_child_is_kept_busy(started: Callable[..., DreamerProcess]) -> None:
+    dreamer = started(fake_worker.quick)
+    collect(dreamer, 10)
+    worst, before, begun = 0.0, dreamer.status.keyframes, time.monotonic()
+    while time.monotonic() - begun < 1.0:
+        at = time.monotonic()
+        dreamer.poll()
+        worst = max(worst, time.monotonic() - at)
+        time.sleep(1 / 60)
+    # fed one waypoint a poll it could make 60 a second at most
+    assert dreamer.status.keyframes - before > 75
+    assert worst < 0.1
+
+
+def test_nothing_to_dream_is_asked_again(started: Callable[..., DreamerProcess]) -> None:
+    supply = Supply(limit=3)
+    dreamer = started(fake_worker.steady, supply)
+    assert collect(dreamer, 4, limit_s=3.0) == [0, 1, 2]
+    supply.limit = 5
+    assert collect(dreamer, 2) == [3, 4]
+
+
+def test_killed_during_a_run_it_goes_on_and_poll_never_stops(started: Callable[..., DreamerProcess]) -> None:
+    dreamer = started(fake_worker.steady)
+    collect(dreamer, 5)
+    assert dreamer.pid is not None
+    os.kill(dreamer.pid, signal.SIGKILL)
+    polls, worst, begun = 0, 0.0, time.monotonic()
+    keyframes = dreamer.status.keyframes
+    while dreamer.status.keyframes < keyframes + 5 and time.monotonic() - begun < 30:
+        at = time.monotonic()
+        dreamer.poll()
+        worst = max(worst, time.monotonic() - at)
+        polls += 1
+        time.sleep(0.005)
+    assert dreamer.status.keyframes >= keyframes + 5
+    assert dreamer.status.restarts == 1 and polls > 20
+    assert worst < 0.25, "spawning the next child is the longest that poll() may take"
+
+
+def test_a_film_loses_no_waypoint_to_a_death(started: Callable[..., DreamerProcess]) -> None:
+    dreamer = started(fake_worker.dying, lossless=True)
+    assert collect(dreamer, 8) == list(range(8))
+    assert dreamer.status.restarts >= 2
+
+
+def test_live_goes_on_with_the_next_waypoint_after_a_death(started: Callable[..., DreamerProcess]) -> None:
+    dreamer = started(fake_worker.dying)
+    seen = collect(dreamer, 5)
+    assert seen[:3] == [0, 1, 2] and seen[3] > 3
+
+
+def test_a_hung_child_is_replaced(started: Callable[..., DreamerProcess]) -> None:
+    dreamer = started(fake_worker.hanging, limits=Limits(picture_s=0.4))
+    first = dreamer.pid
+    assert len(collect(dreamer, 5)) >= 5
+    assert dreamer.status.restarts >= 1 and dreamer.pid != first
+    assert first is not None and not psutil.pid_exists(first)
+
+
+def test_a_child_that_reads_nothing_blocks_nobody(started: Callable[..., DreamerProcess]) -> None:
+    dreamer = started(fake_worker.deaf, limits=Limits(first_s=0.5))
+    until(dreamer, "dreaming")
+    begun = time.monotonic()
+    for _ in range(200):
+        dreamer.poll()
+    assert time.monotonic() - begun < 1.0
+    until(dreamer, "restarting")
+    assert "no word" in dreamer.status.message
+
+
+def test_deaths_while_loading_are_tried_again_with_longer_pauses(started: Callable[..., DreamerProcess]) -> None:
+    dreamer = started(fake_worker.stillborn)
+    end = time.monotonic() + 30
+    while dreamer.status.restarts < 3 and time.monotonic() < end:
+        dreamer.poll(0.02)
+    assert dreamer.status.restarts >= 3 and dreamer.status.state == "restarting"
+    until_message = time.monotonic() + 10
+    while "0.2 s" not in dreamer.status.message and time.monotonic() < until_message:
+        dreamer.poll(0.02)
+    assert "again in 0.2 s" in dreamer.status.message
+
+
+def test_a_model_that_cannot_be_loaded_is_given_up(started: Callable[..., DreamerProcess]) -> None:
+    dreamer = started(fake_worker.refusing)
+    until(dreamer, "failed")
+    for _ in range(20):
+        dreamer.poll(0.01)
+    assert dreamer.status.state == "failed" and dreamer.status.restarts == 0
+    assert dreamer.status.message == "nothing: no such model; give another"
+
+
+def test_out_of_memory_is_answered_with_economy(started: Callable[..., DreamerProcess]) -> None:
+    dreamer = started(fake_worker.hungry)
+    assert len(collect(dreamer, 3)) == 3
+    assert dreamer.status.restarts == 2
+
+
+@pytest.mark.parametrize("worker", [fake_worker.steady, fake_worker.deaf, fake_worker.stillborn])
+def test_stopping_takes_no_longer_than_it_may_and_leaves_nothing(
+    started: Callable[..., DreamerProcess], worker: Callable[..., None]
+) -> None:
+    dreamer = started(worker)
+    end = time.monotonic() + 3
+    while dreamer.status.state == "loading" and time.monotonic() < end:
+        dreamer.poll(0.02)
+    pid, ring = dreamer.pid, dreamer._ring
+    assert ring is not None
+    begun = time.monotonic()
+    dreamer.stop()
+    dreamer.stop()
+    assert time.monotonic() - begun < 1.7
+    assert dreamer.status.state == "stopped" and dreamer.poll() == []
+    assert pid is None or not psutil.pid_exists(pid)
+    assert not Path("/dev/shm", ring.name).exists()
+
+
+def test_the_child_leaves_when_its_parent_is_killed(tmp_path: Path) -> None:
+    mark, tests = tmp_path / "pid", Path(__file__).parent
+    code = (
+        f"import sys, time; sys.path.insert(0, {str(tests)!r}); sys.path.insert(0, {str(tests.parent)!r})\n"
+        "import fake_worker\n"
+        "from test_dreamer_process import DreamerProcess, Supply, spec\n"
+        f"d = DreamerProcess(spec({str(mark)!r}), Supply(), worker=fake_worker.leaving_a_mark)\n"
+        "d.start()\n"
+        "while True: d.poll(0.05)\n"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", code])
+    end = time.monotonic() + 30
+    while not (mark.exists() and mark.read_text()) and time.monotonic() < end:
+        time.sleep(0.02)
+    child = int(mark.read_text())
+    assert psutil.pid_exists(child)
+    parent.kill()
+    parent.wait()
+    end = time.monotonic() + 10
+    while psutil.pid_exists(child) and time.monotonic() < end:
+        time.sleep(0.02)
+    assert not psutil.pid_exists(child)
+
+
+@pytest.mark.slow
+def test_the_real_child_dreams_is_killed_and_dreams_the_same_again(tiny_sd: Path) -> None:
+    waypoint = Waypoint(0.0, 0, (Point(3, 1.0, 0.1, 1.0),), (1.0,))
+    real = DreamSpec(ModelSpec(name=str(tiny_sd), dtype="float32", steps=2), ("a cloud",), 64, 64)
+    dreamer = DreamerProcess(real, lambda: waypoint)
+    dreamer.start()
+    try:
+        pictures: list[np.ndarray] = []
+        end = time.monotonic() + 90
+        killed = False
+        while time.monotonic() < end and not (dreamer.status.restarts and len(pictures) >= 3):
+            pictures.extend(k.pixels.copy() for k in dreamer.poll(0.05))
+            if len(pictures) >= 2 and not killed:
+                assert dreamer.pid is not None
+                child = psutil.Process(dreamer.pid)
+                assert child.nice() >= min(19, psutil.Process().nice() + 10)
+                os.kill(dreamer.pid, signal.SIGINT)
+                time.sleep(0.1)
+                assert child.is_running(), "Ctrl-C is not for the child"
+                os.kill(dreamer.pid, signal.SIGKILL)
+                killed = True
+            if dreamer.status.state == "restarting":
+                pictures = pictures[:1]  # one of the first child's, to compare with those of the second
+        assert len(pictures) >= 3 and dreamer.status.restarts == 1
+        assert all(np.array_equal(p, pictures[0]) for p in pictures), "the same in two processes"
+        assert dreamer.status.rss_mb > 50
+    finally:
+        begun = time.monotonic()
+        dreamer.stop()
+        assert time.monotonic() - begun < 1.8
+
+
+@pytest.mark.slow
+def test_a_model_that_is_not_there_fails_with_one_sentence() -> None:
+    dreamer = DreamerProcess(spec("/no/such/model"), Supply())
+    dreamer.start()
+    try:
+        until(dreamer, "failed", 60)
+        assert "no such folder" in dreamer.status.message and "\n" not in dreamer.status.message
+    finally:
+        dreamer.stop()
