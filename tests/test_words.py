@@ -11,7 +11,7 @@ import pytest
 import torch
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from scripts.house_model import words, words_lexicon, words_teacher, words_wordnet
+from scripts.house_model import words, words_lexicon, words_more, words_teacher, words_wordnet
 from scripts.house_model.words_corpus import Corpus, build_corpus
 from scripts.house_model.words_eval import states
 from scripts.house_model.words_lexicon import GROUPS, NAMES, PROBES, Lexicon, colour_attributes, holds_probe
@@ -105,6 +105,17 @@ def test_evaluation_reports_probes_agreement_and_size(made: tuple[Path, Path]) -
     assert 0 <= found["right flat '{}'"] <= 1
     assert -1 <= found["spearman composed mean"] <= 1
     assert 0 < found["megabytes"] < 12
+
+
+def test_more_words_leave_captions_as_they_were(made: tuple[Path, Path], tmp_path: Path) -> None:
+    captions = ["blue clouds", "red paper", "joy on a shelf", "grey clouds"]
+    before = CLIPTokenizer.from_pretrained(made[1] / "tokenizer")
+    wanted = ["sadness", "violet", "wonder", "loneliness"]
+    used, apart = words_more.caption_tokens(before, captions)
+    after = words_more.extend(before, [w for w in wanted if len(before.tokenize(w)) > 1], apart, 20, tmp_path)
+    assert len(before) <= len(after) <= len(before) + 20 and len(used) > 4
+    words_more.teach(made[0], tmp_path, 0.02, captions=captions)
+    assert words_more.drift(made[1], tmp_path, captions) == {"largest change": 0.0, "tokens changed": 0.0}
 
 
 def test_full_size_stays_under_twelve_megabytes() -> None:

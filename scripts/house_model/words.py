@@ -195,7 +195,7 @@ def loss(student: Student, ids: Tensor, target: Tensor,
     return total, {"place": at_place.item(), "mean": at_mean.item(), "relation": relation.item()}
 
 
-def _batches(ids: Tensor, weight: Tensor, size: Size, step: int, trim: bool) -> list[Tensor]:
+def batches(ids: Tensor, weight: Tensor, size: Size, step: int, trim: bool) -> list[Tensor]:
     """Eight batches of row numbers; by length when `trim`, so that they can be cut short: twice as fast."""
     generator = torch.Generator().manual_seed(size.seed * 1_000_003 + step)
     rows = torch.multinomial(weight, 8 * size.batch, replacement=True, generator=generator)
@@ -235,7 +235,7 @@ def train(work: Path, minutes: float, device: str | torch.device = "cpu", size: 
     while spent < 60 * minutes and (most_steps is None or step < most_steps):
         trim = spent < 0.7 * 60 * minutes and step % 3 != 0
         generator = torch.Generator().manual_seed(step)
-        for rows in _batches(ids, weight, size, step, trim):
+        for rows in batches(ids, weight, size, step, trim):
             part = spent / (60 * minutes)
             for group in optimiser.param_groups:
                 fall = math.cos(math.pi / 2 * min(part, 1.0)) ** 2
@@ -262,9 +262,8 @@ def train(work: Path, minutes: float, device: str | torch.device = "cpu", size: 
     _save(work, student, optimiser, step, spent)
 
 
-def export(work: Path, out: Path) -> None:
-    """Write `tokenizer/` and `text_encoder/` (float16 safetensors) from the last checkpoint in `work`."""
-    work, out = Path(work), Path(out)
+def load(work: Path) -> Student:
+    """The student of the last checkpoint in `work`."""
     if not (work / "student.pt").is_file():
         raise FileNotFoundError(f"a trained student is required, student.pt in {work}; got none: train")
     weights = torch.load(work / "student.pt", weights_only=True, map_location="cpu")["student"]
@@ -273,7 +272,13 @@ def export(work: Path, out: Path) -> None:
     size = Size(vocabulary=vocabulary, width=width, layers=layers)
     student = Student(size, weights["of_mean.weight"].shape[0])
     student.load_state_dict(weights)
-    student.encoder.half().save_pretrained(out / "text_encoder")
+    return student
+
+
+def export(work: Path, out: Path) -> None:
+    """Write `tokenizer/` and `text_encoder/` (float16 safetensors) from the last checkpoint in `work`."""
+    work, out = Path(work), Path(out)
+    load(work).encoder.half().save_pretrained(out / "text_encoder")
     CLIPTokenizer.from_pretrained(work / "tokenizer").save_pretrained(out / "tokenizer")
 
 
