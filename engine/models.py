@@ -82,7 +82,7 @@ def inspect(name: str) -> dict[str, Any]:
     """What is known of a model: pipeline, fast path or not, parts with classes and bytes, licence."""
     place = find(name)
     parts = {
-        part: {"class": kind, "library": library, "bytes": _weight_bytes(place.path / part)}
+        part: {"class": kind, "library": library, "bytes": weight_bytes(place.path / part)}
         for part, (library, kind) in place.components.items()
     }
     return {
@@ -116,22 +116,16 @@ def fetch(repository: str, progress: Callable[[str], None] = print) -> Path:
 
     try:
         info = model_info(repository, files_metadata=True)
-        licence = (info.card_data or {}).get("license") or "not stated"
+        licence = (info.card_data.get("license") if info.card_data else None) or "not stated"
         names = [s.rfilename for s in info.siblings or []]
         progress(f"{repository}: licence {licence}; see https://huggingface.co/{repository}")
         if not any(n.endswith(".safetensors") for n in names):
             raise ModelError(f"{repository}: needs safetensors weights, has none; nothing was downloaded")
-        path = Path(
-            snapshot_download(repository, allow_patterns=list(_FETCHED), ignore_patterns=_ignored(names))
-        )
+        path = Path(snapshot_download(repository, allow_patterns=list(_FETCHED), ignore_patterns=_ignored(names)))
     except RepositoryNotFoundError as error:
-        raise ModelError(
-            f"{repository}: no such repository on the Hugging Face hub, or it is private"
-        ) from error
+        raise ModelError(f"{repository}: no such repository on the Hugging Face hub, or it is private") from error
     except (HfHubHTTPError, OSError, ValueError) as error:
-        raise ModelError(
-            f"{repository}: could not be downloaded ({_first_line(error)}); is the network up?"
-        ) from error
+        raise ModelError(f"{repository}: could not be downloaded ({_first_line(error)}); is the network up?") from error
     progress(f"{repository}: in {path}")
     return path
 
@@ -149,9 +143,7 @@ def _place(name: str, wanted: str = "model_index.json") -> tuple[Path, str]:
     if name == HOUSE:
         path = house_model_dir()
         if not (path / wanted).is_file():
-            raise ModelError(
-                f"the built-in model is missing from {path}; install Pedesis again or name another model"
-            )
+            raise ModelError(f"the built-in model is missing from {path}; install Pedesis again or name another model")
         return path, "house"
     path = Path(name).expanduser()
     if path.is_dir():
@@ -159,9 +151,7 @@ def _place(name: str, wanted: str = "model_index.json") -> tuple[Path, str]:
             raise ModelError(f"{name}: a model folder in diffusers layout has a {wanted}, this one has none")
         return path, "folder"
     if name.startswith((".", "/", "~")) or name.count("/") != 1:
-        raise ModelError(
-            f"{name}: no such folder; give a folder, a Hugging Face repository (owner/name) or {HOUSE!r}"
-        )
+        raise ModelError(f"{name}: no such folder; give a folder, a Hugging Face repository (owner/name) or {HOUSE!r}")
     return _cached(name, wanted), "cache"
 
 
@@ -172,9 +162,7 @@ def _cached(repository: str, wanted: str) -> Path:
     try:
         found = try_to_load_from_cache(repository, wanted)
     except HFValidationError as error:
-        raise ModelError(
-            f"{repository}: not a Hugging Face repository name (owner/name), nor a folder"
-        ) from error
+        raise ModelError(f"{repository}: not a Hugging Face repository name (owner/name), nor a folder") from error
     if not isinstance(found, str):
         raise ModelError(
             f"{repository}: not on this machine; `pedesis models fetch {repository}` downloads it, "
@@ -196,9 +184,7 @@ def _read_index(name: str, path: Path) -> tuple[str, dict[str, tuple[str, str]]]
     if isinstance(pipeline, list):
         raise ModelError(f"{name}: its pipeline is code of its own ({pipeline[0]}.py), which is never run")
     if not isinstance(pipeline, str) or not pipeline.isidentifier():
-        raise ModelError(
-            f"{name}: model_index.json needs a pipeline class under _class_name, has {pipeline!r}"
-        )
+        raise ModelError(f"{name}: model_index.json needs a pipeline class under _class_name, has {pipeline!r}")
     components: dict[str, tuple[str, str]] = {}
     for part, entry in index.items():
         if part.startswith("_") or not isinstance(entry, list):
@@ -228,15 +214,14 @@ def read_json(name: str, file: Path) -> dict[str, Any]:
     try:
         data = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ModelError(
-            f"{name}: {file.name} cannot be read ({_first_line(error)}); fetch the model again"
-        ) from error
+        raise ModelError(f"{name}: {file.name} cannot be read ({_first_line(error)}); fetch the model again") from error
     if not isinstance(data, dict):
         raise ModelError(f"{name}: {file.name} needs a JSON object, holds {type(data).__name__}")
     return data
 
 
-def _weight_bytes(folder: Path) -> int:
+def weight_bytes(folder: Path) -> int:
+    """Size of the safetensors in a folder."""
     return sum(f.stat().st_size for f in folder.glob("*.safetensors"))
 
 

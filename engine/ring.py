@@ -20,7 +20,7 @@ class Ring:
         self._owner = owner
         self.slots, self.width, self.height = slots, width, height
         size = slots * height * width * 3
-        if memory.size < size:
+        if memory.buf is None or memory.size < size:
             raise ValueError(f"{slots} slots of {width}x{height} need {size} bytes, given {memory.size}")
         flat: NDArray[np.uint8] = np.frombuffer(memory.buf, dtype=np.uint8, count=size)
         self._pictures: NDArray[np.uint8] | None = flat.reshape(slots, height, width, 3)  # (S, H, W, 3)

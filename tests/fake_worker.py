@@ -27,7 +27,7 @@ def _serve(pipe: Connection, place: RingPlace, dream_s: float, fault: Any = None
             if fault is not None:
                 fault(count)
             time.sleep(dream_s / 2)
-            pipe.send(("want",))
+            pipe.send(("want", time.monotonic()))
             time.sleep(dream_s / 2)
             ring.picture(slot)[:] = round(waypoint.points[0].phase) % 256
             pipe.send(("done", slot, time.monotonic(), dream_s, 1.0, 2.0))

@@ -8,13 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import diffusers
 import numpy as np
 import pytest
 import tiny_models
 import torch
 from diffusers import DiffusionPipeline
 
-import diffusers
 from engine.dreamer.load import Dreamer, pick_device, pick_dtype
 from engine.dreamer.sampler import UNetSampler
 from engine.dreamer.schedule import Program
@@ -22,6 +22,8 @@ from engine.dreamer.spec import DreamSpec
 from engine.models import ModelError
 from engine.navigator import Point, Waypoint
 from engine.specs import ModelSpec
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # the libraries' advice to themselves
 
 PROMPTS = ("a cloud", "torn paper", "a shelf")
 WEIGHTS = (0.2, 0.5, 0.3)
@@ -46,7 +48,8 @@ def library(path: Path, ours: Dreamer, **options: Any) -> np.ndarray:
     """What the library's own pipeline makes of the same latents, mixed embeddings, steps and scheduler."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        pipe = DiffusionPipeline.from_pretrained(path, local_files_only=True)
+        without = ("text_encoder_3", "tokenizer_3", "feature_extractor", "image_encoder") if path.name == "sd3" else ()
+        pipe = DiffusionPipeline.from_pretrained(path, local_files_only=True, **dict.fromkeys(without))
     pipe.set_progress_bar_config(disable=True)
     m = ours.spec.model
     if m.scheduler:
@@ -113,6 +116,7 @@ def test_guidance_equals_the_librarys(folder: Folder, kind: str) -> None:
 
 def test_many_steps_equal_the_librarys_too(folder: Folder) -> None:
     ours = dreamer(folder("sd"), steps=12)
+    assert isinstance(ours._sampler, UNetSampler) and ours._sampler.taped
     assert_same(ours.dream(waypoint()), library(folder("sd"), ours))
 
 

@@ -187,7 +187,7 @@ def test_a_model_that_cannot_be_loaded_is_given_up(started: Callable[..., Dreame
 
 def test_out_of_memory_is_answered_with_economy(started: Callable[..., DreamerProcess]) -> None:
     dreamer = started(fake_worker.hungry)
-    assert len(collect(dreamer, 3)) == 3
+    assert len(collect(dreamer, 3)) >= 3
     assert dreamer.status.restarts == 2
 
 

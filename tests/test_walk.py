@@ -1,6 +1,7 @@
 """The walk on the device: exact marginals, the kernel's covariance, loops that close, weights that mix."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -73,7 +74,7 @@ def test_basis_does_not_touch_the_global_generator() -> None:
 def test_a_loop_closes_in_position_and_velocity_without_a_duplicate_frame(noise: Noise) -> None:
     period, frames = 6.0, 48
     z = [noise(at(period * n / frames, loop=period)) for n in range(frames + 2)]
-    steps = [float((b - a).square().mean().sqrt()) for a, b in zip(z, z[1:], strict=False)]
+    steps = [float((b - a).square().mean().sqrt()) for a, b in pairwise(z)]
     assert float((z[frames] - z[0]).abs().max()) < 1e-4
     assert float(((z[frames + 1] - z[frames]) - (z[1] - z[0])).abs().max()) < 1e-4
     assert min(steps[:frames]) > 0.3 * max(steps[:frames]), "no frame stands still"
@@ -85,7 +86,7 @@ def test_pedesis_changes_roughness_and_nothing_else(noise: Noise) -> None:
         return float((noise(at(2.05, pedesis)) - noise(at(2.0, pedesis))).square().mean().sqrt())
 
     rough = [step(p) for p in (0.0, 0.25, 0.5, 0.75, 1.0)]
-    assert all(b > a * 1.05 for a, b in zip(rough, rough[1:], strict=False))
+    assert all(b > a * 1.05 for a, b in pairwise(rough))
     assert float(noise(at(2.0, 1.0)).var()) == pytest.approx(float(noise(at(2.0, 0.0)).var()), abs=0.05)
 
 
@@ -135,7 +136,7 @@ def test_conditioning_joins_masks_and_hands_on_what_is_fixed() -> None:
 def test_conditioning_moves_smoothly_even_in_half_precision() -> None:
     conditioning = Conditioning({"prompt_embeds": rows(2).bfloat16()})
     steps = [conditioning.mix((1 - m, m))["prompt_embeds"] for m in np.linspace(0, 1, 201)]
-    sizes = [float((b - a).norm()) for a, b in zip(steps, steps[1:], strict=False)]
+    sizes = [float((b - a).norm()) for a, b in pairwise(steps)]
     assert max(sizes) < 1.01 * min(sizes)
 
 

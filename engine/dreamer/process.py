@@ -89,6 +89,7 @@ class DreamerProcess:
         self._started_at = self._heard_at = self._born_at = 0.0
         self._last_keyframe_at: float | None = None
         self._last_done_at: float | None = None
+        self._asked_at = self._decode_s = 0.0
         self._polled_at: float | None = None
         self._poll_gap_s = 1 / 60
 
@@ -182,12 +183,16 @@ class DreamerProcess:
                 return  # dead: _watch() sees to it, and to what is under way
 
     def _depth(self) -> int:
-        """Waypoints the child should have before it: one, more if it makes several between two polls."""
+        """Waypoints the child should have before it when it asks: as few as keep it busy, or control lags.
+
+        It asks when it begins to decode. One will do if we come by before the decoding is done.
+        """
         recent = list(self.status.intervals_s)[-8:]
         if not recent:
             return 1
         usual_s = sorted(recent)[len(recent) // 2]
-        return min(SLOTS - 3, 1 + math.floor(1.5 * self._poll_gap_s / max(usual_s, 1e-4)))
+        idle_s = 1.3 * self._poll_gap_s - self._decode_s
+        return min(SLOTS - 3, 1 + max(0, math.ceil(idle_s / max(usual_s, 1e-4))))
 
     def _read(self, timeout_s: float) -> list[Keyframe]:
         keyframes: list[Keyframe] = []
@@ -212,6 +217,7 @@ class DreamerProcess:
             return self._take(*rest)
         if kind == "want":
             self._begun += 1
+            self._asked_at = rest[0]
         elif kind == "loading":
             self.status.message = rest[0]
         elif kind == "ready":
@@ -236,6 +242,7 @@ class DreamerProcess:
         if self._last_done_at is not None:  # by the child's clock: when we come to hear of it depends on us
             status.intervals_s.append(done_at - self._last_done_at)
         self._last_done_at = done_at
+        self._decode_s += 0.2 * (done_at - self._asked_at - self._decode_s)
         if status.first_keyframe_s is None:
             status.first_keyframe_s = now - self._started_at
         if now - self._born_at > HEALTHY_S:

@@ -22,6 +22,9 @@ from engine.models import ModelError
 from engine.navigator import Point, Waypoint
 from engine.walk import Conditioning, Noise
 
+Run = Callable[..., Tensor]
+UNROLLED = 8  # calls of the network that are recorded in one piece; with more, the network alone is
+
 
 @dataclass(frozen=True)
 class Parts:
@@ -66,21 +69,25 @@ class UNetSampler:
         shape = (int(parts.unet.config.in_channels), settings.height // f, settings.width // f)
         self.noise = Noise(shape, parameter.device)
         network = Network(parts, settings, parameter.dtype, parameter.device)
+        self._text_names = network.text_names
         solver = compile_schedule(parts.scheduler, settings.steps, shape)
         self.compiled = isinstance(solver, Program)
         if isinstance(solver, Program):
             solver.to(parameter.device)
+        self._solver = solver
+        self._latent = self._through(network)
+        self._decoded: Run = lambda z: to_uint8(decode(parts.vae, z, parts.xl))
+        # Once recorded, nothing here holds the modules any more: weights that were packed are not kept twice.
+        self.taped = taped and self._tape(network)
+
+    def _through(self, network: Run) -> Run:
+        """Noise and text to finished latent, through the given network."""
+        solver = self._solver
 
         def latent(noise: Tensor, *text: Tensor) -> Tensor:
             return solver.run(noise, lambda taken, i: network(taken, solver.timesteps[i], *text))
 
-        def decoded(z: Tensor) -> Tensor:
-            return to_uint8(decode(parts.vae, z, parts.xl))
-
-        self._text_names = network.text_names
-        self._latent: Callable[..., Tensor] = latent
-        self._decoded: Callable[[Tensor], Tensor] = decoded
-        self.taped = taped and self._tape()
+        return latent
 
     @torch.inference_mode()
     def picture(self, waypoint: Waypoint, before_decode: Callable[[], None] | None = None) -> Tensor:
@@ -99,16 +106,24 @@ class UNetSampler:
         mixed = self._conditioning.mix(weights)
         return [mixed[name] for name in self._text_names]
 
-    def _tape(self) -> bool:
+    def _tape(self, network: Run) -> bool:
         """Puts recordings in place of the functions; leaves those that cannot be recorded."""
         count = self._conditioning.count
         weights = ([1.0 / count] * count, [1.0] + [0.0] * (count - 1))
         walks = [Waypoint(0.0, 0, (Point(seed, 0.0, 0.0, 1.0),), tuple(w)) for seed, w in enumerate(weights)]
         with torch.no_grad():
-            one, other = ([self.noise(w), *self._text(w.weights)] for w in walks)
-            latent = tape.record(self._latent, one, other, self._precision)
-            decoded = tape.record(self._decoded, [self._latent(*one)], [self._latent(*other)], self._precision)
-        self._latent, self._decoded = latent or self._latent, decoded or self._decoded
+            (noise, *text), (other_noise, *other_text) = ([self.noise(w), *self._text(w.weights)] for w in walks)
+            times = self._solver.timesteps
+            if len(times) <= UNROLLED:
+                latent = tape.record(self._latent, [noise, *text], [other_noise, *other_text], self._precision)
+            else:
+                one, other = [noise, times[0], *text], [other_noise, times[1], *other_text]
+                played = tape.record(network, one, other, self._precision)
+                latent = self._through(played) if played else None
+            self._latent = latent or self._latent
+            latents = [self._latent(noise, *text)], [self._latent(other_noise, *other_text)]
+            decoded = tape.record(self._decoded, *latents, self._precision)
+        self._decoded = decoded or self._decoded
         return latent is not None and decoded is not None
 
 

@@ -3,7 +3,7 @@
 Usage: spawned by process.DreamerProcess; `main(pipe, spec, ring, nice)`. Dreamer process, one thread, and a
 second that ends the process with its parent. Importing this module imports no torch; running it does.
 
-Messages to the stage: ("loading", what), ("ready", with what), ("want",) just before decoding, so that the
+Messages to the stage: ("loading", what), ("ready", with what), ("want", time) just before decoding, so that the
 next waypoint is there when the picture is done, ("done", slot, time, seconds, rss MB, peak MB), ("memory", why) and
 ("error", what) before leaving, ("failed", sentence) when starting again would not help.
 """
@@ -16,6 +16,8 @@ import time
 import traceback
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
+
+import psutil
 
 from engine import models
 from engine.dreamer.spec import DreamSpec
@@ -57,19 +59,16 @@ def main(pipe: Connection, spec: DreamSpec, ring_place: RingPlace, nice: int) ->
 def _run(pipe: Connection, spec: DreamSpec, ring: Ring) -> None:
     models.find(spec.model.name)  # a wrong name is said at once, not after the seconds that torch takes
     pipe.send(("loading", "starting torch"))
-    import torch
-
-    torch.set_num_threads(_cores())
     from engine.dreamer.load import Dreamer
 
     dreamer = Dreamer(spec, lambda what: pipe.send(("loading", what)))
     pipe.send(("ready", dreamer.described))
+    process = psutil.Process()
     while True:
-        message = pipe.recv()
-        _, slot, waypoint = message
+        _, slot, waypoint = pipe.recv()
         begun = time.monotonic()
-        dreamer.dream_into(waypoint, ring.picture(slot), lambda: pipe.send(("want",)))
-        rss_mb, peak_mb = memory_mb()
+        dreamer.dream_into(waypoint, ring.picture(slot), lambda: pipe.send(("want", time.monotonic())))
+        rss_mb, peak_mb = memory_mb(process)
         done = time.monotonic()  # one clock for all processes of a machine
         pipe.send(("done", slot, done, done - begun, rss_mb, peak_mb))
 
@@ -87,12 +86,6 @@ def _follow_parent() -> None:
     threading.Thread(target=watch, name="parent-watch", daemon=True).start()
 
 
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def is_out_of_memory(error: BaseException) -> bool:
     """Torch says it in several ways."""
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
@@ -101,14 +94,15 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and ("out of memory" in said or "can't allocate memory" in said)
 
 
-def memory_mb() -> tuple[float, float]:
+def memory_mb(process: psutil.Process) -> tuple[float, float]:
     """Resident memory of this process now and at its highest, in MB."""
+    now_mb = process.memory_info().rss / 1e6
+    if sys.platform == "win32":
+        return now_mb, process.memory_info().peak_wset / 1e6
     import resource
 
-    import psutil
-
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return psutil.Process().memory_info().rss / 1e6, peak / (1e6 if sys.platform == "darwin" else 1e3)
+    return now_mb, max(now_mb, peak / (1e6 if sys.platform == "darwin" else 1e6 / 1024))
 
 
 def _line(error: BaseException) -> str:
