@@ -16,6 +16,7 @@ import pytest
 
 from engine.dreamer import process as process_module
 from engine.dreamer.process import DreamerProcess, DreamSpec, Keyframe, Limits
+from engine.dreamer.worker import is_out_of_memory
 from engine.navigator import Point, Waypoint
 from engine.specs import ModelSpec
 
@@ -275,3 +276,20 @@ def test_a_model_that_is_not_there_fails_with_one_sentence() -> None:
         assert "no such folder" in dreamer.status.message and "\n" not in dreamer.status.message
     finally:
         dreamer.stop()
+
+
+@pytest.mark.parametrize(
+    ("error", "is_memory"),
+    [
+        (MemoryError(), True),
+        (
+            RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes"),
+            True,
+        ),
+        (RuntimeError("CUDA error: out of memory"), True),
+        (RuntimeError("shapes do not match"), False),
+        (ValueError("out of memory"), False),
+    ],
+)
+def test_out_of_memory_is_recognised(error: Exception, is_memory: bool) -> None:
+    assert is_out_of_memory(error) is is_memory

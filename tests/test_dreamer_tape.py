@@ -1,5 +1,7 @@
 """Recording a function and playing it back: equal results, fewer operations, and no trust without proof."""
 
+import weakref
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -115,3 +117,18 @@ def test_an_input_handed_through_is_still_a_function_of_it() -> None:
     played = record(lambda x: x.contiguous().to(torch.float32), (3,))
     x = draw(3, seed=4)
     assert played is not None and torch.equal(played(x), x)  # type: ignore[operator]
+
+
+def test_values_are_let_go_while_recording() -> None:
+    alive: list[int] = []
+    living: weakref.WeakSet[Tensor] = weakref.WeakSet()
+
+    def function(x: Tensor) -> Tensor:
+        for _ in range(20):
+            x = x * 1.5
+            living.add(x)
+            alive.append(len(living))
+        return x
+
+    assert record(function, (64,)) is not None
+    assert max(alive) <= 3

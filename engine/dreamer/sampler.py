@@ -23,7 +23,9 @@ from engine.navigator import Point, Waypoint
 from engine.walk import Conditioning, Noise
 
 Run = Callable[..., Tensor]
-UNROLLED = 8  # calls of the network that are recorded in one piece; with more, the network alone is
+# Up to so many calls of a network of up to so many parameters are recorded in one piece, which saves the text's
+# keys and values in every step. Elsewhere the network alone is recorded: trying it out costs a few calls only.
+UNROLLED, SMALL = 8, 100e6
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,8 @@ class UNetSampler:
         if isinstance(solver, Program):
             solver.to(parameter.device)
         self._solver = solver
+        size = sum(p.numel() for p in parts.unet.parameters())
+        self._unrolls = len(solver.timesteps) <= UNROLLED and size < SMALL
         self._latent = self._through(network)
         self._decoded: Run = lambda z: to_uint8(decode(parts.vae, z, parts.xl))
         # Once recorded, nothing here holds the modules any more: weights that were packed are not kept twice.
@@ -114,15 +118,14 @@ class UNetSampler:
         with torch.no_grad():
             (noise, *text), (other_noise, *other_text) = ([self.noise(w), *self._text(w.weights)] for w in walks)
             times = self._solver.timesteps
-            if len(times) <= UNROLLED:
+            if self._unrolls:
                 latent = tape.record(self._latent, [noise, *text], [other_noise, *other_text], self._precision)
             else:
                 one, other = [noise, times[0], *text], [other_noise, times[1], *other_text]
                 played = tape.record(network, one, other, self._precision)
                 latent = self._through(played) if played else None
             self._latent = latent or self._latent
-            latents = [self._latent(noise, *text)], [self._latent(other_noise, *other_text)]
-            decoded = tape.record(self._decoded, *latents, self._precision)
+            decoded = tape.record(self._decoded, [noise], [other_noise], self._precision)
         self._decoded = decoded or self._decoded
         return latent is not None and decoded is not None
 

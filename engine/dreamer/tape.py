@@ -12,6 +12,7 @@ numbers before it is trusted.
 """
 
 import logging
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -53,10 +54,14 @@ class _Slot(int):
 class _Recorder(TorchFunctionMode):
     def __init__(self, inputs: Sequence[Tensor]) -> None:
         super().__init__()
-        self.constants: list[Any] = []
         self.lines: list[tuple[int, Any, tuple[Any, ...], dict[str, Any]]] = []  # (result slot, call, args, kwargs)
-        self._alive: list[Any] = [*inputs]  # nothing is freed while recording, so that id() stays unique
-        self._slots = {id(t): _Slot(i) for i, t in enumerate(inputs)}
+        # Values are known by id() while they live, and not kept alive: all of a large decoder's at once would
+        # not fit. Constants are kept, as they are part of what is recorded.
+        self._slots: dict[int, _Slot] = {}
+        self._watched: dict[int, weakref.ref[Tensor]] = {}
+        self._constants: list[Tensor] = []
+        for i, t in enumerate(inputs):
+            self._name(t, _Slot(i))
         self._count = len(inputs)
         self._known: dict[Any, list[_Slot]] = {}
         self._packed: dict[Any, Tensor] = {}  # a weight is packed once, however many steps use it
@@ -74,12 +79,20 @@ class _Recorder(TorchFunctionMode):
             self._note(func, args, kwargs, result)
         return result
 
+    def _name(self, value: Tensor, slot: _Slot) -> None:
+        key = id(value)
+
+        def forget(_: object) -> None:
+            del self._slots[key], self._watched[key]
+
+        self._slots[key], self._watched[key] = slot, weakref.ref(value, forget)
+
     def slot(self, value: Any) -> Any:
         """Slots for the tensors that depend on an input, in the place they have in `value`."""
         if isinstance(value, Tensor):
             return self._slots.get(id(value), value)
         if isinstance(value, (tuple, list)):
-            return type(value)(self.slot(v) for v in value) if type(value) in (tuple, list) else tuple(value)
+            return type(value)(self.slot(v) for v in value)
         if isinstance(value, slice):
             return slice(self.slot(value.start), self.slot(value.stop), self.slot(value.step))
         if isinstance(value, dict):
@@ -93,13 +106,13 @@ class _Recorder(TorchFunctionMode):
         if all(id(t) in self._slots for t in made):
             return  # an argument handed back as it is (dropout, contiguous, to)
         if func in _DIVISIONS and type(args[1]) in (int, float) and args[1] == 1 and made[0].dtype == args[0].dtype:
-            self._alive.append(result)
-            self._slots[id(result)] = self._slots[id(args[0])]  # the residual blocks' scale, mostly 1
+            self._name(result, self._slots[id(args[0])])  # the residual blocks' scale, mostly 1
             return
         key = _key((func, self.slot(args), self.slot(kwargs)))
-        self._alive.extend([*made, result, args, kwargs])
+        self._constants += [x for x in _leaves((args, kwargs)) if isinstance(x, Tensor) and id(x) not in self._slots]
         if key in self._known:
-            self._slots.update(zip(map(id, made), self._known[key], strict=True))
+            for t, known in zip(made, self._known[key], strict=True):
+                self._name(t, known)
             return
         call, call_args, call_kwargs = self._quicker(func, args, kwargs)
         first = self._count
@@ -113,7 +126,8 @@ class _Recorder(TorchFunctionMode):
                 self.lines.append((self._count, _pick, (_Slot(first), i), {}))
                 slots.append(_Slot(self._count))
                 self._count += 1
-        self._slots.update(zip(map(id, made), slots, strict=True))
+        for t, named in zip(made, slots, strict=True):
+            self._name(t, named)
         self._known[key] = slots
 
     def _quicker(self, func: Any, args: Any, kwargs: Any) -> tuple[Any, Any, Any]:

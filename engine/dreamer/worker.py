@@ -44,7 +44,7 @@ def main(pipe: Connection, spec: DreamSpec, ring_place: RingPlace, nice: int) ->
         finally:
             ring.close()
     except (EOFError, BrokenPipeError, ConnectionResetError):
-        pass  # the stage has gone
+        os._exit(0)  # the stage has gone; taking torch down in good order would take a second
     except ModelError as error:
         _say(pipe, ("failed", str(error)))
     except Exception as error:
