@@ -86,9 +86,8 @@ def create_context(headless: bool) -> moderngl.Context:
             else "update the graphics driver, or run with --headless"
         )
         raise NoGraphics(f"Pedesis needs OpenGL 3.3 and got none ({error}): {cure}.") from error
-    # Nothing is freed behind our back: an object of an earlier context that Python collects late would delete
-    # whatever bears its number in the context that is current then.
-    context.gc_mode = None
+    # gc_mode stays off: an object of an earlier context that Python collects late would delete whatever bears
+    # its number in the context that is current then. What is made is released by who made it.
     return context
 
 

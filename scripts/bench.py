@@ -203,7 +203,8 @@ def _bare_blit(ctx: Any, target: Any, pixels: np.ndarray) -> Callable[[], None]:
     program = ctx.program(
         vertex_shader="#version 330\nout vec2 uv; void main() { uv = vec2(gl_VertexID & 1, gl_VertexID >> 1) * 2.0;"
         " gl_Position = vec4(uv * 2.0 - 1.0, 0.0, 1.0); }",
-        fragment_shader="#version 330\nin vec2 uv; out vec4 o; uniform sampler2D t; void main() { o = texture(t, uv); }",
+        fragment_shader="#version 330\nin vec2 uv; out vec4 o; uniform sampler2D t;"
+        " void main() { o = texture(t, uv); }",
     )
     texture = ctx.texture(pixels.shape[1::-1], 3, pixels.tobytes())
     vertices = ctx.vertex_array(program, [])

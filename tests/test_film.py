@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from engine.config import Show, load_show
-from engine.show.film import FilmError, FilmJob, run_film
+from engine.show.film import FilmJob, run_film
 from tests.shows import write_tiny_show
 
 
