@@ -64,10 +64,11 @@ def bench_dreamer(show: Show, quick: bool) -> list[Row]:
     from diffusers import DiffusionPipeline
 
     from engine.dreamer.process import DreamSpec
-    from engine.dreamer.sampler import Dreamer
+    from engine.dreamer.load import Dreamer
     from engine.models import find
 
     rounds = 6 if quick else 25
+    library_threads = torch.get_num_threads()  # ours takes as many as it does in a show, the library its default
     place = find(show.model.name)
     prompt = show.materials[0].prompt
     rows: list[Row] = []
@@ -77,15 +78,19 @@ def bench_dreamer(show: Show, quick: bool) -> list[Row]:
     for name, dtype in (("float32", torch.float32), ("auto", None), ("bfloat16", torch.bfloat16)):
         spec = DreamSpec.from_show(replace(show, model=replace(show.model, dtype=name)))
         ours = Dreamer(spec)
+        ours_threads = torch.get_num_threads()
         pictures[name] = [np.array(ours.dream(w)) for w in places[:6]]
         if dtype is None:
             auto_s = statistics.median(_times(lambda d=ours: d.dream(places[0]), rounds))
             continue
-        pipe = DiffusionPipeline.from_pretrained(place.path, torch_dtype=dtype)
+        pipe = DiffusionPipeline.from_pretrained(place.path, dtype=dtype)
         pipe.set_progress_bar_config(disable=True)
-        latents = torch.randn(ours.latent_shape, generator=torch.Generator().manual_seed(1), dtype=dtype)
+        factor = pipe.vae_scale_factor
+        shape = (1, pipe.unet.config.in_channels, show.model.height // factor, show.model.width // factor)
+        latents = torch.randn(shape, generator=torch.Generator().manual_seed(1), dtype=dtype)
 
         def library(pipe: Any = pipe, latents: Any = latents) -> None:
+            torch.set_num_threads(library_threads)
             pipe(
                 prompt,
                 latents=latents,
@@ -94,6 +99,7 @@ def bench_dreamer(show: Show, quick: bool) -> list[Row]:
                 width=show.model.width,
                 height=show.model.height,
             )
+            torch.set_num_threads(ours_threads)
 
         queue = iter(places * 2)
         ours_s, library_s = alternate(lambda d=ours, q=queue: d.dream(next(q)), library, rounds)
@@ -162,7 +168,9 @@ def bench_stage(show: Show, quick: bool) -> list[Row]:
     controls = Controls(show.registry, show.values)
     plain = Controls(show.registry, {**show.values, "look.enabled": False})
     shaders = Shaders(ctx)
-    blend, look = Blend(ctx, shaders, (show.model.width, show.model.height)), Look(ctx, shaders)
+    picture = (show.model.width, show.model.height)
+    blend, look = Blend(ctx, shaders, picture), Look(ctx, shaders)
+    blend.visible = look.visible(picture, target.framebuffer)
     rng = np.random.default_rng(0)
     size = (show.model.height, show.model.width, 3)
     for i, waypoint in enumerate(waypoints(show, 4)):
