@@ -63,8 +63,8 @@ def bench_dreamer(show: Show, quick: bool) -> list[Row]:
     import torch
     from diffusers import DiffusionPipeline
 
-    from engine.dreamer.process import DreamSpec
     from engine.dreamer.load import Dreamer
+    from engine.dreamer.process import DreamSpec
     from engine.models import find
 
     rounds = 6 if quick else 25
@@ -89,7 +89,7 @@ def bench_dreamer(show: Show, quick: bool) -> list[Row]:
         shape = (1, pipe.unet.config.in_channels, show.model.height // factor, show.model.width // factor)
         latents = torch.randn(shape, generator=torch.Generator().manual_seed(1), dtype=dtype)
 
-        def library(pipe: Any = pipe, latents: Any = latents) -> None:
+        def library(pipe: Any = pipe, latents: Any = latents, ours_threads: int = ours_threads) -> None:
             torch.set_num_threads(library_threads)
             pipe(
                 prompt,
