@@ -99,6 +99,9 @@ UNCOLOURED = frozenset((
     "like", "weather", "tone", "bank", "with", "the", "and", "for", "from", "into", "over", "under",
     "without", "see", "one", "small", "high", "thin", "towering", "mould", "color", "colour", "colored",
     "having", "coloured", "general"))
+# A definition with one of these may name just what the word is not (despair: "all hope is lost").
+DENYING = frozenset((
+    "lost", "without", "lack", "lacking", "absence", "not", "no", "loss", "opposite", "abandon", "nothing"))
 UNFIT = frozenset(("poop", "shit", "poo", "puke", "vomit", "snot", "barf", "booger", "diarrhea"))
 _SPLIT = re.compile(r"[a-z]+")
 
@@ -176,7 +179,9 @@ def _sense(net: WordNet, one: Synset, lemma: str, strong: dict[str, str]) -> np.
     for other in one.lemmas:
         if other.lower() != lemma:
             _evidence(_head(other), strong, 0.9, out)
-    _evidence(one.definition, strong, 0.75 if len(split(one.definition)) < 14 else 0.5, out)
+    meant = split(one.definition)
+    if not DENYING & set(meant):
+        _evidence(one.definition, strong, 0.75 if len(meant) < 14 else 0.5, out)
     above, weight = list(one.up), 0.8
     for _ in range(3):
         higher: list[str] = []

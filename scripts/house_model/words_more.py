@@ -103,7 +103,8 @@ def refit(student: words.Student, ids: Tensor, target: Tensor, weight: Tensor, f
     kept = table.detach().clone()
     optimiser = torch.optim.Adam([table], lr=rate, betas=(0.9, 0.98))
     began, step, said = time.monotonic(), 0, -30.0
-    size, waiting = words.Size(batch=batch, seed=seed), []
+    size = words.Size(batch=batch, seed=seed)
+    waiting: list[Tensor] = []
     while (spent := time.monotonic() - began) < 60 * minutes:
         generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
         optimiser.param_groups[0]["lr"] = rate * (1 - spent / (60 * minutes))
