@@ -74,7 +74,7 @@ def test_every_show_explains_itself(name: str) -> None:
 
 def test_house_is_the_house_model_and_private() -> None:
     show = load_show("house")
-    assert show.model == ModelSpec() and show.osc == OscSpec() and show.stage.fullscreen
+    assert show.model == ModelSpec(width=448) and show.osc == OscSpec() and show.stage.fullscreen
     words = " ".join(m.prompt for m in show.materials)
     assert all(image in words for image in ("cloud", "pulp", "paper", "memory", "sphere"))
 
