@@ -30,7 +30,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import torch
 import torch.distributed as dist
 
-from scripts.house_model import autoencoder, data, diffusion, distill, export
+from scripts.house_model import autoencoder, card, data, diffusion, distill, export
 from scripts.house_model.training import Budget, join, pick_device
 
 STAGES = ("render", "autoencoder", "words", "latents", "diffusion", "distill", "export", "evaluate")
@@ -104,6 +104,8 @@ def _alone(stage: str, o: argparse.Namespace, device: str) -> None:
 
         figures = evaluate.everything(o.out, o.work, device)
         (o.work / "evaluation.json").write_text(json.dumps(figures, indent=1))
+        note = card.training_note(o.work, "a GPU" if device == "cuda" else "two CPU cores")
+        (o.out / "README.md").write_text(card.text(figures, note, distilled=o.export_stage == "distill"))
 
 
 def main(argv: list[str] | None = None) -> int:

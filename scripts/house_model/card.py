@@ -5,6 +5,11 @@ Usage: `card.text(figures, training)`; written beside the weights by the export 
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
+WATTS = 35.0  # two cores of a server with their share of its memory and power supply: an estimate
+
 TEMPLATE = """---
 license: cc0-1.0
 library_name: diffusers
@@ -86,4 +91,22 @@ def text(figures: dict[str, object], training: str, distilled: bool = True, step
         order=1 if distilled else 2,
         training=training,
         figures=table,
+    )
+
+
+def training_note(work: Path, machine: str = "two CPU cores") -> str:
+    """What the checkpoints say about how the weights came to be."""
+    said, minutes = [], 0.0
+    for stage in ("autoencoder", "diffusion", "distill"):
+        path = work / stage / "state.json"
+        if path.exists():
+            note = json.loads(path.read_text())
+            minutes += note["spent_s"] / 60
+            said.append(f"{stage} {note['step']:,} steps in {note['spent_s'] / 60:.0f} min")
+    notes = work / "latents" / "notes.json"
+    count = len(json.loads(notes.read_text())) if notes.exists() else 0
+    return (
+        f"From random weights on {machine}, shared with other work: {'; '.join(said)}; {count:,} painted pictures. "
+        f"Energy about {minutes / 60 * WATTS / 1000:.2f} kWh, estimated at {WATTS:.0f} W; the text encoder's "
+        "training is not in it. Losses and steps are those of the script's log."
     )

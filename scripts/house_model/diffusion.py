@@ -264,7 +264,7 @@ def train(
         write_sheet(ema, vae, reader, work / "sheets" / f"diffusion-{n:06d}.png", steps=12, guidance=2.0)
 
     job = Job(
-        "diffusion", work, unet, budget, lr=1e-3, matrices_lr=1e-3, seed=seed, ema=0.998,
+        "diffusion", work, unet, budget, lr=1e-3, matrices_lr=1.5e-3, seed=seed, ema=0.998,
         shard_mib=shard_mib, on_sheet=sheet, sheet_minutes=8,
     )
     return fit(job, step)

@@ -21,7 +21,7 @@ from scripts.house_model.diffusion import Latents, Words, guided, load, load_vae
 from scripts.house_model.training import Budget, Job, fit, generator
 
 STEPS = 4
-GUIDANCE = 2.0
+GUIDANCE = 1.8
 UPPER_END = 0.6  # share of samples taken at the very level the engine's schedule asks for
 
 
@@ -40,7 +40,7 @@ def walk_window(
 
 def window_loss(
     student: nn.Module, teacher: nn.Module, z: Tensor, cond: Tensor, empty: Tensor, g: torch.Generator,
-    substeps: int = 3, guidance: float = GUIDANCE, steps: int = STEPS,
+    substeps: int = 2, guidance: float = GUIDANCE, steps: int = STEPS,
 ) -> dict[str, Tensor]:
     """Squared error between the student's direction and the chord of the teacher's walk."""
     levels = sigmas(steps).to(z.device)
@@ -60,8 +60,8 @@ def window_loss(
 
 
 def train(
-    work: Path, budget: Budget, device: str = "cpu", seed: int = 0, batch: int = 16, words: Path | None = None,
-    shard_mib: float = 0, guidance: float = GUIDANCE, lr: float = 2e-4,
+    work: Path, budget: Budget, device: str = "cpu", seed: int = 0, batch: int = 20, words: Path | None = None,
+    shard_mib: float = 0, guidance: float = GUIDANCE, lr: float = 3e-4,
 ) -> nn.Module:
     """Train the student from the teacher's weights."""
     reader = Words(words or work / "latents", device, fast=True)
