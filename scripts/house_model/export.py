@@ -79,12 +79,15 @@ def assemble(vae: nn.Module, unet: nn.Module, words: Path, out: Path, order: int
 
 
 def _plain(folder: Path) -> None:
-    """Drop paths of the machine it was made on from the configs; let any reader read the files."""
+    """Drop the machine's paths from the configs, let all parts load in one precision, let any reader read them."""
     for path in folder.rglob("*.json"):
         if path.name in ("tokenizer.json", "vocab.json"):
             continue
         note = json.loads(path.read_text())
         note.pop("_name_or_path", None)
+        if "dtype" in note:
+            # transformers loads in the precision named here, diffusers in float32: unlike, the pipeline would fail.
+            note["dtype"] = "float32"
         path.write_text(json.dumps(note, indent=2, sort_keys=True) + "\n")
     for path in folder.rglob("*"):
         path.chmod(0o755 if path.is_dir() else 0o644)
