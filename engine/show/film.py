@@ -24,6 +24,7 @@ from engine.navigator import TICK_HZ, Waypoint
 from engine.recorder import Readback, Recorder
 from engine.shaders import Shaders
 from engine.show import plan, stats
+from engine.show.signals import StopRequest
 
 AHEAD = 6  # keyframes dreamt before they are needed: enough to keep the dreamer busy, constant memory
 
@@ -75,12 +76,14 @@ def run_film(show: Show, job: FilmJob, progress: Callable[[int, int], None] = la
     """Renders the film and returns its stats.
 
     progress is called with frames done and frames in all. Raises FilmError, and what the rooms raise when
-    they cannot start (ModelError, NoDisplay). KeyboardInterrupt leaves a playable file of what was done.
+    they cannot start (ModelError, NoGraphics). Asked to stop by SIGINT or SIGTERM it raises KeyboardInterrupt
+    and leaves a playable file of what was done.
     """
     supply = _Supply(plan.keyframes(plan.path(show, job.fps, job.frames), show.film.gap))
     controls, ticks = Controls(show.registry, show.values), 0
     meter = stats.Meter()
     with ExitStack() as stack:
+        stop = stack.enter_context(StopRequest())
         dreamer = DreamerProcess(DreamSpec.from_show(show), supply, lossless=True)
         stack.callback(dreamer.stop)
         dreamer.start()
@@ -101,8 +104,10 @@ def run_film(show: Show, job: FilmJob, progress: Callable[[int, int], None] = la
             while ticks < at * TICK_HZ:
                 controls.tick(1 / TICK_HZ)
                 ticks += 1
-            while newest_s < float(at) - 1e-9:
+            while newest_s < float(at) - 1e-9 and not stop.asked:
                 newest_s = _next_keyframe(dreamer, supply, blend, newest_s)
+            if stop.asked:
+                raise KeyboardInterrupt
             _deliver(dreamer, supply)
             texture = blend.render(float(at), controls, live=False)
             look.render(texture, target.framebuffer, controls, float(at))

@@ -7,15 +7,12 @@ thread and never waits for anything but the display.
 import json
 import logging
 import os
-import signal
-import threading
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from engine.blend import Blend
@@ -32,6 +29,7 @@ from engine.paths import state_dir
 from engine.recorder import Readback, Recorder
 from engine.shaders import Shaders
 from engine.show import plan, stats, stills
+from engine.show.signals import StopRequest
 from engine.window import Stage, open_stage
 
 log = logging.getLogger("pedesis")
@@ -219,11 +217,11 @@ def run_live(show: Show, options: LiveOptions, clock: Clock | None = None) -> di
     """
     with ExitStack() as stack:
         player = Player(show, options, clock or RealClock(), stack)
-        stack.enter_context(_signals(player))
+        stop = stack.enter_context(StopRequest())
         if show.stage.resume:
             load_state(player)
         start_s = player.clock.now()
-        while not (player.quit or player.stage.closing):
+        while not (player.quit or player.stage.closing or stop.asked):
             player.step()
             if options.duration_s is not None and player.clock.now() - start_s >= options.duration_s:
                 break
@@ -240,26 +238,6 @@ def _open_osc(show: Show, stack: ExitStack) -> OscIn | None:
     for address in osc.addresses():
         log.info("steer me: OSC over UDP at %s port %d", address, osc.port)
     return osc
-
-
-class _signals:
-    """SIGTERM and SIGINT ask the player to end; the handlers before are put back after."""
-
-    def __init__(self, player: Player) -> None:
-        self._player = player
-
-    def __enter__(self) -> None:
-        if threading.current_thread() is not threading.main_thread():
-            self._before: dict[int, Any] = {}
-            return
-        self._before = {s: signal.signal(s, self._ask) for s in (signal.SIGTERM, signal.SIGINT)}
-
-    def _ask(self, number: int, frame: FrameType | None) -> None:
-        self._player.quit = True
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
 
 
 def state_path(show: Show) -> Path:
