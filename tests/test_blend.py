@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from engine.blend import ARRIVAL_S, Blend
-from engine.gl import create_context
 from engine.shaders import Shaders, list_transitions
 
 SIZE = (64, 48)
@@ -25,18 +24,6 @@ class When:
 class Key:
     waypoint: When
     pixels: np.ndarray
-
-
-@pytest.fixture(scope="module")
-def ctx() -> Iterator[moderngl.Context]:
-    context = create_context(headless=True)
-    yield context
-    context.release()
-
-
-@pytest.fixture(scope="module")
-def shaders(ctx: moderngl.Context) -> Shaders:
-    return Shaders(ctx)
 
 
 @pytest.fixture

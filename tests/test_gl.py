@@ -1,6 +1,5 @@
 """Context, targets, passes and the reading of compilers' logs, on whatever GL the machine has."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +16,6 @@ def source(text: str) -> gl.Source:
     full = "#version 330 core\n" + text
     lines = len(full.splitlines())
     return gl.Source(full, tuple((HERE, max(n, 1)) for n in range(lines)))
-
-
-@pytest.fixture(scope="module")
-def ctx() -> Iterator[moderngl.Context]:
-    context = gl.create_context(headless=True)
-    yield context
-    context.release()
 
 
 def test_context_is_core_3_3_or_later(ctx: moderngl.Context) -> None:

@@ -1,30 +1,17 @@
 """The finishing passes, by formula and by picture statistics."""
 
 import itertools
-from collections.abc import Iterator
 
 import moderngl
 import numpy as np
 import pytest
 
-from engine.gl import Target, create_context, make_target, read_pixels
+from engine.gl import Target, make_target, read_pixels
 from engine.look import FADE_S, Look, grain_offset, view_of
 from engine.shaders import Shaders
 
 OFF: dict[str, float | bool] = {"look.enabled": False}
 BARE: dict[str, float | bool] = {"look.grain": 0.0, "look.vignette": 0.0, "look.drift": 0.0}
-
-
-@pytest.fixture(scope="module")
-def ctx() -> Iterator[moderngl.Context]:
-    context = create_context(headless=True)
-    yield context
-    context.release()
-
-
-@pytest.fixture(scope="module")
-def shaders(ctx: moderngl.Context) -> Shaders:
-    return Shaders(ctx)
 
 
 def to_linear(srgb: np.ndarray) -> np.ndarray:

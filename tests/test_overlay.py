@@ -1,24 +1,16 @@
 """Help over the picture."""
 
-from collections.abc import Iterator
 
 import moderngl
 import numpy as np
 import pytest
 
-from engine.gl import create_context, make_target, read_pixels
+from engine.gl import make_target, read_pixels
 from engine.overlay import Overlay, draw_panel
 
 LINES = ["PEDESIS   F full-screen  H help", "stage  60.0 fps", ""] + [
     f"/walk/number{k:<18} 0.{k:03d} s" for k in range(24)
 ]
-
-
-@pytest.fixture(scope="module")
-def ctx() -> Iterator[moderngl.Context]:
-    context = create_context(headless=True)
-    yield context
-    context.release()
 
 
 @pytest.mark.parametrize("size", [(1280, 720), (640, 360), (720, 1280), (3840, 2160), (16, 16), (1, 1)])

@@ -2,26 +2,18 @@
 
 import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import moderngl
 import numpy as np
 import pytest
 
-from engine.gl import Pass, ShaderError, create_context, make_target, read_pixels
+from engine.gl import Pass, ShaderError, make_target, read_pixels
 from engine.paths import shaders_dir
 from engine.shaders import Shaders, assemble, defaults, list_transitions
 
 NATIVE = sorted(file.name for file in shaders_dir().glob("*.frag"))
 FRAGMENT = '#include "part.glsl"\nout vec4 colour;\n\nvoid main() { colour = vec4(level()); }\n'
-
-
-@pytest.fixture(scope="module")
-def ctx() -> Iterator[moderngl.Context]:
-    context = create_context(headless=True)
-    yield context
-    context.release()
 
 
 @pytest.fixture

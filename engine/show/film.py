@@ -20,7 +20,7 @@ from engine.controls import Controls
 from engine.dreamer.process import DreamerProcess, DreamSpec, Keyframe
 from engine.gl import create_context, make_target
 from engine.look import Look
-from engine.navigator import TICK_HZ, Waypoint
+from engine.navigator import TICK_HZ, TICK_S, Waypoint
 from engine.recorder import Readback, Recorder
 from engine.shaders import Shaders
 from engine.show import plan, stats
@@ -102,7 +102,7 @@ def run_film(show: Show, job: FilmJob, progress: Callable[[int, int], None] = la
         while clock.frame < job.frames:
             at = clock.frame / clock.fps
             while ticks < at * TICK_HZ:
-                controls.tick(1 / TICK_HZ)
+                controls.tick(TICK_S)
                 ticks += 1
             while newest_s < float(at) - 1e-9 and not stop.asked:
                 newest_s = _next_keyframe(dreamer, supply, blend, newest_s)
