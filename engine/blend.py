@@ -1,7 +1,11 @@
 """What is on stage before the look: waiting picture, moving crossfade, transitions at jumps.
 
-Usage: `blend = Blend(ctx, shaders, (256, 256)); blend.upload(keyframe); tex = blend.render(now_s, values)`.
-Stage process, GL thread only. Pictures are linear light, 16-bit float, at the keyframe's size.
+Usage: `blend = Blend(ctx, shaders, (256, 256)); blend.upload(keyframe); picture = blend.render(now_s, values)`.
+Stage process, GL thread only. Pictures are in linear light, at the keyframe's size.
+
+A crossfade is handed on as its two textures, and whoever draws from it mixes them (picture.glsl): drawn by
+itself first it would cost a fifth of a whole frame on a processor. Only transitions and held pictures are
+drawn into textures of their own, in 16-bit float.
 """
 
 from collections.abc import Mapping
@@ -11,7 +15,7 @@ from typing import Protocol
 import moderngl
 import numpy as np
 
-from engine.gl import Target, copy, make_field, make_target
+from engine.gl import Target, Uniform, make_field, make_target
 from engine.shaders import FALLBACK_TRANSITION, Shaders, list_transitions
 from engine.timeline import SLOTS, Mix, Timeline
 
@@ -37,13 +41,41 @@ class When(Protocol):
     def epoch(self) -> int: ...
 
 
-class Picture(Protocol):
+class Arrival(Protocol):
     """The part of a dreamer's Keyframe that the stage needs."""
 
     @property
     def waypoint(self) -> When: ...
     @property
     def pixels(self) -> np.ndarray: ...
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Texture `a` becoming texture `b`, by `mix` in 0..1; fetched from either comes linear light."""
+
+    a: moderngl.Texture
+    b: moderngl.Texture
+    mix: float
+    top_first: bool  # keyframes lie top row first; what GL drew, bottom row first
+
+    @classmethod
+    def of(cls, target: Target) -> "Picture":
+        """The picture that a target holds."""
+        return cls(target.texture, target.texture, 0.0, top_first=False)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) in pixels."""
+        return self.a.size
+
+    def uniforms(self) -> dict[str, Uniform]:
+        """What picture.glsl is told, beside `textures`; v_uv of the pass is taken for it."""
+        return {"u_mix": self.mix, "u_turn": (1.0, 0.0, 0.0, -1.0 if self.top_first else 1.0)}
+
+    def textures(self) -> dict[str, moderngl.Texture]:
+        """What picture.glsl reads."""
+        return {"u_a": self.a, "u_b": self.b}
 
 
 @dataclass(frozen=True)
@@ -69,14 +101,10 @@ class Blend:
         self._moving = make_target(ctx, size)
         self._mixed = make_target(ctx, size)
         self._held = make_target(ctx, size)
-        self._shown: Target = self._waiting
+        self._shown = Picture.of(self._waiting)
         self._transition: _Transition | None = None
         self._last: Mix | None = None
-        self._whole = True  # whether the moving picture was last drawn whole
         self._started = False
-        # The part (x, y, width, height) that will be seen, from Look.visible; None is all. A square
-        # picture on a wide screen loses half of itself: half the work, while nothing needs the rest.
-        self.visible: tuple[int, int, int, int] | None = None
         self._frozen = False
         # The dissolve first: the first keyframe comes by it.
         self._to_warm = sorted(list_transitions(shaders.root), key=lambda name: name != FALLBACK_TRANSITION)
@@ -93,10 +121,10 @@ class Blend:
         if self._last is None:
             return None
         a, b = self._waypoints[self._last.a_slot], self._waypoints[self._last.b_slot]
-        assert a is not None and b is not None  # see _draw_moving
+        assert a is not None and b is not None  # see _moving_picture
         return a, b, self._last.u
 
-    def upload(self, keyframe: Picture) -> None:
+    def upload(self, keyframe: Arrival) -> None:
         """Take a keyframe in; its pixels may change as soon as this returns."""
         pixels = keyframe.pixels
         if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8:
@@ -108,40 +136,42 @@ class Blend:
         texture = self._textures[slot]
         if texture is None:
             texture = self._ctx.texture(size, 3, internal_format=GL_SRGB8, alignment=1)
-            texture.filter = (moderngl.LINEAR, moderngl.LINEAR)
+            texture.filter = (moderngl.NEAREST, moderngl.NEAREST)  # only ever drawn at its own size
             texture.repeat_x = texture.repeat_y = False
             self._textures[slot] = texture
         texture.write(np.ascontiguousarray(pixels), alignment=1)
         self._waypoints[slot] = keyframe.waypoint
         self.timeline.add(keyframe.waypoint.time_s, keyframe.waypoint.epoch, slot)
 
-    def render(self, now_s: float, values: Values, live: bool = True) -> moderngl.Texture:
-        """The picture of this moment."""
+    def render(self, now_s: float, values: Values, live: bool = True) -> Picture:
+        """The picture of this moment; good until the next upload or render."""
         mix = self.timeline.at(now_s, live)
         if mix is None:
             self._draw_waiting(now_s)
-            self._shown = self._waiting
             self._warm(now_s)
-            return self._shown.texture
+            return self._shown
         self._freeze(bool(values.get("stage.freeze", False)), now_s)
         if self._frozen:
             if mix.jumped:
                 self._begin(now_s, values)
-            return self._shown.texture
+            return self._shown
         if not self._started:
             self._started = True
             if live:  # a film begins with its first picture
                 self._transition = _Transition("dissolve", now_s, ARRIVAL_S, waiting=True)
         elif mix.jumped:
             self._begin(now_s, values)
-        self._draw_moving(mix, whole=self._transition is not None)
-        self._shown = self._draw_transition(now_s) or self._moving
-        return self._shown.texture
+        self._shown = self._draw_transition(now_s, self._moving_picture(mix))
+        return self._shown
+
+    def draw(self, picture: Picture, into: Target) -> None:
+        """Draw a picture as it is into a target of its own size."""
+        self._shaders.native("crossfade.frag").render(into.framebuffer, picture.uniforms(), picture.textures())
 
     def _freeze(self, wanted: bool, now_s: float) -> None:
         if wanted and not self._frozen and self._started:
             self._frozen = True
-            self._complete()
+            self._keep()  # keyframes that come meanwhile may take the places of those shown
         elif self._frozen and not wanted:
             self._frozen = False
             self._hold(now_s, "dissolve", THAW_S)
@@ -155,10 +185,18 @@ class Blend:
         if length_s <= 0.0:
             self._transition = None
             return
-        self._complete()
-        if self._shown is not self._held:
-            copy(self._ctx, self._shown, self._held)
+        self._keep()
         self._transition = _Transition(name, now_s, length_s, waiting=False)
+
+    def _keep(self) -> None:
+        """Draw what is shown into a texture that no keyframe overwrites.
+
+        Its keyframes are still there: the timeline lets go of what is on screen no sooner than at(), and
+        nothing was uploaded since.
+        """
+        if self._shown.a is not self._held.texture:
+            self.draw(self._shown, self._held)
+            self._shown = Picture.of(self._held)
 
     def _draw_waiting(self, now_s: float) -> None:
         width, height = self.size
@@ -168,36 +206,25 @@ class Blend:
             {"u_field": self._field},
         )
 
-    def _draw_moving(self, mix: Mix, whole: bool) -> None:
+    def _moving_picture(self, mix: Mix) -> Picture:
         a, b = self._textures[mix.a_slot], self._textures[mix.b_slot]
         assert a is not None and b is not None  # the timeline only knows slots that were uploaded
-        target = self._moving.framebuffer
-        target.scissor = (0, 0, *self.size) if whole or self.visible is None else self.visible
-        uniforms = {"u_mix": mix.u}
-        self._shaders.native("crossfade.frag").render(target, uniforms, {"u_a": a, "u_b": b})
-        self._last, self._whole = mix, whole or self.visible is None
+        self._last = mix
+        return Picture(a, b, mix.u, top_first=True)
 
-    def _complete(self) -> None:
-        """Draw the unseen part of the moving picture after all: it is about to be held or bent.
-
-        Its keyframes are still there: the timeline lets go of what is on screen no sooner than at(), and
-        nothing was uploaded since.
-        """
-        if self._last is not None and not self._whole:
-            self._draw_moving(self._last, whole=True)
-
-    def _draw_transition(self, now_s: float) -> Target | None:
+    def _draw_transition(self, now_s: float, moving: Picture) -> Picture:
         current = self._transition
         if current is None:
-            return None
+            return moving
         part = (now_s - current.start_s) / current.length_s
         if part >= 1.0:
             self._transition = None
-            return None
+            return moving
+        self.draw(moving, self._moving)
         if current.waiting:
             self._draw_waiting(now_s)
         self._draw_between(current.name, self._waiting if current.waiting else self._held, part, self._mixed)
-        return self._mixed
+        return Picture.of(self._mixed)
 
     def _draw_between(self, name: str, source: Target, part: float, into: Target) -> None:
         part = min(max(part, 0.0), 1.0)

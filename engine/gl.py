@@ -15,14 +15,19 @@ import numpy as np
 
 # One triangle that covers the screen, made from the vertex number: no buffers to keep.
 VERTEX_SOURCE = """#version 330 core
-uniform vec4 u_view = vec4(1.0, 1.0, 0.0, 0.0);  // scale and offset of v_uv: free here, not per pixel
-out vec2 v_uv;
+uniform vec4 u_turn = vec4(1.0, 0.0, 0.0, 1.0);  // columns of a 2x2 matrix: free here, not per pixel
+uniform vec2 u_shift = vec2(0.5);
+out vec2 v_place;  // where on what is drawn into, -1/2 to 1/2
+out vec2 v_uv;     // the same place in the source
 void main() {
     vec2 corner = vec2((gl_VertexID << 1) & 2, gl_VertexID & 2);
-    v_uv = corner * u_view.xy + u_view.zw;
+    v_place = corner - 0.5;
+    v_uv = mat2(u_turn.xy, u_turn.zw) * v_place + u_shift;
     gl_Position = vec4(corner * 2.0 - 1.0, 0.0, 1.0);
 }
 """
+
+_VERTEX_UNIFORMS = {"u_turn", "u_shift"}
 
 Uniform = float | int | bool | Sequence[float] | Sequence[int]
 
@@ -111,11 +116,6 @@ def make_target(
     return Target(texture, framebuffer)
 
 
-def copy(ctx: moderngl.Context, source: Target, into: Target) -> None:
-    """Copy one target into another of the same size."""
-    ctx.copy_framebuffer(into.framebuffer, source.framebuffer)
-
-
 class Pass:
     """One fragment shader over the whole of a framebuffer."""
 
@@ -134,7 +134,7 @@ class Pass:
     def uniforms(self) -> frozenset[str]:
         """Names of the uniforms the compiled fragment shader really uses."""
         members = ((name, self._program[name]) for name in self._program)
-        return frozenset(n for n, m in members if isinstance(m, moderngl.Uniform) and n != "u_view")
+        return frozenset(n for n, m in members if isinstance(m, moderngl.Uniform) and n not in _VERTEX_UNIFORMS)
 
     def render(
         self,

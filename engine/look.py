@@ -1,6 +1,6 @@
 """The look: the chain of passes between the blended picture and the screen.
 
-Usage: `look = Look(ctx, shaders, fit="cover"); look.render(texture, stage.framebuffer, values, now_s)`.
+Usage: `look = Look(ctx, shaders, fit="cover"); look.render(picture, stage.framebuffer, values, now_s)`.
 Stage process, GL thread only.
 
 Colour is graded at the picture's own size, where a pixel costs a tenth of what it does on screen; the
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import moderngl
 import numpy as np
 
+from engine.blend import Picture
 from engine.gl import Target, is_software, make_target
 from engine.shaders import Shaders
 
@@ -35,8 +36,8 @@ DEFAULTS: dict[str, Value] = {
 MIDDLE_GREY = 0.18  # what contrast turns about, as in grade.frag
 FADE_S = 0.8  # stage.blackout
 GRAIN_HZ = 24.0  # grain belongs to film frames; at the screen's own rate it blurs into grey
-GRAIN_SIDE = 256
-GRAIN_PX_PER_LINE = 1.0 / 1080.0  # a grain is one pixel up to 1080 lines, two at 4K
+GRAIN_SIDE = 256  # grains
+GRAIN_LINES = 1080.0  # a grain is one pixel up to here or so, two at 4K
 SHARPEN = 2.5  # look.sharpness 0.4 gives back just what the B-spline took
 
 
@@ -106,6 +107,7 @@ class Look:
         self.fit = fit
         self._ctx = ctx
         self._shaders = shaders
+        self._grain_px = 1
         self._grain = make_grain(ctx)
         self._graded: Target | None = None
         self._ready: Target | None = None
@@ -115,39 +117,31 @@ class Look:
         self._faded_s = 0.0
 
     def render(
-        self, texture: moderngl.Texture, framebuffer: moderngl.Framebuffer, values: Values, time_s: float
+        self, picture: Picture, framebuffer: moderngl.Framebuffer, values: Values, time_s: float
     ) -> None:
         """Draw the finished picture into the framebuffer's viewport."""
-        graded, ready = self._targets(texture.size)
+        graded, ready = self._targets(picture.size)
         fade = self._blackout(bool(_read(values, "stage.blackout")), time_s)
         whole = framebuffer.viewport
-        inner = self._inner(texture.size, (whole[2], whole[3]))
+        inner = self._inner(picture.size, (whole[2], whole[3]))
         if inner != (0, 0, whole[2], whole[3]):
             framebuffer.clear()
         if bool(_read(values, "look.enabled")):
-            self._prepare(texture, graded, ready, values, (inner[2], inner[3]), time_s)
+            self._prepare(picture, graded, ready, values, (inner[2], inner[3]), time_s)
             framebuffer.viewport = inner
             self._finish(ready, framebuffer, values, time_s, fade)
         else:
             ready.texture.filter = (moderngl.LINEAR, moderngl.LINEAR)
-            a, _, _, d = view_of(texture.size, (inner[2], inner[3]), 0.0, 0.0).turn
-            ready.framebuffer.scissor = _seen(texture.size, (inner[2], inner[3]))
+            ready.framebuffer.scissor = seen(picture.size, (inner[2], inner[3]))
             self._shaders.native("encode.frag").render(
-                ready.framebuffer, {"u_fade": fade}, {"u_source": texture}
+                ready.framebuffer, {**picture.uniforms(), "u_fade": fade}, picture.textures()
             )
             framebuffer.viewport = inner
+            still = view_of(picture.size, (inner[2], inner[3]), 0.0, 0.0)
             self._shaders.native("plain.frag").render(
-                framebuffer, {"u_view": (a, d, 0.5 - a / 2, 0.5 - d / 2)}, {"u_source": ready.texture}
+                framebuffer, {"u_turn": still.turn, "u_shift": still.shift}, {"u_source": ready.texture}
             )
         framebuffer.viewport = whole
-
-    def visible(
-        self, picture: tuple[int, int], framebuffer: moderngl.Framebuffer
-    ) -> tuple[int, int, int, int]:
-        """The part (x, y, width, height) of a picture that can come into view; for Blend.visible."""
-        whole = framebuffer.viewport
-        inner = self._inner(picture, (whole[2], whole[3]))
-        return _seen(picture, (inner[2], inner[3]))
 
     def _targets(self, size: tuple[int, int]) -> tuple[Target, Target]:
         if self._graded is None or self._ready is None or self._graded.size != size:
@@ -176,7 +170,7 @@ class Look:
 
     def _prepare(
         self,
-        texture: moderngl.Texture,
+        picture: Picture,
         graded: Target,
         ready: Target,
         values: Values,
@@ -184,18 +178,19 @@ class Look:
         time_s: float,
     ) -> None:
         """Everything that can be done at the picture's own size."""
-        level = _level(texture.size, screen)
-        graded.framebuffer.scissor = ready.framebuffer.scissor = _seen(texture.size, screen)
+        level = _level(picture.size, screen)
+        graded.framebuffer.scissor = ready.framebuffer.scissor = seen(picture.size, screen)
         gain, contrast = 2.0 ** _number(values, "look.exposure"), _number(values, "look.contrast")
         self._shaders.native("grade.frag").render(
             graded.framebuffer,
             {
+                **picture.uniforms(),
                 "u_gain": gain,
                 "u_contrast": contrast,
                 "u_white": max(MIDDLE_GREY * (gain / MIDDLE_GREY) ** contrast, 1.0),
                 "u_saturation": _number(values, "look.saturation"),
             },
-            {"u_source": texture},
+            picture.textures(),
         )
         # Drawn smaller than it is, a picture is sharp enough.
         amount = SHARPEN * _number(values, "look.sharpness") if level == 0 else 0.0
@@ -203,7 +198,7 @@ class Look:
             ready.framebuffer,
             {
                 "u_amount": amount,
-                "u_place": tuple(int(part * GRAIN_SIDE) for part in grain_offset(time_s)),
+                "u_place": grain_place(time_s),
                 "u_step": 1.0 / 255.0 if self._ready_dtype == "f1" else 0.0,
             },
             {"u_source": graded.texture, "u_grain": self._grain},
@@ -226,9 +221,10 @@ class Look:
         screen = framebuffer.viewport[2:]
         view = view_of(ready.size, (screen[0], screen[1]), _number(values, "look.drift"), time_s)
         level = _level(ready.size, (screen[0], screen[1]))
-        grain_px = max(1.0, round(screen[1] * GRAIN_PX_PER_LINE))
-        scale = 1.0 / (GRAIN_SIDE * grain_px)
-        self._grain.filter = (moderngl.NEAREST,) * 2 if grain_px == 1.0 else (moderngl.LINEAR,) * 2
+        grain_px = 2 ** max(0, round(math.log2(screen[1] / GRAIN_LINES)))
+        if grain_px != self._grain_px:
+            self._grain.release()
+            self._grain, self._grain_px = make_grain(self._ctx, grain_px), grain_px
         self._shaders.native("screen.frag").render(
             framebuffer,
             {
@@ -237,7 +233,7 @@ class Look:
                 "u_turn": view.turn,
                 "u_shift": view.shift,
                 "u_bend": view.bend,
-                "u_grain_view": (scale, scale, *grain_offset(time_s)),
+                "u_place": tuple(part * grain_px for part in grain_place(time_s)),
                 "u_grain_amount": 0.55 * _number(values, "look.grain"),
                 "u_vignette": _number(values, "look.vignette"),
                 "u_fade": fade,
@@ -267,7 +263,7 @@ def _level(picture: tuple[int, int], screen: tuple[int, int]) -> int:
     return max(0, round(math.log2(spare))) if spare > 1.0 else 0
 
 
-def _seen(picture: tuple[int, int], screen: tuple[int, int]) -> tuple[int, int, int, int]:
+def seen(picture: tuple[int, int], screen: tuple[int, int]) -> tuple[int, int, int, int]:
     """The middle part of a picture that a cover shows, and a little more; the rest need not be drawn.
 
     Drift only ever looks further in: its bends and turns stay inside what a still view shows.
@@ -281,28 +277,41 @@ def _seen(picture: tuple[int, int], screen: tuple[int, int]) -> tuple[int, int, 
     return ((picture[0] - width) // 2, (picture[1] - height) // 2, width, height)
 
 
-def grain_offset(time_s: float) -> tuple[float, float]:
-    """Where the grain tile lies at this moment; the same moment always gives the same place."""
+def grain_place(time_s: float) -> tuple[int, int]:
+    """Where the grain tile lies at this moment, in grains; the same moment always gives the same place."""
     frame = math.floor(time_s * GRAIN_HZ + 1e-6)
     # Steps of the plastic number cover the tile evenly, so that no two near frames look alike.
     return (
-        math.floor(frame * 0.7548776662 % 1.0 * GRAIN_SIDE) / GRAIN_SIDE,
-        math.floor(frame * 0.5698402910 % 1.0 * GRAIN_SIDE) / GRAIN_SIDE,
+        math.floor(frame * 0.7548776662 % 1.0 * GRAIN_SIDE),
+        math.floor(frame * 0.5698402910 % 1.0 * GRAIN_SIDE),
     )
 
 
-def make_grain(ctx: moderngl.Context, seed: int = 11) -> moderngl.Texture:
-    """A seamless tile: red is film grain (Gaussian, a little clumped), green even noise for dithering."""
+def make_grain(ctx: moderngl.Context, grain_px: int = 1, seed: int = 11) -> moderngl.Texture:
+    """A seamless tile: red is film grain (Gaussian, a little clumped), green even noise for dithering.
+
+    grain_px, a power of two, is the size of a grain in texels; the even noise always has one a texel.
+    """
     rng = np.random.default_rng(seed)
     side = GRAIN_SIDE
     white = rng.standard_normal((side, side))
     clumped = white + 0.35 * sum(np.roll(white, 1 if k % 2 else -1, k // 2) for k in range(4))
     clumped *= 0.16 / clumped.std()
     even = (np.argsort(np.argsort(_high_passed(rng, side), axis=None)) % (side * side)) / (side * side - 1)
-    tile = np.stack([np.clip(0.5 + clumped, 0, 1), even.reshape(side, side)], axis=-1)
-    texture = ctx.texture((side, side), 2, np.round(tile * 255).astype(np.uint8).tobytes())
-    texture.repeat_x = texture.repeat_y = True
+    noise = np.tile(even.reshape(side, side), (grain_px, grain_px))
+    tile = np.stack([_grown(np.clip(0.5 + clumped, 0, 1), grain_px), noise], axis=-1)
+    texture = ctx.texture((side * grain_px, side * grain_px), 2, np.round(tile * 255).astype(np.uint8).tobytes())
+    texture.filter = (moderngl.NEAREST, moderngl.NEAREST)
     return texture
+
+
+def _grown(tile: np.ndarray, times: int) -> np.ndarray:
+    """A seamless tile at so many times its size, straight lines between its points."""
+    for axis in (0, 1):
+        next_one = np.roll(tile, -1, axis)
+        steps = [tile + (next_one - tile) * (k / times) for k in range(times)]
+        tile = np.stack(steps, axis + 1).reshape([n * (times if k == axis else 1) for k, n in enumerate(tile.shape)])
+    return tile
 
 
 def _high_passed(rng: np.random.Generator, side: int) -> np.ndarray:

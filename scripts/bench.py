@@ -170,7 +170,6 @@ def bench_stage(show: Show, quick: bool) -> list[Row]:
     shaders = Shaders(ctx)
     picture = (show.model.width, show.model.height)
     blend, look = Blend(ctx, shaders, picture), Look(ctx, shaders)
-    blend.visible = look.visible(picture, target.framebuffer)
     rng = np.random.default_rng(0)
     size = (show.model.height, show.model.width, 3)
     for i, waypoint in enumerate(waypoints(show, 4)):

@@ -1,8 +1,8 @@
 // Exposure, contrast, saturation and a soft shoulder in linear light; out comes the sRGB curve.
 // It runs at the keyframe's own size: a curve per pixel costs far less before upsampling than after.
 #include "common.glsl"
+#include "picture.glsl"
 out vec4 colour;
-uniform sampler2D u_source;
 uniform float u_gain;        // exposure as a factor
 uniform float u_contrast;    // 1 leaves as is
 uniform float u_saturation;  // 1 leaves as is
@@ -21,7 +21,7 @@ vec3 shoulder(vec3 c) {
 }
 
 void main() {
-    vec3 c = max(texelFetch(u_source, ivec2(gl_FragCoord.xy), 0).rgb, 0.0) * u_gain;
+    vec3 c = max(picture(), 0.0) * u_gain;
     c = max(mix(vec3(luminance(c)), c, u_saturation), 0.0);
     c = PIVOT * pow(c / PIVOT, vec3(u_contrast));
     colour = vec4(to_srgb(shoulder(c)), 1.0);

@@ -1,4 +1,4 @@
-// A picture at another size by the sampler alone. Which part of it shows is set where v_uv is made (u_view).
+// A picture at another size by the sampler alone. Which part of it shows is set where v_uv is made.
 in vec2 v_uv;
 out vec4 colour;
 uniform sampler2D u_source;

@@ -1,15 +1,14 @@
 // The last pass, once per screen pixel, so it must stay cheap: drift, cubic upsampling, vignette, grain,
 // dither. Everything here works on the sRGB curve; the curve itself was applied before upsampling.
-in vec2 v_uv;
+in vec2 v_place;
+in vec2 v_uv;  // with drift's zoom, turn and sway in it
 out vec4 colour;
 uniform sampler2D u_source;
 uniform sampler2D u_grain;     // r film grain, g even noise for the dither
+uniform ivec2 u_place;         // where the grain tile lies in this frame
 uniform vec2 u_size;           // texels of the level that is sampled
 uniform float u_level;         // mip level, above 0 only when the picture is drawn smaller than it is
-uniform vec4 u_turn;           // 2×2 matrix: screen to picture, with zoom and rotation
-uniform vec2 u_shift;
 uniform vec4 u_bend;           // a slow quadratic warp: curvature without a sine per pixel
-uniform vec4 u_grain_view;     // scale and offset of the grain tile
 uniform float u_grain_amount;
 uniform float u_vignette;
 uniform float u_fade;          // 1 shows, 0 is black
@@ -35,13 +34,14 @@ vec3 cubic(vec2 uv) {
 }
 
 void main() {
-    vec2 q = v_uv - 0.5;
-    vec2 uv = mat2(u_turn.xy, u_turn.zw) * q + u_shift;
-    uv += vec2(u_bend.x * q.y + u_bend.y * q.x, u_bend.z * q.x + u_bend.w * q.y) * (q.x + q.y);
-    vec3 c = cubic(uv);
+    vec2 q = v_place;
+    vec2 bend = vec2(u_bend.x * q.y + u_bend.y * q.x, u_bend.z * q.x + u_bend.w * q.y);
+    vec3 c = cubic(v_uv + bend * (q.x + q.y));
     float d = dot(q, q);
     c *= 1.0 - u_vignette * 3.0 * d * d;  // the middle stays as it was dreamt
-    vec2 noise = texture(u_grain, gl_FragCoord.xy * u_grain_view.xy + u_grain_view.zw).rg - 0.5;
+    // Fetched by number: a filtered, repeating sample would cost as much as the picture itself.
+    ivec2 grain = (ivec2(gl_FragCoord.xy) + u_place) & (textureSize(u_grain, 0) - 1);
+    vec2 noise = texelFetch(u_grain, grain, 0).rg - 0.5;
     // Silver shows most in the middle tones; clear film and full black hide it.
     float y = dot(c, vec3(0.3, 0.6, 0.1));
     c += noise.r * u_grain_amount * (0.12 + y * (3.5 - 3.4 * y));

@@ -95,13 +95,6 @@ def test_target_refuses_nothing_wide(ctx: moderngl.Context) -> None:
         gl.make_target(ctx, (0, 4))
 
 
-def test_copy_is_exact(ctx: moderngl.Context) -> None:
-    a, b = gl.make_target(ctx, (4, 4)), gl.make_target(ctx, (4, 4))
-    a.framebuffer.clear(0.1, 0.2, 0.3, 1.0)
-    gl.copy(ctx, a, b)
-    assert a.texture.read() == b.texture.read()
-
-
 def test_field_is_even_and_seamless(ctx: moderngl.Context) -> None:
     texture = gl.make_field(ctx, 128)
     field = np.frombuffer(texture.read(), np.float16).reshape(128, 128, 4).astype(float)

@@ -6,8 +6,9 @@ import moderngl
 import numpy as np
 import pytest
 
+from engine.blend import GL_SRGB8, Picture
 from engine.gl import Target, make_target, read_pixels
-from engine.look import FADE_S, Look, grain_offset, view_of
+from engine.look import FADE_S, Look, grain_place, make_grain, seen, view_of
 from engine.shaders import Shaders
 
 OFF: dict[str, float | bool] = {"look.enabled": False}
@@ -19,14 +20,14 @@ def to_linear(srgb: np.ndarray) -> np.ndarray:
     return np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4)
 
 
-def picture(ctx: moderngl.Context, srgb: np.ndarray) -> moderngl.Texture:
-    """A linear-light texture as Blend gives it, from (H, W, 3) sRGB with the top row first."""
+def picture(ctx: moderngl.Context, srgb: np.ndarray) -> Picture:
+    """A picture in linear light as Blend gives it, from (H, W, 3) sRGB with the top row first."""
     rgba = np.ones((*srgb.shape[:2], 4), np.float16)
     rgba[..., :3] = to_linear(srgb.astype(float))[::-1]
     texture = ctx.texture((srgb.shape[1], srgb.shape[0]), 4, rgba.tobytes(), dtype="f2")
     texture.filter = (moderngl.LINEAR, moderngl.LINEAR)
     texture.repeat_x = texture.repeat_y = False
-    return texture
+    return Picture(texture, texture, 0.0, top_first=False)
 
 
 def show(
@@ -199,9 +200,22 @@ def test_grain_moves_keeps_the_mean_and_spares_black(ctx: moderngl.Context, shad
 
 
 def test_grain_lies_where_the_time_says() -> None:
-    assert grain_offset(1.0) == grain_offset(1.0 + 0.5 / 24)
-    places = {grain_offset(k / 24) for k in range(240)}
+    assert grain_place(1.0) == grain_place(1.0 + 0.5 / 24)
+    places = {grain_place(k / 24) for k in range(240)}
     assert len(places) > 230
+
+
+def test_large_grain_is_the_same_grain_larger(ctx: moderngl.Context) -> None:
+    def read(grain_px: int) -> np.ndarray:
+        texture = make_grain(ctx, grain_px)
+        side = 256 * grain_px
+        return np.frombuffer(texture.read(), np.uint8).reshape(side, side, 2).astype(float)
+
+    small, large = read(1), read(4)
+    np.testing.assert_allclose(large[::4, ::4, 0], small[..., 0], atol=1)
+    between = (small[:, :, 0] + np.roll(small, -1, 1)[:, :, 0]) / 2
+    np.testing.assert_allclose(large[::4, 2::4, 0], between, atol=1)  # across the tile's edge too
+    assert np.array_equal(large[:256, 256:512, 1], small[..., 1])
 
 
 def test_dither_breaks_up_the_steps_of_eight_bits(ctx: moderngl.Context, shaders: Shaders) -> None:
@@ -264,8 +278,24 @@ def test_size_of_the_picture_may_change(ctx: moderngl.Context, shaders: Shaders)
     look.release()
 
 
-def test_what_is_seen_covers_what_is_shown(ctx: moderngl.Context, shaders: Shaders) -> None:
-    look = Look(ctx, shaders)
-    for size, expected in {(1280, 720): (0, 52, 256, 152), (720, 1280): (52, 0, 152, 256)}.items():
-        assert look.visible((256, 256), make_target(ctx, size, "f1").framebuffer) == expected
-    assert look.visible((256, 256), make_target(ctx, (32, 18), "f1").framebuffer) == (0, 0, 256, 256)
+def test_what_is_seen_covers_what_is_shown() -> None:
+    assert seen((256, 256), (1280, 720)) == (0, 52, 256, 152)
+    assert seen((256, 256), (720, 1280)) == (52, 0, 152, 256)
+    assert seen((256, 256), (32, 18)) == (0, 0, 256, 256)
+
+
+def test_a_crossfade_is_mixed_in_light_and_stands_upright(ctx: moderngl.Context, shaders: Shaders) -> None:
+    def keyframe(top: int, bottom: int) -> moderngl.Texture:
+        pixels = np.full((32, 32, 3), top, np.uint8)
+        pixels[16:] = bottom
+        texture = ctx.texture((32, 32), 3, pixels.tobytes(), internal_format=GL_SRGB8)
+        texture.filter = (moderngl.NEAREST, moderngl.NEAREST)
+        return texture
+
+    crossfade = Picture(keyframe(0, 40), keyframe(255, 40), 0.5, top_first=True)
+    target = make_target(ctx, (32, 32), "f1")
+    for values in (OFF, BARE):
+        Look(ctx, shaders).render(crossfade, target.framebuffer, values, 0.0)
+        shown = read_pixels(target.framebuffer).astype(float)
+        np.testing.assert_allclose(shown[4:12], 188, atol=2)  # a mix of the bytes would be 128
+        np.testing.assert_allclose(shown[20:28], 40, atol=2)

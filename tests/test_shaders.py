@@ -41,7 +41,7 @@ def shown(ctx: moderngl.Context, shader: Pass) -> int:
 def test_nothing_in_the_folder_goes_untested() -> None:
     files = {f.relative_to(shaders_dir()).as_posix() for f in shaders_dir().rglob("*") if f.is_file()}
     transitions = {f"transitions/{name}.glsl" for name in list_transitions()}
-    assert files == set(NATIVE) | transitions | {"common.glsl", "transition.glsl"}
+    assert files == set(NATIVE) | transitions | {"common.glsl", "picture.glsl", "transition.glsl"}
     assert {"clouds", "dissolve", "luma", "memory", "pulp"} <= set(list_transitions())
 
 

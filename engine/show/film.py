@@ -93,7 +93,6 @@ def run_film(show: Show, job: FilmJob, progress: Callable[[int, int], None] = la
         blend = Blend(ctx, shaders, (show.model.width, show.model.height))
         look = Look(ctx, shaders, show.stage.fit)
         target = make_target(ctx, (job.width, job.height), "f1")
-        blend.visible = look.visible((show.model.width, show.model.height), target.framebuffer)
         readback = Readback(ctx, (job.width, job.height))
         recorder = Recorder(job.out, (job.width, job.height), job.fps, crf=show.film.crf, codec=show.film.codec)
         stack.callback(recorder.close)
@@ -109,8 +108,8 @@ def run_film(show: Show, job: FilmJob, progress: Callable[[int, int], None] = la
             if stop.asked:
                 raise KeyboardInterrupt
             _deliver(dreamer, supply)
-            texture = blend.render(float(at), controls, live=False)
-            look.render(texture, target.framebuffer, controls, float(at))
+            picture = blend.render(float(at), controls, live=False)
+            look.render(picture, target.framebuffer, controls, float(at))
             _write(recorder, readback.push(target.framebuffer))
             meter.frame(time.monotonic())
             clock.advance()

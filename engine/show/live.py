@@ -101,10 +101,8 @@ class Player:
         for keyframe in self.dreamer.poll():
             self.blend.upload(keyframe)
         self._tell_of_dreamer()
-        picture = (self.show.model.width, self.show.model.height)
-        self.blend.visible = self.look.visible(picture, self.stage.framebuffer)
-        texture = self.blend.render(now_s, self.controls)
-        self.look.render(texture, self.stage.framebuffer, self.controls, now_s)
+        picture = self.blend.render(now_s, self.controls)
+        self.look.render(picture, self.stage.framebuffer, self.controls, now_s)
         if self._still:
             self._still = False
             self.stills.take(self.stage.framebuffer, self.blend.showing, self.show)

@@ -21,7 +21,7 @@ from scripts.house_model import data
 from scripts.house_model.training import Budget, Job, fit, generator, load_average, save_sheet
 
 CHANNELS = (8, 16, 48, 96, 160)
-LATENT_NOISE = 0.06
+LATENT_NOISE = 0.04
 
 
 def build(channels: tuple[int, ...] = CHANNELS, latent_channels: int = 16) -> nn.Module:
