@@ -9,15 +9,18 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import av
+import fake_worker
 import numpy as np
 import psutil
 import pytest
 
 from engine.config import Show, load_show
-from engine.show.film import FilmJob, run_film
+from engine.dreamer.process import DreamerProcess
+from engine.show.film import FilmError, FilmJob, run_film
 from tests.shows import write_tiny_show
 
 
@@ -59,9 +62,24 @@ def test_the_picture_moves_and_never_jumps(straight: tuple[Path, dict]) -> None:
     assert steps.max() < 12 * np.median(steps) + 2
 
 
+def assert_same(one: Path, other: Path) -> None:
+    """The same bytes; if not, which pictures differ, by how much and where tells whose fault it is."""
+    if one.read_bytes() == other.read_bytes():
+        return
+    apart = np.abs(pictures(one).astype(int) - pictures(other).astype(int)).max(axis=3)  # (N, H, W)
+    where = [
+        f"frame {n}: up to {frame.max()}, {(frame > 0).sum()} px in rows {rows.min()}-{rows.max()}, "
+        f"columns {columns.min()}-{columns.max()}"
+        for n, frame in enumerate(apart)
+        if frame.any()
+        for rows, columns in [np.nonzero(frame)]
+    ]
+    pytest.fail("the films differ; decoded: " + ("; ".join(where) or "every picture is the same"), pytrace=False)
+
+
 def test_the_same_film_again_is_the_same_bytes(show: Show, straight: tuple[Path, dict], tmp_path: Path) -> None:
     film(show, tmp_path / "b.mp4")
-    assert (tmp_path / "b.mp4").read_bytes() == straight[0].read_bytes()
+    assert_same(tmp_path / "b.mp4", straight[0])
 
 
 def test_another_seed_is_another_film(show: Show, straight: tuple[Path, dict], tmp_path: Path) -> None:
@@ -82,7 +100,19 @@ def test_a_dreamer_killed_on_the_way_changes_nothing(show: Show, straight: tuple
 
     stats = film(show, tmp_path / "d.mp4", progress=kill_once)
     assert killed and stats["stage"]["frames"] == 48
-    assert (tmp_path / "d.mp4").read_bytes() == straight[0].read_bytes()
+    assert_same(tmp_path / "d.mp4", straight[0])
+
+
+def test_a_dreamer_that_always_dies_ends_the_film_and_says_why(
+    show: Show, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("engine.show.film.PATIENCE", 2)
+    monkeypatch.setattr(
+        "engine.show.film.DreamerProcess", partial(DreamerProcess, worker=fake_worker.stillborn)
+    )
+    with pytest.raises(FilmError, match=r"2 times in a row: .*ended with code 3"):
+        film(show, tmp_path / "g.mp4")
+    assert "ended with code 3" in caplog.text
 
 
 def test_a_disk_that_fills_up_is_said_and_what_was_done_is_kept(show: Show, tmp_path: Path) -> None:

@@ -41,6 +41,7 @@ class DreamerStatus:
     message: str = ""
     keyframes: int = 0
     restarts: int = 0
+    losses: int = 0  # times a child ended or was ended; `message` says why until the next has something to say
     intervals_s: deque[float] = field(default_factory=lambda: deque(maxlen=HISTORY))  # between keyframes
     first_keyframe_s: float | None = None  # since start()
     rss_mb: float = 0.0
@@ -84,6 +85,7 @@ class DreamerProcess:
         self._again: deque[Waypoint] = deque()  # to be given again after a death, lossless only
         self._shown: list[int] = []  # slots of the keyframes that the last poll() returned
         self._begun = 0  # of those under way, how many the child has all but finished
+        self._last_words = ""  # what the child said it was at, or ended of
         self._failures = 0
         self._restart_at: float | None = None
         self._started_at = self._heard_at = self._born_at = 0.0
@@ -161,6 +163,7 @@ class DreamerProcess:
         self._process.start()
         theirs.close()  # or the child's death would not show as the end of the pipe
         self._pipe = ours
+        self._last_words = ""
         self._begun = 0
         self._heard_at = self._born_at = time.monotonic()
         self.status.state = "loading" if self.status.restarts == 0 else "restarting"
@@ -207,8 +210,13 @@ class DreamerProcess:
                 if (keyframe := self._hear(self._pipe.recv())) is not None:
                     keyframes.append(keyframe)
         except (EOFError, OSError):
-            self._lost("it ended")
+            self._lost(self._ending())
         return keyframes
+
+    def _ending(self) -> str:
+        assert self._process is not None
+        self._process.join(0.2)  # its pipe goes a moment before it does
+        return "it ended" if self._process.exitcode is None else f"it ended with code {self._process.exitcode}"
 
     def _hear(self, message: tuple[Any, ...]) -> Keyframe | None:
         self._heard_at = time.monotonic()
@@ -218,17 +226,15 @@ class DreamerProcess:
         if kind == "want":
             self._begun += 1
             self._asked_at = rest[0]
-        elif kind == "loading":
-            self.status.message = rest[0]
-        elif kind == "ready":
-            self.status.state, self.status.message = "dreaming", rest[0]
-        elif kind == "memory":
-            self.status.message = rest[0]
-            self._spec = replace(self._spec, economy=min(2, self._spec.economy + 1))
-        elif kind == "error":
-            self.status.message = rest[0]
         elif kind == "failed":
             self._end("failed", rest[0])
+        else:  # loading, ready, memory, error
+            self.status.message = rest[0]
+            self._last_words = rest[0] if kind != "ready" else ""
+            if kind == "ready":
+                self.status.state = "dreaming"
+            elif kind == "memory":
+                self._spec = replace(self._spec, economy=min(2, self._spec.economy + 1))
         return None
 
     def _take(self, slot: int, done_at: float, dreamt_s: float, rss_mb: float, peak_mb: float) -> Keyframe:
@@ -268,7 +274,7 @@ class DreamerProcess:
         if self._process is None:
             return
         if not self._process.is_alive() and not (self._pipe is not None and self._pipe.poll(0)):
-            self._lost(f"it ended with code {self._process.exitcode}")
+            self._lost(self._ending())
         elif now - self._heard_at > self._patience_s():
             self._lost(f"no word from it for {now - self._heard_at:.0f} s")
 
@@ -298,8 +304,9 @@ class DreamerProcess:
         self._under_way.clear()
         pause_s = BACKOFF_S[min(self._failures, len(BACKOFF_S) - 1)]
         self._failures += 1
+        self.status.losses += 1
         self._restart_at = time.monotonic() + pause_s
-        said = f" ({self.status.message})" if self.status.message else ""
+        said = f" ({self._last_words})" if self._last_words else ""
         self.status.state = "restarting"
         self.status.message = f"the dreamer stopped: {why}{said}; again in {pause_s:g} s"
 

@@ -198,7 +198,9 @@ def record(
             recorder = _Recorder(examples)
             with recorder:
                 result = function(*examples)
-        except (Unrecordable, TypeError) as error:
+        except (Unrecordable, TypeError, RuntimeError) as error:
+            # RuntimeError is torch's: a processor without an instruction that packing needs, memory that would
+            # hold the pictures but not the recording.
             log.info("not recorded, run as it is: %s", error)
             return None
         out = recorder.slot(result)

@@ -4,6 +4,7 @@ Usage: `run_film(show, FilmJob(Path("a.mp4"), 30.0, Fraction(30), 1280, 720))`. 
 thread; the dreamer is a process, the encoder a thread. Memory does not grow with the length.
 """
 
+import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -26,6 +27,9 @@ from engine.shaders import Shaders
 from engine.show import plan, stats
 from engine.show.signals import StopRequest
 
+log = logging.getLogger("pedesis")
+
+PATIENCE = 5  # losses of the dreamer with no picture between them: then the film is given up
 AHEAD = 6  # keyframes dreamt before they are needed: enough to keep the dreamer busy, constant memory
 
 
@@ -97,6 +101,7 @@ def run_film(show: Show, job: FilmJob, progress: Callable[[int, int], None] = la
         recorder = Recorder(job.out, (job.width, job.height), job.fps, crf=show.film.crf, codec=show.film.codec)
         stack.callback(recorder.close)
         newest_s = -1.0
+        watch = _Watch(dreamer)
         clock = LockstepClock(job.fps)
         while clock.frame < job.frames:
             at = clock.frame / clock.fps
@@ -105,11 +110,14 @@ def run_film(show: Show, job: FilmJob, progress: Callable[[int, int], None] = la
                 ticks += 1
             while newest_s < float(at) - 1e-9 and not stop.asked:
                 newest_s = _next_keyframe(dreamer, supply, blend, newest_s)
+                watch()
             if stop.asked:
                 raise KeyboardInterrupt
-            _deliver(dreamer, supply)
+            supply.deliver(dreamer.poll())
+            watch()
             picture = blend.render(float(at), controls, live=False)
             look.render(picture, target.framebuffer, controls, float(at))
+            ctx.finish()  # with nothing of one frame under way in the next, the film is the same every time
             _write(recorder, readback.push(target.framebuffer))
             meter.frame(time.monotonic())
             clock.advance()
@@ -126,16 +134,30 @@ def _next_keyframe(dreamer: DreamerProcess, supply: _Supply, blend: Blend, newes
     """Puts the next keyframe on the timeline, waiting a moment for it; returns the newest time there is."""
     keyframe = supply.next()
     if keyframe is None:
-        _deliver(dreamer, supply, wait_s=0.05)
+        supply.deliver(dreamer.poll(0.05))
         return newest_s
     blend.upload(keyframe)
     return keyframe.waypoint.time_s
 
 
-def _deliver(dreamer: DreamerProcess, supply: _Supply, wait_s: float = 0.0) -> None:
-    supply.deliver(dreamer.poll(wait_s))
-    if dreamer.status.state == "failed":
-        raise FilmError(f"the dreamer cannot go on: {dreamer.status.message}")
+class _Watch:
+    """Says what becomes of the dreamer; FilmError when it cannot go on, or ends again and again."""
+
+    def __init__(self, dreamer: DreamerProcess) -> None:
+        self._dreamer = dreamer
+        self._keyframes = self._forgiven = self._said = 0
+
+    def __call__(self) -> None:
+        status = self._dreamer.status
+        if status.keyframes > self._keyframes:
+            self._keyframes, self._forgiven = status.keyframes, status.losses
+        if status.state == "failed":
+            raise FilmError(f"the dreamer cannot go on: {status.message}")
+        if status.losses - self._forgiven >= PATIENCE:
+            raise FilmError(f"given up after the dreamer ended {PATIENCE} times in a row: {status.message}")
+        if status.losses > self._said:
+            self._said = status.losses
+            log.warning("%s", status.message)
 
 
 def _write(recorder: Recorder, frame: Any) -> None:
