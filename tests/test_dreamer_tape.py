@@ -132,3 +132,11 @@ def test_values_are_let_go_while_recording() -> None:
 
     assert record(function, (64,)) is not None
     assert max(alive) <= 3
+
+
+def test_what_this_processor_cannot_pack_is_run_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*args: object) -> None:
+        raise RuntimeError("bf16 path needs the cpu support avx_ne_convert")
+
+    monkeypatch.setattr(tape._Recorder, "_quicker", refuse)
+    assert record(Net().eval(), (1, 4, 8, 8), (1, 5, 8)) is None
