@@ -6,11 +6,13 @@ import subprocess
 import sys
 import threading
 import time
+import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
+from unittest.mock import patch
 
 import av
 import fake_worker
@@ -18,8 +20,10 @@ import numpy as np
 import psutil
 import pytest
 
+from engine.blend import Blend
 from engine.config import Show, load_show
-from engine.dreamer.process import DreamerProcess
+from engine.dreamer.process import DreamerProcess, Keyframe
+from engine.recorder import Recorder
 from engine.show.film import FilmError, FilmJob, run_film
 from tests.shows import write_tiny_show
 
@@ -35,9 +39,26 @@ def pictures(path: Path) -> np.ndarray:
         return np.stack([f.to_ndarray(format="rgb24") for f in container.decode(video=0)])
 
 
+# What went into each film on its way, as checksums: when two differ, it shows which room was first to.
+KEYFRAMES: dict[Path, list[int]] = {}
+FRAMES: dict[Path, list[int]] = {}
+
+
 def film(show: Show, out: Path, seconds: float = 2.0, progress: Callable[[int, int], None] | None = None) -> dict:
     job = FilmJob(out, seconds, Fraction(24), 160, 96)
-    return run_film(show, job, progress or (lambda done, of: None))
+    keyframes, frames = KEYFRAMES.setdefault(out, []), FRAMES.setdefault(out, [])
+    upload, write = Blend.upload, Recorder.write
+
+    def noted_upload(self: Blend, keyframe: Keyframe) -> None:
+        keyframes.append(zlib.crc32(np.ascontiguousarray(keyframe.pixels)))
+        upload(self, keyframe)
+
+    def noted_write(self: Recorder, frame: np.ndarray, time_s: float | None = None) -> bool:
+        frames.append(zlib.crc32(np.ascontiguousarray(frame)))
+        return write(self, frame, time_s)
+
+    with patch.object(Blend, "upload", noted_upload), patch.object(Recorder, "write", noted_write):
+        return run_film(show, job, progress or (lambda done, of: None))
 
 
 @pytest.fixture(scope="module")
@@ -63,18 +84,20 @@ def test_the_picture_moves_and_never_jumps(straight: tuple[Path, dict]) -> None:
 
 
 def assert_same(one: Path, other: Path) -> None:
-    """The same bytes; if not, which pictures differ, by how much and where tells whose fault it is."""
+    """The same bytes; if not, which pictures differ and where tells whose fault it is."""
     if one.read_bytes() == other.read_bytes():
         return
+    said = []
+    for what, noted in (("keyframes", KEYFRAMES), ("frames as drawn", FRAMES)):
+        pairs = enumerate(zip(noted[one], noted[other], strict=True))
+        said.append(f"{what} that differ: {[n for n, (a, b) in pairs if a != b] or 'none'}")
     apart = np.abs(pictures(one).astype(int) - pictures(other).astype(int)).max(axis=3)  # (N, H, W)
-    where = [
-        f"frame {n}: up to {frame.max()}, {(frame > 0).sum()} px in rows {rows.min()}-{rows.max()}, "
-        f"columns {columns.min()}-{columns.max()}"
-        for n, frame in enumerate(apart)
-        if frame.any()
-        for rows, columns in [np.nonzero(frame)]
-    ]
-    pytest.fail("the films differ; decoded: " + ("; ".join(where) or "every picture is the same"), pytrace=False)
+    for n, frame in enumerate(apart):
+        rows, columns = np.nonzero(frame)
+        if rows.size:
+            place = f"rows {rows.min()}-{rows.max()}, columns {columns.min()}-{columns.max()}"
+            said.append(f"decoded frame {n}: {rows.size} px by up to {frame.max()} in {place}")
+    pytest.fail("the films differ; " + "; ".join(said), pytrace=False)
 
 
 def test_the_same_film_again_is_the_same_bytes(show: Show, straight: tuple[Path, dict], tmp_path: Path) -> None:
