@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +51,11 @@ class Corpus:
         np.savez_compressed(folder / "corpus.npz", kind=self.kind, weight=self.weight,
                             attributes=self.attributes, held=self.held)
         (folder / "corpus.json").write_text(json.dumps(self.phrases), encoding="utf-8")
+
+    def relabelled(self, lexicon: Lexicon) -> Corpus:
+        """The same phrases with what the lists say of them now."""
+        found = np.stack([lexicon.of(t) for t in self.phrases]).astype(np.float16)
+        return replace(self, attributes=found)
 
     @staticmethod
     def load(folder: Path) -> Corpus:

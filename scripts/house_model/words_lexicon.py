@@ -53,7 +53,7 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
         "clear": ("clear cloudless fair sunny", "bright sunshine fine"),
         "overcast": ("overcast cloudy", "dull leaden murky"),
         "rain": ("rain rainy", "shower drizzle wet raindrop umbrella"),
-        "storm": ("storm stormy thunderstorm", "tempest lightning hurricane squall gale turbulent"),
+        "storm": ("storm stormy thunderstorm lightning", "tempest hurricane squall gale turbulent"),
         "fog": ("fog foggy", "mist haze misty hazy smog"),
         "snow": ("snow snowy", "frost winter ice flurry sleet snowflake"),
         "wind": ("wind windy", "gust draught airy blowing"),
@@ -67,8 +67,8 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "world": {
         "cloud": ("cloud clouds sky", "cumulus vapour heaven nimbus"),
-        "paper": ("paper pulp page print",
-                  "newspaper newsprint book letter cardboard parchment notebook document printed envelope"),
+        "paper": ("paper pulp page print book journal publication",
+                  "newspaper newsprint letter cardboard parchment notebook document printed envelope"),
         "sphere": ("sphere spheres globe ball orb", "bead bubble planet"),
         "shelf": ("shelf shelves shelving", "library archive cupboard rack store storehouse"),
         "memory": ("memory memories remembered", "recollection past reminder souvenir childhood"),
@@ -102,6 +102,8 @@ UNCOLOURED = frozenset((
 # A definition with one of these may name just what the word is not (despair: "all hope is lost").
 DENYING = frozenset((
     "lost", "without", "lack", "lacking", "absence", "not", "no", "loss", "opposite", "abandon", "nothing"))
+# A faint hint that is the only one counts for more, though not for so much that it speaks in phrases too.
+ALL_THERE_IS = 0.59
 UNFIT = frozenset(("poop", "shit", "poo", "puke", "vomit", "snot", "barf", "booger", "diarrhea"))
 _SPLIT = re.compile(r"[a-z]+")
 
@@ -204,7 +206,7 @@ def from_wordnet(net: WordNet) -> dict[str, np.ndarray]:
         for rank, one in enumerate(senses[:6]):
             out = np.maximum(out, _sense(net, one, lemma, strong) / (1 + 0.25 * rank))
         if out.max() >= 0.3:
-            found[lemma] = _distinct(out)
+            found[lemma] = _distinct(out) * max(1.0, ALL_THERE_IS / out.max())
     return found
 
 

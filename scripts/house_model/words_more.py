@@ -1,10 +1,11 @@
-"""More words for an encoder that a denoiser was already trained on; no caption's state changes.
+"""More words, or the lists as they are now, for an encoder that a denoiser was already trained on.
 
     python -m scripts.house_model.words_more --work ~/pedesis-train/words --minutes 6 --out DIR
 
 The transformer and every token that a caption of the painter uses stay as they are, bit for bit; captions
-are cut into the same tokens. What is taught: the tokens no caption uses, and new tokens for words
-that look or feel like something but fell to pieces in the vocabulary (merges added after all others).
+are cut into the same tokens: no caption's state changes. What is taught: the tokens no caption uses, and new
+tokens for words that look or feel like something but fell to pieces in the vocabulary (merges added after all
+others).
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ import torch
 from torch import Tensor
 from transformers import CLIPTokenizer
 
-from scripts.house_model import words, words_corpus
+from scripts.house_model import words, words_corpus, words_lexicon, words_wordnet
 from scripts.house_model.words_corpus import KINDS, Corpus
+from scripts.house_model.words_lexicon import Lexicon
 
 MOST_PARAMETERS = 5_980_000  # 12 MB of float16 less a little for the header
 
@@ -140,10 +142,12 @@ def drift(before: Path, after: Path, captions: list[str]) -> dict[str, float]:
             "tokens changed": float((ids[0] != ids[1]).any(1).float().mean())}
 
 
-def teach(work: Path, out: Path, minutes: float, corpus: Corpus | None = None,
+def teach(work: Path, out: Path, minutes: float, lexicon: Lexicon | None = None,
           captions: list[str] | None = None) -> None:
-    """From the student in `work` to `out`/{tokenizer,text_encoder} with more words."""
-    corpus = corpus or Corpus.load(work)
+    """From the student in `work` to `out`/{tokenizer,text_encoder} with more words, and those of `lexicon`."""
+    corpus = Corpus.load(work)
+    if lexicon is not None:
+        corpus = corpus.relabelled(lexicon)
     captions = captions or words_corpus.painters_captions(20_000, seed=11)
     student = words.load(work)
     old = CLIPTokenizer.from_pretrained(work / "tokenizer")
@@ -176,7 +180,7 @@ def main() -> None:
     ask.add_argument("--threads", type=int, default=2)
     given = ask.parse_args()
     torch.set_num_threads(given.threads)
-    teach(given.work, given.out, given.minutes)
+    teach(given.work, given.out, given.minutes, words_lexicon.build(words_wordnet.read()))
     if given.before is not None:
         print(drift(given.before, given.out, words_corpus.painters_captions(1000, seed=12)))
     for name, value in words.evaluate(given.out, given.work).items():
