@@ -81,9 +81,11 @@ def assemble(vae: nn.Module, unet: nn.Module, words: Path, out: Path, order: int
 def _plain(folder: Path) -> None:
     """Drop the machine's paths from the configs, let all parts load in one precision, let any reader read them."""
     for path in folder.rglob("*.json"):
-        if path.name in ("tokenizer.json", "vocab.json"):
-            continue
         note = json.loads(path.read_text())
+        if path.name in ("tokenizer.json", "vocab.json"):
+            # A line for every token would weigh as much again.
+            path.write_text(json.dumps(note, ensure_ascii=False, separators=(",", ":")))
+            continue
         note.pop("_name_or_path", None)
         if "dtype" in note:
             # transformers loads in the precision named here, diffusers in float32: unlike, the pipeline would fail.
