@@ -215,7 +215,7 @@ class DreamerProcess:
 
     def _ending(self) -> str:
         assert self._process is not None
-        self._process.join(0.2)  # its pipe goes a moment before it does
+        self._process.join(0.02)  # its pipe goes a moment before it does; the stage cannot wait for longer
         return "it ended" if self._process.exitcode is None else f"it ended with code {self._process.exitcode}"
 
     def _hear(self, message: tuple[Any, ...]) -> Keyframe | None:
