@@ -1,14 +1,14 @@
 // Before the first keyframe: a slow light behind cloud that is nearly paper, nearly a sky. Nothing in it
 // is a picture yet. Drawn at the keyframe's size, in linear light.
 #include "common.glsl"
-in vec2 v_uv;
+in vec2 v_place;
 out vec4 colour;
 uniform sampler2D u_field;  // four even cloud fields, seamless
 uniform float u_time;
 uniform float u_ratio;
 
 void main() {
-    vec2 p = (v_uv - 0.5) * vec2(u_ratio, 1.0);
+    vec2 p = v_place * vec2(u_ratio, 1.0);
     float t = u_time;
 
     // Slow swells bend the cloud; only the last reading has fine grain, so nothing curdles into marble.
