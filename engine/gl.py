@@ -121,20 +121,24 @@ class Pass:
 
     def __init__(self, ctx: moderngl.Context, source: Source) -> None:
         self._ctx = ctx
-        self._program, self._vao = _build(ctx, source)
+        self._take(*_build(ctx, source))
 
     def rebuild(self, source: Source) -> None:
         """Swap in new source; on ShaderError the old program stays."""
-        program, vao = _build(self._ctx, source)
-        self._vao.release()
-        self._program.release()
+        built = _build(self._ctx, source)
+        self.release()
+        self._take(*built)
+
+    def _take(self, program: moderngl.Program, vao: moderngl.VertexArray) -> None:
         self._program, self._vao = program, vao
+        members = ((name, program[name]) for name in program)
+        self._members = {name: m for name, m in members if isinstance(m, moderngl.Uniform)}
+        self._told: dict[str, Uniform] = {}  # a program remembers its uniforms: most stay from frame to frame
 
     @property
     def uniforms(self) -> frozenset[str]:
         """Names of the uniforms the compiled fragment shader really uses."""
-        members = ((name, self._program[name]) for name in self._program)
-        return frozenset(n for n, m in members if isinstance(m, moderngl.Uniform) and n not in _VERTEX_UNIFORMS)
+        return frozenset(self._members) - _VERTEX_UNIFORMS
 
     def render(
         self,
@@ -152,9 +156,10 @@ class Pass:
         self._vao.render(vertices=3)
 
     def _set(self, name: str, value: Uniform) -> None:
-        member = self._program.get(name, None)
-        if isinstance(member, moderngl.Uniform):
+        member = self._members.get(name)
+        if member is not None and self._told.get(name) != value:
             member.value = value
+            self._told[name] = value
 
     def release(self) -> None:
         """Give the program back."""

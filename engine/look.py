@@ -10,6 +10,7 @@ one pass at screen size (screen.frag) only upsamples, moves, darkens and grains.
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 import moderngl
 import numpy as np
@@ -92,6 +93,11 @@ def view_of(picture: tuple[int, int], screen: tuple[int, int], drift: float, tim
     )
 
 
+@lru_cache(maxsize=8)
+def _still_view(picture: tuple[int, int], screen: tuple[int, int]) -> View:
+    return view_of(picture, screen, 0.0, 0.0)
+
+
 def _wave(time_s: float, period_s: float, phase: float) -> float:
     # Two sines of periods that share no measure: it does not repeat while anyone is looking.
     turn = 2.0 * math.pi * (time_s / period_s + phase)
@@ -137,7 +143,7 @@ class Look:
                 ready.framebuffer, {**picture.uniforms(), "u_fade": fade}, picture.textures()
             )
             framebuffer.viewport = inner
-            still = view_of(picture.size, (inner[2], inner[3]), 0.0, 0.0)
+            still = _still_view(picture.size, (inner[2], inner[3]))
             self._shaders.native("plain.frag").render(
                 framebuffer, {"u_turn": still.turn, "u_shift": still.shift}, {"u_source": ready.texture}
             )
@@ -270,7 +276,7 @@ def seen(picture: tuple[int, int], screen: tuple[int, int]) -> tuple[int, int, i
     """
     if _level(picture, screen):
         return (0, 0, *picture)  # a mip level gathers from everywhere near it
-    across, _, _, up = view_of(picture, screen, 0.0, 0.0).turn
+    across, _, _, up = _still_view(picture, screen).turn
     margin = 4  # the reach of sharpening and of the cubic kernel
     width = min(math.ceil(picture[0] * across / 2) * 2 + 2 * margin, picture[0])
     height = min(math.ceil(picture[1] * up / 2) * 2 + 2 * margin, picture[1])

@@ -1,4 +1,4 @@
-"""Make the built-in model from nothing: paint, autoencoder, words, latents, diffusion, few steps, export.
+"""Make the built-in model from nothing: paint, autoencoder, words, latents, diffusion, few steps, finish, export.
 
     python scripts/train_house_model.py --work ~/pedesis-train
 
@@ -14,6 +14,11 @@ In steps of at most ten minutes, carrying only small files between them (checkpo
 files under 16 MiB; pictures and latents are made again where they are missing):
 
     python scripts/train_house_model.py --work W --stages diffusion --slice-minutes 8 --shard-mib 15
+
+Not from nothing but from an exported model, here the one that is shipped, its autoencoder as it is:
+
+    python scripts/train_house_model.py --work W --from engine/house_model \
+        --stages render,latents,diffusion,distill,finish,export,evaluate
 """
 
 from __future__ import annotations
@@ -30,17 +35,18 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import torch
 import torch.distributed as dist
 
-from scripts.house_model import autoencoder, card, data, diffusion, distill, export
+from scripts.house_model import adopt, autoencoder, card, data, diffusion, distill, export, finish
 from scripts.house_model.training import Budget, join, pick_device
 
-STAGES = ("render", "autoencoder", "words", "latents", "diffusion", "distill", "export", "evaluate")
-MINUTES = {"autoencoder": 60.0, "words": 18.0, "diffusion": 240.0, "distill": 45.0}
+STAGES = ("render", "autoencoder", "words", "latents", "diffusion", "distill", "finish", "export", "evaluate")
+MINUTES = {"autoencoder": 60.0, "words": 18.0, "diffusion": 240.0, "distill": 45.0, "finish": 20.0}
 
 
 def options(argv: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--work", type=Path, required=True, help="folder for pictures, checkpoints, logs and sheets")
+    p.add_argument("--from", type=Path, dest="start", help="an exported model folder to train further")
     p.add_argument("--out", type=Path, help="where the model folder goes (default: WORK/export)")
     p.add_argument("--stages", default=",".join(STAGES), help=f"comma-separated, of {', '.join(STAGES)}")
     p.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
@@ -76,6 +82,8 @@ def run_stage(stage: str, o: argparse.Namespace, device: str) -> None:
         diffusion.train(o.work, budget, device, **share, **more)
     elif stage == "distill":
         distill.train(o.work, budget, device, guidance=o.guidance, **share, **more)
+    elif stage == "finish":
+        finish.train(o.work, budget, device, root=o.painted, **share)
     elif stage == "latents":
         diffusion.encode_set(o.work, device, root=o.painted)
         if int(os.environ.get("RANK", 0)) == 0:
@@ -115,6 +123,10 @@ def main(argv: list[str] | None = None) -> int:
         torch.set_num_threads(o.threads or 1)
     join(rank, world)
     device = pick_device(o.device)
+    if o.start and rank == 0:
+        print(f"from {o.start}: {', '.join(adopt.begin(o.start, o.work)) or 'begun before'}", flush=True)
+    if dist.is_initialized():
+        dist.barrier()
     for stage in o.stages:
         began = time.monotonic()
         run_stage(stage, o, device)

@@ -1,0 +1,44 @@
+"""An exported model folder as the beginning of a new training: what is shipped, trained further.
+
+Usage: `adopt.begin(folder, work)` before the first stage; `train_house_model.py --from engine/house_model`.
+
+Optimiser momenta are not in an export and begin at zero. A distilled dreamer is a fair start for the flow it
+was distilled from: its directions differ from the flow's only by guidance and by what bends within a window.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+from torch import nn
+
+from scripts.house_model.training import save_tensors
+
+
+def begin(folder: Path, work: Path) -> list[str]:
+    """Lay `folder`'s networks and words as checkpoints in `work`; what is there already stays.
+
+    Returns the stages that were laid. Raises OSError when `folder` is no exported model.
+    """
+    from diffusers import AutoencoderKL, UNet2DConditionModel
+
+    parts: dict[str, tuple[type[nn.Module], str]] = {
+        "autoencoder": (AutoencoderKL, "vae"),
+        "diffusion": (UNet2DConditionModel, "unet"),
+    }
+    laid = []
+    for stage, (kind, part) in parts.items():
+        if (work / stage / "state.json").exists():
+            continue
+        state = kind.from_pretrained(folder / part).float().state_dict()
+        both = {f"{of}.{k}": v.clone() for of in ("ema", "model") for k, v in state.items()}
+        save_tensors(work / stage, "ckpt", both)
+        note = {"stage": stage, "step": 0, "spent_s": 0.0, "light": True, "from": folder.name}
+        (work / stage / "state.json").write_text(json.dumps(note, indent=1))
+        laid.append(stage)
+    for part in ("tokenizer", "text_encoder"):
+        if not (work / "export" / part).exists():
+            shutil.copytree(folder / part, work / "export" / part)
+    return laid
