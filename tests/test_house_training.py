@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("diffusers")
 pytest.importorskip("transformers")
 
-from scripts.house_model import autoencoder, diffusion, distill, export, training  # noqa: E402
+from scripts.house_model import adopt, autoencoder, diffusion, distill, export, finish, training  # noqa: E402
 from scripts.house_model.training import Budget, Job, fit, generator  # noqa: E402
 
 
@@ -173,3 +173,51 @@ def test_export_is_a_plain_folder_and_samples_alike(tmp_path: Path, caplog: pyte
                       latents=noise, output_type="latent").images
         ours = diffusion.sample(pipe.unet, noise, cond, steps)
         assert torch.allclose(theirs.float(), ours, atol=0.05), float((theirs - ours).abs().max())
+
+
+def test_an_export_is_where_a_new_training_begins(tmp_path: Path) -> None:
+    vae, unet = tiny_vae().eval(), tiny_unet().eval()
+    export.assemble(vae, unet, tiny_words(tmp_path / "words"), tmp_path / "model")
+    work = tmp_path / "work"
+    assert adopt.begin(tmp_path / "model", work) == ["autoencoder", "diffusion"]
+    for stage, empty, given in (("autoencoder", tiny_vae(), vae), ("diffusion", tiny_unet(), unet)):
+        with torch.no_grad():
+            for p in empty.parameters():
+                p.zero_()
+        begun = training.load_average(work, stage, empty)
+        for a, b in zip(begun.parameters(), given.parameters(), strict=True):
+            assert torch.equal(a, b.half().float())
+    assert (work / "export/text_encoder/model.safetensors").exists() and (work / "export/tokenizer").is_dir()
+    trained = fit_vae(work, 1)
+    assert json.loads((work / "autoencoder/state.json").read_text())["step"] == 1
+    assert adopt.begin(tmp_path / "model", work) == []  # what has been trained since stays
+    again = training.load_average(work, "autoencoder", tiny_vae())
+    assert all(torch.equal(a, b) for a, b in zip(trained.parameters(), again.parameters(), strict=True))
+
+
+def test_transport_knows_soft_pictures_from_crisp_ones_and_says_which_way() -> None:
+    g = generator(0, "crisp", 0)
+    crisp, other = torch.rand(2, 6, 3, 64, 64, generator=g).mul(2).sub(1)
+    soft = torch.nn.functional.avg_pool2d(crisp, 3, 1, 1).requires_grad_()
+    levels = finish.pyramid(crisp)
+    assert [tuple(level.shape[2:]) for level in levels] == [(64, 64), (32, 32), (16, 16), (8, 8)]
+    sizes = [float(level.std()) for level in levels]
+
+    def far(x: torch.Tensor) -> torch.Tensor:
+        return finish.transport(finish.pyramid(x), levels, sizes, generator(0, "slices", 0))
+
+    assert far(other) < far(soft) / 2
+    (slope,) = torch.autograd.grad(far(soft), soft)
+    with torch.no_grad():
+        assert far(soft - 0.02 * slope / slope.std()) < far(soft)
+
+
+def test_finishing_teaches_the_decoder_and_nothing_else() -> None:
+    vae, before = tiny_vae(), tiny_vae().requires_grad_(False)
+    g = generator(0, "finish", 0)
+    x, like = torch.rand(2, 2, 3, 128, 128, generator=g).mul(2).sub(1)
+    losses = finish.step_loss(vae, before, x, torch.randn(2, 16, 8, 8, generator=g), like, [0.3] * 4, g)
+    assert float(losses["keep"]) < 1e-3  # the same decoder still
+    losses["loss"].backward()
+    assert all(p.grad is not None for p in [*vae.decoder.parameters(), *vae.post_quant_conv.parameters()])
+    assert all(p.grad is None for p in [*vae.encoder.parameters(), *vae.quant_conv.parameters()])
