@@ -30,11 +30,17 @@ def walk_window(
     teacher: nn.Module, z: Tensor, upper: Tensor, lower: Tensor, cond: Tensor, empty: Tensor, substeps: int,
     guidance: float,
 ) -> Tensor:
-    """The guided teacher's Euler walk from σ `upper` to σ `lower`, each (B,)."""
+    """The guided teacher's walk from σ `upper` to σ `lower`, each (B,), by the midpoint rule.
+
+    Two substeps a window end as near the true end as sixteen Euler steps, and as large. From eight Euler steps
+    the student learned softness: latents of 0.91 of their due size, and skies without their clouds.
+    """
+    step = (lower - upper) / substeps
     for k in range(substeps):
-        now = upper + (lower - upper) * k / substeps
+        now = upper + step * k
         v = guided(teacher, z, now, cond, guidance, empty)
-        z = z + ((lower - upper) / substeps).view(-1, 1, 1, 1) * v
+        half = z + (step / 2).view(-1, 1, 1, 1) * v
+        z = z + step.view(-1, 1, 1, 1) * guided(teacher, half, now + step / 2, cond, guidance, empty)
     return z
 
 
