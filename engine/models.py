@@ -5,12 +5,13 @@ Any process; torch-free. Only `fetch` ever touches the network. Weights are safe
 runs what its maker wrote into it, and so would a model folder that brings code of its own.
 """
 
+import errno
 import importlib.util
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from engine.paths import house_model_dir
 
@@ -20,6 +21,10 @@ _PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".pkl")
 WEIGHTLESS = ("Tokenizer", "TokenizerFast", "Scheduler", "Processor", "FeatureExtractor")  # have no weights
 NEVER_LOADED = ("safety_checker", "feature_extractor", "image_encoder")  # never loaded for dreaming
 _FETCHED = ("*.safetensors", "*.json", "*.txt", "*.model")
+_LONGEST_HEADER = 100_000_000  # bytes; the safetensors library refuses longer ones
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+T = TypeVar("T")
 
 
 class ModelError(Exception):
@@ -43,20 +48,37 @@ def find(name: str) -> ModelPlace:
     pipeline, components = _read_index(name, path)
     for part, (_, kind) in components.items():
         if part not in NEVER_LOADED and not kind.endswith(WEIGHTLESS):
-            check_weights(name, path / part)
+            check_part(name, path / part)
     return ModelPlace(name, path, source, pipeline, components)
 
 
 def find_decoder(name: str) -> Path:
     """The folder of a decoder on its own (an AutoencoderTiny, such as madebyollin/taesd). Never downloads."""
     path, _ = _place(name, "config.json")
-    check_weights(name, path)
+    check_part(name, path)
     return path
 
 
-def check_weights(name: str, folder: Path) -> None:
-    """Raises ModelError unless the folder holds safetensors."""
-    if any(folder.glob("*.safetensors")):
+def check_part(name: str, folder: Path) -> None:
+    """Raises ModelError unless the folder holds a network: a readable config.json and whole safetensors.
+
+    Looked at before anything starts: what is broken here would else be found out, in other words and again and
+    again, by a dreamer that is started in vain.
+    """
+    _check_weights(name, folder)
+    if not (folder / "config.json").is_file():
+        raise ModelError(f"{name}: {folder.name}/ needs a config.json beside its weights, has none; {_cure(name)}")
+    read_json(name, folder / "config.json")
+
+
+def _check_weights(name: str, folder: Path) -> None:
+    files = sorted(folder.glob("*.safetensors"))
+    names = [f.name for f in files]
+    for file in files:
+        # A half-precision twin is not read where the full one is, so it may be as broken as it likes.
+        if file.name not in _twins(names) and (fault := safetensors_fault(file)) is not None:
+            raise ModelError(f"{name}: {folder.name}/{file.name} {fault}; {_cure(name, broken=True)}")
+    if files:
         return
     pickles = sorted(p.name for p in folder.glob("*") if p.suffix in _PICKLES)
     if pickles:
@@ -64,7 +86,37 @@ def check_weights(name: str, folder: Path) -> None:
             f"{name}: {folder.name}/ holds pickled weights ({pickles[0]}), which can run code and are never loaded; "
             f"convert them to safetensors or take a model that has them"
         )
-    raise ModelError(f"{name}: {folder} needs *.safetensors weights, found none; fetch the model again")
+    raise ModelError(f"{name}: {folder} needs *.safetensors weights, found none; {_cure(name)}")
+
+
+def safetensors_fault(file: Path) -> str | None:
+    """What is wrong with a safetensors file, from its header and length alone; None if nothing is."""
+    try:
+        length = file.stat().st_size
+        with file.open("rb") as stream:
+            head = int.from_bytes(stream.read(8), "little")
+            if length < 8 or head > min(length - 8, _LONGEST_HEADER):
+                return f"is cut short or no safetensors file ({length} bytes)"
+            header = stream.read(head)
+    except OSError as error:  # a link in the cache to what is no longer there, among others
+        return f"cannot be read ({error.strerror})"
+    try:
+        ends = [entry["data_offsets"][1] for key, entry in json.loads(header).items() if key != "__metadata__"]
+        whole = 8 + head + max(ends, default=0)
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError):
+        return "has a header that cannot be read"
+    return None if whole == length else f"should have {whole} bytes and has {length}"
+
+
+def _cure(name: str, broken: bool = False) -> str:
+    """How to come by a whole copy of a model of which a file is missing or, if `broken`, not what it should be."""
+    if name == HOUSE:
+        return "install Pedesis again"
+    if Path(name).expanduser().is_dir():
+        return "copy or fetch the model again"
+    again = f"fetch the model again (pedesis models fetch {name})"
+    # The hub's cache takes a file that is there for a good one and would not download it again.
+    return f"delete {_cache() / ('models--' + name.replace('/', '--'))} and {again}" if broken else again
 
 
 def list_models() -> list[ModelPlace]:
@@ -111,23 +163,67 @@ def fetch(repository: str, progress: Callable[[str], None] = print) -> Path:
 
     progress: told the licence first, then what happens; the hub's own bars show the bytes.
     """
+    _check_repository(repository)
     from huggingface_hub import model_info, snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
 
-    try:
-        info = model_info(repository, files_metadata=True)
-        licence = (info.card_data.get("license") if info.card_data else None) or "not stated"
-        names = [s.rfilename for s in info.siblings or []]
-        progress(f"{repository}: licence {licence}; see https://huggingface.co/{repository}")
-        if not any(n.endswith(".safetensors") for n in names):
-            raise ModelError(f"{repository}: needs safetensors weights, has none; nothing was downloaded")
-        path = Path(snapshot_download(repository, allow_patterns=list(_FETCHED), ignore_patterns=_ignored(names)))
-    except RepositoryNotFoundError as error:
-        raise ModelError(f"{repository}: no such repository on the Hugging Face hub, or it is private") from error
-    except (HfHubHTTPError, OSError, ValueError) as error:
-        raise ModelError(f"{repository}: could not be downloaded ({_first_line(error)}); is the network up?") from error
+    info = _from_hub(repository, lambda: model_info(repository, files_metadata=True))
+    licence = (info.card_data.get("license") if info.card_data else None) or "not stated"
+    names = [s.rfilename for s in info.siblings or []]
+    progress(f"{repository}: licence {licence}; see https://huggingface.co/{repository}")
+    if not any(n.endswith(".safetensors") for n in names):
+        raise ModelError(f"{repository}: needs safetensors weights, has none; nothing was downloaded")
+    wanted: dict[str, Any] = {"allow_patterns": list(_FETCHED), "ignore_patterns": _ignored(names)}
+    path = Path(_from_hub(repository, lambda: snapshot_download(repository, **wanted)))
     progress(f"{repository}: in {path}")
     return path
+
+
+def _check_repository(name: str) -> None:
+    """Raises ModelError unless the name could be a repository's: no use asking the network for anything else."""
+    if name == HOUSE:
+        raise ModelError(f"{HOUSE}: is built in, there is nothing to fetch; `pedesis run` plays it")
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id
+
+    try:
+        validate_repo_id(name)
+        well_formed = name.count("/") == 1
+    except HFValidationError:
+        well_formed = False
+    if not well_formed:
+        raise ModelError(
+            f"{name}: needs the name of a Hugging Face repository as owner/name, such as stabilityai/sd-turbo; "
+            f"a folder on this machine needs no fetching"
+        )
+
+
+def _from_hub(repository: str, ask: Callable[[], T]) -> T:
+    """What the hub's library answers; ModelError for whatever it raises."""
+    try:
+        return ask()
+    except Exception as error:
+        # Its HTTP client's faults and its transfer's come through as they are, and with its versions both changed.
+        raise ModelError(f"{repository}: {_hub_fault(error)}") from error
+
+
+def _hub_fault(error: Exception) -> str:
+    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, OfflineModeIsEnabled, RepositoryNotFoundError
+
+    if isinstance(error, GatedRepoError):  # a kind of RepositoryNotFoundError
+        return "its maker asks you to agree to terms; do so on its page at huggingface.co, then `hf auth login`"
+    if isinstance(error, RepositoryNotFoundError):
+        return "no such repository on the Hugging Face hub, or it is private"
+    if isinstance(error, OfflineModeIsEnabled):
+        cure = "HF_HUB_OFFLINE forbids it; unset that"
+    elif isinstance(error, HfHubHTTPError):  # the hub was reached and answered
+        cure = "try again later"
+    elif isinstance(error, OSError) and error.errno in _FULL:
+        cure = "make room, or set HF_HOME to a folder on a larger disk"
+    elif isinstance(error, PermissionError):
+        cure = "set HF_HOME to a folder that may be written to"
+    else:
+        cure = "is the network up?"
+    return f"could not be downloaded ({_first_line(error)}); {cure}"
 
 
 def _ignored(names: list[str]) -> list[str]:
@@ -135,8 +231,12 @@ def _ignored(names: list[str]) -> list[str]:
     if "model_index.json" not in names:
         return []
     loose = [n for n in names if "/" not in n and n.endswith(".safetensors")]
-    twins = [n for n in names if ".fp16." in n and n.replace(".fp16.", ".") in names]
-    return loose + twins
+    return loose + _twins(names)
+
+
+def _twins(names: list[str]) -> list[str]:
+    """Half-precision weights of which the full ones are there too."""
+    return [n for n in names if ".fp16." in n and n.replace(".fp16.", ".") in names]
 
 
 def _place(name: str, wanted: str = "model_index.json") -> tuple[Path, str]:
@@ -171,10 +271,14 @@ def _cached(repository: str, wanted: str) -> Path:
     return Path(found).parent
 
 
-def _cached_repositories() -> list[str]:
+def _cache() -> Path:
     from huggingface_hub.constants import HF_HUB_CACHE
 
-    folders = sorted(Path(HF_HUB_CACHE).glob("models--*--*"))
+    return Path(HF_HUB_CACHE)
+
+
+def _cached_repositories() -> list[str]:
+    folders = sorted(_cache().glob("models--*--*"))
     return [f.name.removeprefix("models--").replace("--", "/", 1) for f in folders]
 
 
@@ -214,7 +318,8 @@ def read_json(name: str, file: Path) -> dict[str, Any]:
     try:
         data = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ModelError(f"{name}: {file.name} cannot be read ({_first_line(error)}); fetch the model again") from error
+        said = f"{name}: {file.name} cannot be read ({_first_line(error)}); {_cure(name, broken=True)}"
+        raise ModelError(said) from error
     if not isinstance(data, dict):
         raise ModelError(f"{name}: {file.name} needs a JSON object, holds {type(data).__name__}")
     return data
@@ -237,4 +342,4 @@ def _licence(path: Path) -> str | None:
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

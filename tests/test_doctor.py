@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -10,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from engine import doctor
-from engine.doctor import Check, checks, probe, render, safetensors_fault
+from engine import doctor, models
+from engine.doctor import Check, checks, probe, render
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -105,20 +106,17 @@ def test_each_answer_becomes_the_right_verdict() -> None:
     assert doctor._disk(Path("/no/such/folder")).ok is False
 
 
-def test_safetensors_are_looked_at(tmp_path: Path) -> None:
-    header = json.dumps({"a": {"dtype": "U8", "shape": [4], "data_offsets": [0, 4]}}).encode()
-    whole = len(header).to_bytes(8, "little") + header + b"\0" * 4
-    file = tmp_path / "m.safetensors"
-    for content, fault in (
-        (whole, None),
-        (whole[:-1], "bytes and has"),
-        (b"version https://git-lfs.github.com/spec/v1\n", "no safetensors file"),
-        (b"", "no safetensors file"),
-        ((5).to_bytes(8, "little") + b"hello", "cannot be read"),
-    ):
-        file.write_bytes(content)
-        said = safetensors_fault(file)
-        assert (said is None) if fault is None else (said is not None and fault in said), content
+def test_a_built_in_model_with_broken_weights_fails_with_a_cure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert doctor._house().ok is True
+    copy = tmp_path / "house_model"
+    shutil.copytree(models.house_model_dir(), copy)
+    weights = copy / "unet" / "diffusion_pytorch_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1])
+    monkeypatch.setattr(models, "house_model_dir", lambda: copy)
+    check = doctor._house()
+    assert check.ok is False and f"unet/{weights.name} should have" in check.says and "fresh clone" in check.cure
 
 
 def test_render_says_cures_and_sets_the_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
