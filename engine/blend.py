@@ -106,6 +106,7 @@ class Blend:
         self._last: Mix | None = None
         self._started = False
         self._frozen = False
+        self._born_s: float | None = None
         # The dissolve first: the first keyframe comes by it.
         self._to_warm = sorted(list_transitions(shaders.root), key=lambda name: name != FALLBACK_TRANSITION)
         self._warm_at_s: float | None = None
@@ -169,7 +170,8 @@ class Blend:
         self._shaders.native("crossfade.frag").render(into.framebuffer, picture.uniforms(), picture.textures())
 
     def _freeze(self, wanted: bool, now_s: float) -> None:
-        if wanted and not self._frozen and self._started:
+        arriving = self._transition is not None and self._transition.waiting
+        if wanted and not self._frozen and self._started and not arriving:
             self._frozen = True
             self._keep()  # keyframes that come meanwhile may take the places of those shown
         elif self._frozen and not wanted:
@@ -200,9 +202,12 @@ class Blend:
 
     def _draw_waiting(self, now_s: float) -> None:
         width, height = self.size
+        # Since the first picture, and not of the show's clock, which a gallery takes up where it was months ago:
+        # a shader's float has no fractions of a second left by then.
+        self._born_s = now_s if self._born_s is None else self._born_s
         self._shaders.native("waiting.frag").render(
             self._waiting.framebuffer,
-            {"u_time": now_s, "u_ratio": width / height},
+            {"u_time": now_s - self._born_s, "u_ratio": width / height},
             {"u_field": self._field},
         )
 

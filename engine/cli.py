@@ -61,11 +61,13 @@ def parse_size(text: str) -> tuple[int, int]:
 
 def parse_fps(text: str) -> Fraction:
     """'30', '29.97' or '24000/1001' to a Fraction. Raises typer.BadParameter."""
+    from engine.recorder import RecorderError, exact_fps
+
     try:
-        fps = Fraction(text).limit_denominator(1001)
-    except (ValueError, ZeroDivisionError):
+        fps = exact_fps(text)  # the film's clock and its file must mean the same by 29.97
+    except RecorderError:
         raise typer.BadParameter(f"a frame rate is a number such as 30 or 24000/1001; given {text!r}") from None
-    if not 1 <= fps <= 240:
+    if fps > 240:
         raise typer.BadParameter(f"a frame rate must be 1 to 240 frames a second; given {text!r}")
     return fps
 
@@ -75,6 +77,8 @@ def parse_duration(text: str) -> float:
     try:
         seconds = 0.0
         for part in text.split(":"):
+            if part.strip()[:1] in ("-", "+"):
+                raise ValueError
             seconds = seconds * 60 + float(part)
     except ValueError:
         raise typer.BadParameter(f"a duration is seconds, or H:M:S; given {text!r}") from None
@@ -114,11 +118,26 @@ def find_model(show: Show) -> "ModelPlace":
     return models.find(show.model.name)
 
 
+def check_stats(path: Path | None) -> None:
+    """Looks before anything starts that stats can be written there, or leaves with exit 2."""
+    if path is not None:
+        from engine.show.stats import check
+
+        try:
+            check(path)
+        except OSError as error:
+            fail(f"--stats {path} cannot be written: {error.strerror or error}")
+
+
 def keep_stats(stats: dict[str, Any], path: Path | None) -> None:
+    """Writes them; where that is no longer possible they go to stderr, for an evening cannot be measured again."""
     if path is not None:
         from engine.show.stats import write
 
-        write(stats, path)
+        try:
+            write(stats, path)
+        except OSError as error:
+            fail(f"--stats {path} could not be written ({error.strerror or error}):\n{json.dumps(stats)}", code=1)
 
 
 @app.callback()
@@ -149,22 +168,26 @@ def run(
 ) -> None:
     """Play a show live.
 
-    Without a display and without --headless it films the first twenty seconds to out/first-walk.mp4.
+    On a machine without a display, a plain `pedesis run` films the first twenty seconds to out/first-walk.mp4.
     """
     from engine.show.live import LiveOptions, run_live
     from engine.window import has_display
 
     opened = with_port(open_show(show, sets, seed), osc_port)
     guarded(lambda: find_model(opened))
-    if not headless and not has_display():
+    check_stats(stats)
+    # Only who asked for nothing in particular gets a film instead: a gallery that comes up before its screen does,
+    # or a recording that was asked for, must fail so that somebody, or systemd, notices.
+    plain = not (windowed or record or opened.stage.resume) and display is None and osc_port is None
+    if not headless and plain and not has_display():
         first_walk(opened, show, duration, size, stats)
         return
     options = LiveOptions(
         headless=headless,
         windowed=windowed,
         display=display,
-        size=parse_size(size) if size else None,
-        duration_s=parse_duration(duration) if duration else None,
+        size=parse_size(size) if size is not None else None,
+        duration_s=parse_duration(duration) if duration is not None else None,
         record=record,
     )
     keep_stats(guarded(lambda: run_live(opened, options)), stats)
@@ -176,7 +199,7 @@ def with_port(show: Show, port: int | None) -> Show:
         return show
     if not 0 <= port <= 65535:
         raise typer.BadParameter(f"a UDP port is 0 to 65535; given {port}")
-    return replace(show, osc=replace(show.osc, port=port))
+    return replace(show, osc=replace(show.osc, port=port, enabled=True))
 
 
 def first_walk(show: Show, source: str, duration: str | None, size: str | None, stats: Path | None) -> None:
@@ -185,9 +208,9 @@ def first_walk(show: Show, source: str, duration: str | None, size: str | None, 
     film_with_progress(
         show,
         FIRST_WALK,
-        parse_duration(duration) if duration else FIRST_WALK_S,
+        parse_duration(duration) if duration is not None else FIRST_WALK_S,
         parse_fps(str(show.film.fps)),
-        parse_size(size) if size else (1280, 720),
+        parse_size(size) if size is not None else (1280, 720),
         stats,
     )
     typer.echo(
@@ -216,8 +239,8 @@ def film(
         opened,
         out,
         parse_duration(duration),
-        parse_fps(fps or str(opened.film.fps)),
-        parse_size(size) if size else (opened.film.width, opened.film.height),
+        parse_fps(fps if fps is not None else str(opened.film.fps)),
+        parse_size(size) if size is not None else (opened.film.width, opened.film.height),
         stats,
     )
 
@@ -229,9 +252,12 @@ def film_with_progress(
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+    from engine.recorder import check
     from engine.show.film import FilmError, FilmJob, run_film
 
     job = FilmJob(out, duration_s, fps, *size)
+    guarded(lambda: check(out, size, show.film.codec))
+    check_stats(stats)
     bar = Progress(
         TextColumn("[bold]{task.description}"),
         BarColumn(),
@@ -248,12 +274,12 @@ def film_with_progress(
             bar.update(task, completed=done, total=of, rate=rate)
 
         try:
-            measured = guarded(lambda: run_film(show, job, progress))
+            guarded(lambda: run_film(show, job, progress, lambda measured: keep_stats(measured, stats)))
         except FilmError as error:
             fail(str(error), code=1)
         except KeyboardInterrupt:
-            fail(f"stopped; {out} holds what was done", code=130)
-    keep_stats(measured, stats)
+            done = bar.tasks[task].completed
+            fail(f"stopped; {out} holds what was done" if done else "stopped before the first frame", code=130)
     typer.echo(f"{out}: {job.frames} frames, {size[0]}x{size[1]}, {float(fps):.6g} fps")
 
 
@@ -272,15 +298,24 @@ def params(
         typer.echo(markdown_table(rows))
         return
     from rich.console import Console
+    from rich.markup import escape
+    from rich.padding import Padding
     from rich.table import Table
 
-    wide = Console().width >= 140
-    table = Table(title=None if wide else "OSC address: the name with / for every dot, /walk/speed")
-    for column in COLUMNS if wide else ("name", "range", "default", "doc"):
+    console = Console()
+    if console.width < 140:  # a table of seven columns would be nothing but folds
+        for row in rows:
+            unit = f" {row['unit']}" if row["unit"] and str(row["unit"]) not in str(row["range"]) else ""
+            console.print(f"[bold]{row['name']}[/bold]  {row['address']}", highlight=False)
+            what = f"{row['kind']}: {row['range']}{unit}; starts at {row['default']}. {row['doc']}"
+            console.print(Padding(escape(what), (0, 0, 0, 4)), highlight=False)
+        return
+    table = Table()
+    for column in COLUMNS:
         table.add_column(column, no_wrap=column in ("name", "address"), overflow="fold")
     for row in rows:
-        table.add_row(*(str(row[str(column.header)]) for column in table.columns))
-    Console().print(table)
+        table.add_row(*(str(row[column]) for column in COLUMNS))
+    console.print(table)
 
 
 def parameter_rows(show: Show) -> list[dict[str, Any]]:

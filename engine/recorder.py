@@ -98,6 +98,23 @@ def exact_fps(fps: int | float | str | Fraction) -> Fraction:
     return ntsc if abs(rate - ntsc) < Fraction(1, 500) else rate.limit_denominator(1001)
 
 
+def check(path: str | Path, size: Size, codec: str = "h264") -> None:
+    """Whether a recording could be made there, as far as can be told without touching an older one.
+
+    Makes the folder. Raises RecorderError.
+    """
+    path = Path(path)
+    _choose_codec(path, codec, size)
+    if path.is_dir():
+        raise RecorderError(f"cannot record to {path}: it is a folder")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as fault:
+        raise RecorderError(f"cannot record to {path}: {_reason(fault)}") from None
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise RecorderError(f"cannot record to {path}: not allowed to write there")
+
+
 def even_size(size: Size) -> Size:
     """The largest size within `size` that yuv420p can hold: both sides even."""
     return size[0] - size[0] % 2, size[1] - size[1] % 2

@@ -179,6 +179,8 @@ class WindowStage(Stage):
         ):
             glfw.window_hint(hint, value)
         monitor = None
+        if self._display and not fullscreen:
+            self._monitor()  # a wrong number is said now, not when F is pressed
         if fullscreen:
             monitor = self._monitor()
             mode = glfw.get_video_mode(monitor)

@@ -4,7 +4,8 @@
 
 That one command runs every stage one after the other and ends with a diffusers folder in `WORK/export` and
 its figures in `WORK/evaluation.json`. Every stage resumes where it was cut: give the same command again.
-Runs on the CPU (hours) or one GPU (minutes); needs the `train` extra.
+Runs on the CPU (hours) or one GPU (minutes). Needs the `train` extra (pip install -e ".[train]") and WordNet
+(Debian's wordnet-base).
 
 On a machine shared with other work, two processes of one thread each beat one of two threads by far:
 

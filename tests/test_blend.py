@@ -90,6 +90,24 @@ def test_waiting_picture_is_alive_and_neither_black_nor_flat(blend: Blend) -> No
     assert np.abs(pictures[2] - pictures[0]).mean() > np.abs(pictures[1] - pictures[0]).mean()
 
 
+def test_waiting_picture_still_moves_where_the_show_has_been_going_for_months(blend: Blend) -> None:
+    months_s = 120 * 86400.0
+    pictures = [linear(blend, blend.render(months_s + k / 10, {})) for k in range(4)]
+    steps = [np.abs(b - a).mean() for a, b in itertools.pairwise(pictures)]
+    assert min(steps) > 1e-5 and max(steps) < 0.01
+
+
+def test_frozen_from_the_start_holds_the_first_picture_and_not_the_waiting_one(blend: Blend) -> None:
+    frozen = {"stage.freeze": True}
+    blend.render(0.0, frozen)
+    blend.upload(flat(255))
+    for k in range(1, int(ARRIVAL_S * 20) + 4):
+        picture = blend.render(k / 20, frozen)
+    np.testing.assert_allclose(linear(blend, picture), 1.0, atol=1e-3)
+    blend.upload(flat(0, 4.0))
+    np.testing.assert_allclose(linear(blend, blend.render(8.0, frozen)), 1.0, atol=1e-3)
+
+
 def test_first_keyframe_arrives_softly(blend: Blend) -> None:
     before = linear(blend, blend.render(0.0, {}))
     blend.upload(flat(255))

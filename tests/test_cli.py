@@ -13,6 +13,7 @@ import typer
 from typer.testing import CliRunner
 
 from engine import cli
+from engine.config import load_show
 from tests.shows import write_tiny_show
 
 
@@ -43,7 +44,8 @@ def test_wrong_sizes_quote_what_was_given(text: str) -> None:
 
 
 def test_rates_are_exact() -> None:
-    assert cli.parse_fps("24000/1001") == Fraction(24000, 1001) == cli.parse_fps("23.976023976")
+    assert cli.parse_fps("24000/1001") == Fraction(24000, 1001) == cli.parse_fps("23.976")
+    assert cli.parse_fps("29.97") == Fraction(30000, 1001) and cli.parse_fps("12.5") == Fraction(25, 2)
     for wrong in ("0", "abc", "1/0", "1000", "-24", "nan", "inf"):
         with pytest.raises(typer.BadParameter, match="given"):
             cli.parse_fps(wrong)
@@ -52,7 +54,7 @@ def test_rates_are_exact() -> None:
 def test_durations() -> None:
     assert cli.parse_duration("90") == cli.parse_duration("1:30") == 90
     assert cli.parse_duration("2:00:00.5") == 7200.5
-    for wrong in ("0", "-1", "a", "1:b", "nan", "inf"):
+    for wrong in ("0", "-1", "a", "1:b", "nan", "inf", "1:-30", "", "1:"):
         with pytest.raises(typer.BadParameter, match="given"):
             cli.parse_duration(wrong)
 
@@ -90,6 +92,50 @@ def test_without_a_screen_the_first_walk_is_filmed_and_the_way_on_is_told(tmp_pa
     with av.open(str(tmp_path / "out" / "first-walk.mp4")) as container:
         assert sum(1 for _ in container.decode(video=0)) == 24
     assert "No display" in result.stdout and "oscsend" in result.stdout and "pedesis film" in result.stdout
+
+
+@pytest.mark.parametrize("asked", [("--windowed",), ("--record", "a.mp4"), ("--osc-port", "0")])
+def test_without_a_screen_what_was_asked_for_is_not_quietly_something_else(tmp_path: Path, asked: tuple) -> None:
+    show = write_tiny_show(tmp_path)
+    result = call("run", str(show), "--duration", "1", *asked, cwd=tmp_path)
+    assert result.returncode == 2 and "no display" in result.stderr and "--headless" in result.stderr
+    assert not (tmp_path / "out").exists() and not (tmp_path / "a.mp4").exists()
+
+
+def test_a_gallery_that_comes_up_before_its_screen_fails_so_that_it_is_started_again(tmp_path: Path) -> None:
+    result = call("run", str(write_tiny_show(tmp_path, resume=True)), cwd=tmp_path)
+    assert result.returncode == 2 and "no display" in result.stderr
+
+
+@pytest.mark.parametrize("command", ["run", "film"])
+def test_stats_that_cannot_be_written_are_said_before_the_evening_and_not_after(tmp_path: Path, command: str) -> None:
+    show = write_tiny_show(tmp_path)
+    result = call(command, str(show), "--stats", str(tmp_path), "--duration", "1", cwd=tmp_path)
+    assert result.returncode == 2 and len(result.stderr.strip().splitlines()) == 1 and "folder" in result.stderr
+    assert not (tmp_path / "out").exists() or not list((tmp_path / "out").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [(("--out", "a.avi"), "ends in"), (("--size", "161x96"), "even"), (("--out", "dir.mp4"), "folder")],
+)
+def test_a_film_that_cannot_be_made_is_said_before_anything_is_loaded(tmp_path: Path, more: tuple, said: str) -> None:
+    (tmp_path / "dir.mp4").mkdir()
+    result = call("film", str(write_tiny_show(tmp_path)), "--duration", "1", *more, cwd=tmp_path)
+    assert result.returncode == 2 and said in result.stderr and "Traceback" not in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1, result.stderr
+
+
+def test_an_explicit_port_listens_also_where_the_show_does_not() -> None:
+    show = load_show("house", ["osc.enabled=false"])
+    assert cli.with_port(show, None).osc.enabled is False
+    assert cli.with_port(show, 7001).osc.enabled is True
+
+
+def test_params_on_a_narrow_terminal_tell_everything() -> None:
+    result = CliRunner().invoke(cli.app, ["params", "house"], env={"COLUMNS": "80"})
+    text = " ".join(result.output.split())
+    assert "walk.speed /walk/speed" in text and "number: a number from 0 to 4 phase/s; starts at 0.12." in text
 
 
 def test_the_stage_process_never_imports_torch(tmp_path: Path) -> None:

@@ -173,3 +173,14 @@ def test_wrong_numbers_are_refused_before_anything_starts(show: Show) -> None:
         )
         assert done.returncode == 2, done.stderr
         assert "walk.speed" in done.stderr or wrong[1] in done.stderr
+
+
+def test_a_film_that_never_gets_a_picture_leaves_the_older_one_alone(show: Show, tmp_path: Path) -> None:
+    out = tmp_path / "keep.mp4"
+    out.write_bytes(b"an hour of last night")
+    broken = replace(show, model=replace(show.model, decoder="nope"))
+    measured: list[dict] = []
+    with pytest.raises(FilmError):
+        run_film(broken, FilmJob(out, 1.0, Fraction(24), 160, 96), measured=measured.append)
+    assert out.read_bytes() == b"an hour of last night"
+    assert len(measured) == 1 and measured[0]["stage"]["frames"] == 0

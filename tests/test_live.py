@@ -105,8 +105,13 @@ def test_a_run_dreams_steers_measures_and_leaves_no_process(live) -> None:
     assert took_s < 4
     assert not psutil.pid_exists(child.pid) or psutil.Process(child.pid).status() == psutil.STATUS_ZOMBIE
     assert sum("/no/such/thing" in line for line in run.log) == 1
-    state = json.loads((run.folder / "state" / "pedesis" / "tiny.json").read_text())
-    assert state["navigator"]["ticks"] > 100
+    assert json.loads(remembered(run.folder).read_text())["navigator"]["ticks"] > 100
+
+
+def remembered(folder: Path) -> Path:
+    """The state file of the one show that was played there."""
+    (path,) = (folder / "state" / "pedesis").glob("tiny*.json")
+    return path
 
 
 def test_a_killed_dreamer_is_restarted_while_the_frames_go_on(live) -> None:
@@ -143,6 +148,23 @@ def test_a_recording_plays_at_the_right_speed(live, tmp_path: Path) -> None:
     assert 4.5 < seconds < 6.5 and frames > 20
 
 
+def test_a_restart_does_not_overwrite_the_recording_before(live, tmp_path: Path) -> None:
+    (tmp_path / "live.mp4").write_bytes(b"yesterday")
+    run = live("--record", str(tmp_path / "live.mp4"), duration=3.0)
+    assert run.process.wait(60) == 0, "".join(run.log)
+    assert (tmp_path / "live.mp4").read_bytes() == b"yesterday"
+    assert (tmp_path / "live-2.mp4").stat().st_size > 1000
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="no SIGHUP here")
+def test_a_terminal_that_closes_ends_the_show_in_good_order(live) -> None:
+    run = live()
+    run.dreamer()
+    run.process.send_signal(signal.SIGHUP)
+    assert run.process.wait(20) == 0
+    assert remembered(run.folder).exists()
+
+
 def test_a_taken_port_is_one_sentence_and_exit_2(live) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
         taken.bind(("127.0.0.1", 0))
@@ -159,9 +181,9 @@ def test_a_show_that_resumes_goes_on_where_it_was(live, tmp_path: Path) -> None:
     for _ in range(2):
         run = live(show=show, duration=3.0)
         assert run.process.wait(60) == 0, "".join(run.log)
-        phases.append(json.loads((tmp_path / "state" / "pedesis" / "tiny.json").read_text())["navigator"]["phase"])
+        phases.append(json.loads(remembered(tmp_path).read_text())["navigator"]["phase"])
     assert phases[1] > 1.5 * phases[0] > 0
-    (tmp_path / "state" / "pedesis" / "tiny.json").write_text('{"navigator": 3}')
+    remembered(tmp_path).write_text('{"navigator": 3}')
     run = live(show=show, duration=2.0)
     assert run.process.wait(60) == 0
     assert any("starting afresh" in line for line in run.log)

@@ -197,26 +197,3 @@ def test_a_recording_that_fails_ends_and_the_show_goes_on(
         run(player, 0.5)
         assert player.recording.recorder is None
     assert sum("the disk is full; the show goes on" in r.message for r in caplog.records) == 1
-
-
-def test_a_full_disk_does_not_end_the_show(player: Player, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(Path, "write_text", full)
-    run(player, 0.5)
-    live.save_state(player)
-    press(player, "s")
-    run(player, 0.2)
-    player.stills.close()
-    assert not player.quit
-
-
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"navigator": 1}', '{"controls": {}, "navigator": {"seed": "x"}}'])
-def test_a_broken_state_file_starts_afresh(player: Player, content: str, caplog: pytest.LogCaptureFixture) -> None:
-    live.state_path(player.show).write_text(content)
-    before = player.navigator.to_dict()
-    with caplog.at_level(logging.WARNING, "pedesis"):
-        live.load_state(player)
-    assert player.navigator.to_dict() == before
-    assert "starting afresh" in caplog.text

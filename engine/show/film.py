@@ -23,6 +23,7 @@ from engine.gl import create_context, make_target
 from engine.look import Look
 from engine.navigator import TICK_HZ, TICK_S, Waypoint
 from engine.recorder import Readback, Recorder
+from engine.recorder import check as recorder_check
 from engine.shaders import Shaders
 from engine.show import plan, stats
 from engine.show.signals import StopRequest
@@ -76,19 +77,54 @@ class _Supply:
         return self._ready.popleft() if self._ready else None
 
 
-def run_film(show: Show, job: FilmJob, progress: Callable[[int, int], None] = lambda done, of: None) -> dict[str, Any]:
+class _Feed:
+    """Puts the keyframes on the timeline, as far as the film has come."""
+
+    def __init__(self, dreamer: DreamerProcess, supply: _Supply, blend: Blend, stop: StopRequest) -> None:
+        self._dreamer, self._supply, self._blend, self._stop = dreamer, supply, blend, stop
+        self._watch = _Watch(dreamer)
+        self._newest_s = -1.0
+
+    def until(self, at_s: float) -> None:
+        """Waits for a keyframe of that time or later. Raises FilmError, and KeyboardInterrupt if asked to stop."""
+        self._take(0.0)
+        while self._newest_s < at_s - 1e-9 and not self._stop.asked:
+            keyframe = self._supply.next()
+            if keyframe is None:
+                self._take(0.05)
+            else:
+                self._blend.upload(keyframe)
+                self._newest_s = keyframe.waypoint.time_s
+        if self._stop.asked:
+            raise KeyboardInterrupt
+
+    def _take(self, timeout_s: float) -> None:
+        self._supply.deliver(self._dreamer.poll(timeout_s))
+        self._watch()
+
+
+def run_film(
+    show: Show,
+    job: FilmJob,
+    progress: Callable[[int, int], None] = lambda done, of: None,
+    measured: Callable[[dict[str, Any]], None] = lambda report: None,
+) -> dict[str, Any]:
     """Renders the film and returns its stats.
 
-    progress is called with frames done and frames in all. Raises FilmError, and what the rooms raise when
-    they cannot start (ModelError, NoGraphics). Asked to stop by SIGINT or SIGTERM it raises KeyboardInterrupt
-    and leaves a playable file of what was done.
+    progress is called with frames done and frames in all; measured with the stats, however the film ends.
+    Raises FilmError, and what the rooms raise when they cannot start (ModelError, NoGraphics, RecorderError).
+    Asked to stop by SIGINT or SIGTERM it raises KeyboardInterrupt and leaves a playable file of what was done. A
+    file that bears the name already is overwritten when the first frame is there, not before.
     """
+    size = (job.width, job.height)
+    recorder_check(job.out, size, show.film.codec)
     supply = _Supply(plan.keyframes(plan.path(show, job.fps, job.frames), show.film.gap))
     controls, ticks = Controls(show.registry, show.values), 0
     meter = stats.Meter()
     with ExitStack() as stack:
         stop = stack.enter_context(StopRequest())
         dreamer = DreamerProcess(DreamSpec.from_show(show), supply, lossless=True)
+        stack.callback(lambda: measured(stats.report(meter, dreamer.status, None)))
         stack.callback(dreamer.stop)
         dreamer.start()
         ctx = create_context(headless=True)
@@ -96,25 +132,19 @@ def run_film(show: Show, job: FilmJob, progress: Callable[[int, int], None] = la
         shaders = Shaders(ctx)
         blend = Blend(ctx, shaders, (show.model.width, show.model.height))
         look = Look(ctx, shaders, show.stage.fit)
-        target = make_target(ctx, (job.width, job.height), "f1")
-        readback = Readback(ctx, (job.width, job.height))
-        recorder = Recorder(job.out, (job.width, job.height), job.fps, crf=show.film.crf, codec=show.film.codec)
+        target = make_target(ctx, size, "f1")
+        readback = Readback(ctx, size)
+        feed = _Feed(dreamer, supply, blend, stop)
+        feed.until(0.0)
+        recorder = Recorder(job.out, size, job.fps, crf=show.film.crf, codec=show.film.codec)
         stack.callback(recorder.close)
-        newest_s = -1.0
-        watch = _Watch(dreamer)
         clock = LockstepClock(job.fps)
         while clock.frame < job.frames:
             at = clock.frame / clock.fps
             while ticks < at * TICK_HZ:
                 controls.tick(TICK_S)
                 ticks += 1
-            while newest_s < float(at) - 1e-9 and not stop.asked:
-                newest_s = _next_keyframe(dreamer, supply, blend, newest_s)
-                watch()
-            if stop.asked:
-                raise KeyboardInterrupt
-            supply.deliver(dreamer.poll())
-            watch()
+            feed.until(float(at))
             picture = blend.render(float(at), controls, live=False)
             look.render(picture, target.framebuffer, controls, float(at))
             ctx.finish()  # with nothing of one frame under way in the next, the film is the same every time
@@ -128,16 +158,6 @@ def run_film(show: Show, job: FilmJob, progress: Callable[[int, int], None] = la
         if recorder.error:
             raise FilmError(recorder.error)
         return stats.report(meter, dreamer.status, None)
-
-
-def _next_keyframe(dreamer: DreamerProcess, supply: _Supply, blend: Blend, newest_s: float) -> float:
-    """Puts the next keyframe on the timeline, waiting a moment for it; returns the newest time there is."""
-    keyframe = supply.next()
-    if keyframe is None:
-        supply.deliver(dreamer.poll(0.05))
-        return newest_s
-    blend.upload(keyframe)
-    return keyframe.waypoint.time_s
 
 
 class _Watch:

@@ -4,11 +4,8 @@ Usage: `run_live(show, LiveOptions(headless=True, duration_s=60))`. The calling 
 thread and never waits for anything but the display.
 """
 
-import json
 import logging
-import os
 import time
-from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
@@ -25,12 +22,12 @@ from engine.models import ModelError
 from engine.navigator import TICK_S, Waypoint
 from engine.osc import OscIn
 from engine.overlay import Overlay
-from engine.paths import state_dir
 from engine.recorder import Readback, Recorder
 from engine.shaders import Shaders
 from engine.show import plan, stats, stills
 from engine.show.signals import StopRequest
-from engine.window import Stage, open_stage
+from engine.show.state import Memory
+from engine.window import NoDisplay, Stage, open_stage
 
 log = logging.getLogger("pedesis")
 
@@ -60,6 +57,7 @@ class Player:
         self.meter = stats.Meter()
         self.controls = Controls(show.registry, show.values)
         self.navigator = plan.new_navigator(show)
+        self.memory = Memory(show)
         self.osc = _open_osc(show, stack)
         self.dreamer = DreamerProcess(DreamSpec.from_show(show), self._waypoint)
         stack.callback(self.dreamer.stop)
@@ -82,10 +80,15 @@ class Player:
             stack.callback(self.recording.close)
         self.quit = False
         self._still = False
-        self._told = "starting"  # the dreamer's state that was last logged
+        self._told = ("starting", 0)  # the dreamer's state and losses that were last logged
         self._skipped_s = 0.0  # real time the walk did not go through
         self._overlay_at = self._saved_at = 0.0
         plan.tick(self.controls, self.navigator)
+
+    def recall(self) -> None:
+        """Goes on from where the show last ended, if that is remembered."""
+        if self.memory.recall(self.navigator, self.controls):
+            self._skipped_s = self.clock.now() - self.navigator.time_s
 
     def _waypoint(self) -> Waypoint:
         return self.navigator.waypoint()
@@ -131,9 +134,9 @@ class Player:
     def _tell_of_dreamer(self) -> None:
         """Logs what becomes of the dreamer. Raises ModelError when it never dreamt and never will."""
         status = self.dreamer.status
-        if status.state == self._told:
+        if (status.state, status.losses) == self._told:
             return
-        self._told = status.state
+        self._told = (status.state, status.losses)
         if status.state == "failed" and not status.keyframes:
             raise ModelError(status.message)
         level = {"failed": logging.ERROR, "restarting": logging.WARNING}.get(status.state, logging.INFO)
@@ -141,10 +144,10 @@ class Player:
 
     def _key(self, key: str) -> None:
         if key == "f":
-            self.stage.set_fullscreen(not self.stage.fullscreen)
+            self._fullscreen(not self.stage.fullscreen)
         elif key == "escape":
             if self.stage.fullscreen:
-                self.stage.set_fullscreen(False)
+                self._fullscreen(False)
             else:
                 self.quit = True
         elif key == "space":
@@ -156,6 +159,12 @@ class Player:
         elif key == "h":
             self.overlay.visible = not self.overlay.visible
             self._overlay_at = 0.0
+
+    def _fullscreen(self, on: bool) -> None:
+        try:
+            self.stage.set_fullscreen(on)
+        except NoDisplay as error:  # a monitor that was there when the show began
+            log.warning("%s", error)
 
     def _toggle(self, name: str) -> None:
         self.controls.set(name, not self.controls.target(name))
@@ -171,7 +180,7 @@ class Player:
     def _save(self, now_s: float) -> None:
         if now_s - self._saved_at >= SAVE_EVERY_S:
             self._saved_at = now_s
-            save_state(self)
+            self.memory.keep(self.navigator, self.controls)
 
 
 class _Recording:
@@ -182,6 +191,8 @@ class _Recording:
         self.stage = stage
         self.fps = Fraction(show.film.fps).limit_denominator(1001)
         self.readback = Readback(stage.ctx, self.size)
+        path = free_name(path)
+        log.info("recording to %s", path)
         self.recorder: Recorder | None = Recorder(path, self.size, self.fps, crf=show.film.crf, on_full="drop")
         self._next_s = 0.0
 
@@ -208,6 +219,12 @@ class _Recording:
             self.recorder = None
 
 
+def free_name(path: Path) -> Path:
+    """The path itself, or the first of path-2, path-3 ... that is not taken: a restart must not cost a recording."""
+    names = (path, *(path.with_name(f"{path.stem}-{n}{path.suffix}") for n in range(2, 10_000)))
+    return next((name for name in names if not name.exists()), path)
+
+
 def run_live(show: Show, options: LiveOptions, clock: Clock | None = None) -> dict[str, Any]:
     """Plays the show until the window closes, the duration ends, or SIGTERM or SIGINT; returns its stats.
 
@@ -217,13 +234,14 @@ def run_live(show: Show, options: LiveOptions, clock: Clock | None = None) -> di
         player = Player(show, options, clock or RealClock(), stack)
         stop = stack.enter_context(StopRequest())
         if show.stage.resume:
-            load_state(player)
+            player.recall()
         start_s = player.clock.now()
         while not (player.quit or player.stage.closing or stop.asked):
             player.step()
             if options.duration_s is not None and player.clock.now() - start_s >= options.duration_s:
                 break
-        save_state(player)
+        player.memory.keep(player.navigator, player.controls)
+        player.memory.close()
         return stats.report(player.meter, player.dreamer.status, player.osc.counts if player.osc else None)
 
 
@@ -238,36 +256,6 @@ def _open_osc(show: Show, stack: ExitStack) -> OscIn | None:
     return osc
 
 
-def state_path(show: Show) -> Path:
-    """Where a show remembers its walk."""
-    return state_dir() / f"{show.name}.json"
-
-
-def save_state(player: Player) -> None:
-    """Writes where the walk is, whole or not at all; a full disk is logged, never raised."""
-    path = state_path(player.show)
-    draft = path.with_name(path.name + ".part")
-    try:
-        draft.write_text(json.dumps({"navigator": player.navigator.to_dict(), "controls": player.controls.snapshot()}))
-        os.replace(draft, path)
-    except OSError as error:
-        log.warning("could not save where the walk is: %s", error)
-
-
-def load_state(player: Player) -> None:
-    """Takes the walk up where it was left; a missing or broken file starts it afresh, saying so."""
-    path = state_path(player.show)
-    if not path.exists():
-        return
-    try:
-        data: Mapping[str, Any] = json.loads(path.read_text())
-        player.controls.restore(data["controls"])
-        player.navigator.restore(data["navigator"])
-        player._skipped_s = player.clock.now() - player.navigator.time_s
-    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
-        log.warning("starting afresh: %s does not hold a walk (%s)", path, error)
-
-
 def help_lines(player: Player) -> list[str]:
     """Keys, rates and parameters, for the overlay."""
     status, meter = player.dreamer.status, player.meter
@@ -280,7 +268,7 @@ def help_lines(player: Player) -> list[str]:
         "",
     ]
     for name, param in player.show.registry.items():
-        if param.kind != "trigger":
+        if param.kind != "trigger" and param.live:
             value = player.controls[name]
             shown = f"{value:.3f}" if isinstance(value, float) else str(value)
             lines.append(f"{param.address:<28} {shown} {param.unit}")

@@ -4,6 +4,7 @@ Usage: `meter = Meter()`; `meter.frame(now_s)` each frame; `report(meter, dreame
 Stage thread. Memory is constant however long the show runs.
 """
 
+import errno
 import json
 import os
 import time
@@ -105,6 +106,16 @@ def report(meter: Meter, dreamer: DreamerStatus, osc: Counts | None) -> dict[str
 
 def _rounded(seconds: float | None) -> float | None:
     return None if seconds is None else round(seconds, 3)
+
+
+def check(path: Path) -> None:
+    """Whether `write` could write there now; makes the folder. Raises OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "it is a folder", str(path))
+    draft = path.with_name(path.name + ".part")
+    draft.touch()
+    draft.unlink()
 
 
 def write(stats: dict[str, Any], path: Path) -> None:

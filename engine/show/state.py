@@ -1,0 +1,110 @@
+"""Where a show was when it ended, for when it is switched on again: its walk, and where every parameter stood.
+
+Usage: `memory = Memory(show)`; `memory.recall(navigator, controls)` once; `memory.keep(navigator, controls)` often,
+`memory.close()`. Stage thread; the disk is waited for in a thread of its own, since one that is busy can take a
+second. Nothing here raises: a full disk, a folder that cannot be made or a damaged file costs what was
+remembered, never the show.
+
+What the artist has changed since goes before what is remembered: a parameter that the show file or --set now
+starts elsewhere starts there, and another seed is another walk.
+"""
+
+import hashlib
+import json
+import logging
+import os
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from engine.config import Show
+from engine.controls import Controls
+from engine.navigator import Navigator
+from engine.paths import configs_dir, state_dir
+
+log = logging.getLogger("pedesis")
+
+# Off and on again is the attendant's one cure: it must end a black or a frozen stage.
+NOT_RECALLED = frozenset({"stage.blackout", "stage.freeze", "walk.pause"})
+
+
+class Memory:
+    """The file in which one show is remembered."""
+
+    def __init__(self, show: Show) -> None:
+        self._show = show
+        self._said = ""  # the last trouble that was logged, so that it is not told every ten seconds
+        self._writer = threading.Thread()
+        self._newest: str | None = None
+
+    @property
+    def path(self) -> Path:
+        """Shows of one name in different folders are different shows. Raises OSError where no folder can be made."""
+        place = self._show.path.resolve()
+        mark = "" if place.parent == configs_dir().resolve() else hashlib.sha256(str(place).encode()).hexdigest()[:8]
+        return state_dir() / f"{self._show.name}{'-' if mark else ''}{mark}.json"
+
+    def keep(self, navigator: Navigator, controls: Controls) -> None:
+        """Begins to write it, whole or not at all; where the last is still being written, this one takes its turn."""
+        note = {"values": self._show.values, "navigator": navigator.to_dict(), "controls": controls.snapshot()}
+        self._newest = json.dumps(note)
+        if not self._writer.is_alive():
+            self._writer = threading.Thread(target=self._write, name="memory", daemon=True)
+            self._writer.start()
+
+    def close(self, timeout_s: float = 1.0) -> None:
+        """Waits for what is being written, and no longer than a show that was asked to end may take."""
+        if self._writer.is_alive():
+            self._writer.join(timeout_s)
+        if not self._writer.is_alive():
+            self._write()
+
+    def _write(self) -> None:
+        while (text := self._newest) is not None:
+            self._newest = None
+            try:
+                path = self.path
+                draft = path.with_name(path.name + ".part")
+                with draft.open("w", encoding="utf-8") as file:
+                    file.write(text)
+                    file.flush()
+                    os.fsync(file.fileno())  # or a power cut could leave the new name with nothing in it
+                os.replace(draft, path)
+                self._said = ""
+            except OSError as error:
+                self._say(f"could not save where the walk is: {error}")
+
+    def recall(self, navigator: Navigator, controls: Controls) -> bool:
+        """Goes on from what was kept; False when there is nothing, or nothing that can be used."""
+        try:
+            text = self.path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return False
+        except (OSError, UnicodeDecodeError) as error:
+            self._say(f"starting afresh, what was saved cannot be read: {error}")
+            return False
+        try:
+            self._take(json.loads(text), navigator, controls)
+        except Exception as error:  # whatever stands in the file: it must not keep the show from starting
+            self._say(f"starting afresh: {self.path} does not hold a walk ({type(error).__name__}: {error})")
+            with suppress(OSError):
+                os.replace(self.path, self.path.with_suffix(".bad"))
+            return False
+        return True
+
+    def _take(self, note: Mapping[str, Any], navigator: Navigator, controls: Controls) -> None:
+        values = self._show.values
+        started: Mapping[str, Any] = note.get("values", values)
+        same = {name for name in values if name in started and started[name] == values[name]}
+        snapshot = {part: dict(note["controls"][part]) for part in ("now", "target")}
+        if {"walk.seed", "walk.loop"} <= same:
+            navigator.restore(note["navigator"])
+        wanted = same - NOT_RECALLED
+        controls.restore({part: {n: v for n, v in of.items() if n in wanted} for part, of in snapshot.items()})
+
+    def _say(self, words: str) -> None:
+        if words != self._said:
+            self._said = words
+            log.warning("%s", words)

@@ -1,0 +1,164 @@
+"""What a show remembers: taken up where it was, unless the artist has changed it; never in the show's way."""
+
+import json
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from engine.config import Show, load_show
+from engine.controls import Controls
+from engine.navigator import Navigator
+from engine.show import plan
+from engine.show.state import Memory
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    return tmp_path
+
+
+def begin(show: Show) -> tuple[Memory, Navigator, Controls]:
+    return Memory(show), plan.new_navigator(show), Controls(show.registry, show.values)
+
+
+def play(show: Show, **moves: object) -> Navigator:
+    """An evening: some moves, three seconds of walk, and off."""
+    memory, navigator, controls = begin(show)
+    for name, value in moves.items():
+        controls.set(name.replace("__", "."), value)  # type: ignore[arg-type]
+    for _ in range(360):
+        plan.tick(controls, navigator)
+    memory.keep(navigator, controls)
+    memory.close()
+    return navigator
+
+
+def recall(show: Show) -> tuple[bool, Navigator, Controls]:
+    memory, navigator, controls = begin(show)
+    return memory.recall(navigator, controls), navigator, controls
+
+
+def test_the_next_morning_it_goes_on() -> None:
+    show = load_show("gallery")
+    before = play(show, walk__speed=0.7, blend__transition="pulp")
+    found, navigator, controls = recall(show)
+    assert found and navigator.to_dict() == before.to_dict()
+    assert controls.target("walk.speed") == 0.7 and controls["blend.transition"] == "pulp"
+
+
+def test_nothing_remembered_is_nothing_said(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "pedesis"):
+        assert recall(load_show("gallery"))[0] is False
+    assert not caplog.records
+
+
+def test_what_the_artist_has_changed_since_goes_first() -> None:
+    before = play(load_show("gallery"), walk__speed=0.7, look__grain=0.9)
+    found, navigator, controls = recall(load_show("gallery", ["walk.speed=1.5"]))
+    assert found and controls.target("walk.speed") == 1.5 and controls.target("look.grain") == 0.9
+    assert navigator.to_dict() == before.to_dict()
+    found, navigator, controls = recall(load_show("gallery", seed=5))
+    assert navigator.to_dict() == plan.new_navigator(load_show("gallery", seed=5)).to_dict()
+    assert controls.target("walk.seed") == 5 and controls.target("look.grain") == 0.9
+
+
+def test_off_and_on_ends_a_black_a_frozen_and_a_paused_stage() -> None:
+    show = load_show("gallery")
+    play(show, stage__blackout=True, stage__freeze=True, walk__pause=True, walk__speed=0.5)
+    found, _, controls = recall(show)
+    assert found and controls.target("walk.speed") == 0.5
+    assert not any(controls[name] for name in ("stage.blackout", "stage.freeze", "walk.pause"))
+
+
+def test_two_shows_of_one_name_do_not_share_a_memory(tmp_path: Path) -> None:
+    shipped = load_show("gallery")
+    paths = {Memory(shipped).path}
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        own = tmp_path / folder / "gallery.toml"
+        own.write_text(shipped.path.read_text())
+        paths.add(Memory(load_show(own)).path)
+    assert len(paths) == 3 and all(path.name.startswith("gallery") for path in paths)
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "{", "[]", "3", '{"navigator": 1}', '{"controls": [], "navigator": {}}', '{"controls": "x", "navigator": {}}',
+     '{"controls": {}, "navigator": {"seed": "x"}}', "[" * 100_000, "\x00\xff"],
+)  # fmt: skip
+def test_a_broken_memory_starts_afresh_once(content: str, caplog: pytest.LogCaptureFixture) -> None:
+    show = load_show("gallery")
+    path = Memory(show).path
+    path.write_text(content, encoding="latin-1")
+    with caplog.at_level(logging.WARNING, "pedesis"):
+        found, navigator, controls = recall(show)
+    assert not found and navigator.to_dict() == plan.new_navigator(show).to_dict()
+    assert controls.snapshot() == Controls(show.registry, show.values).snapshot()
+    assert "starting afresh" in caplog.text
+    play(show)
+    assert recall(show)[0]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("ticks", float("inf")), ("ticks", -3), ("pull", [float("nan")] * 2), ("voices", [[-5, 1.0]]), ("voices", []),
+     ("homes", [[1.0, []]]), ("phase", "far"), ("phase", float("nan"))],
+)  # fmt: skip
+def test_a_memory_with_one_bad_number_starts_afresh(key: str, value: object) -> None:
+    show = load_show("gallery")
+    play(show, walk__speed=0.7)
+    path = Memory(show).path
+    note = json.loads(path.read_text())
+    assert key in note["navigator"]
+    note["navigator"][key] = value
+    path.write_text(json.dumps(note))
+    found, navigator, controls = recall(show)
+    assert not found and controls.target("walk.speed") == show.values["walk.speed"]
+    plan.tick(controls, navigator)
+    navigator.waypoint()
+
+
+def test_a_folder_that_cannot_be_made_costs_the_memory_and_not_the_show(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
+    show = load_show("gallery")
+    memory, navigator, controls = begin(show)
+    with caplog.at_level(logging.WARNING, "pedesis"):
+        assert memory.recall(navigator, controls) is False
+        for _ in range(3):
+            memory.keep(navigator, controls)
+            memory.close()
+    assert sum("could not save" in r.message for r in caplog.records) == 1
+
+
+def test_a_disk_that_takes_its_time_does_not_hold_the_stage(monkeypatch: pytest.MonkeyPatch) -> None:
+    import threading
+    import time
+
+    ready = threading.Event()
+    monkeypatch.setattr("engine.show.state.os.fsync", lambda _: ready.wait(10))
+    memory, navigator, controls = begin(load_show("gallery"))
+    start = time.monotonic()
+    for _ in range(50):
+        memory.keep(navigator, controls)
+    memory.close(timeout_s=0.2)
+    assert time.monotonic() - start < 2.0
+    ready.set()
+    memory.close()
+    assert memory.path.exists()
+
+
+def test_a_memory_of_an_earlier_version_is_taken_up() -> None:
+    show = load_show("gallery")
+    before = play(show, walk__speed=0.7)
+    path = Memory(show).path
+    note = json.loads(path.read_text())
+    del note["values"]  # as they were before 0.2
+    path.write_text(json.dumps(note))
+    found, navigator, controls = recall(replace(show))
+    assert found and navigator.to_dict() == before.to_dict() and controls.target("walk.speed") == 0.7
