@@ -10,14 +10,16 @@ counts up `epoch` so that the stage shows it with a transition instead of a cros
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
-from engine.spectrum import K, coefficients, kernel
+from engine.params import SEED_MAX
+from engine.spectrum import K, coefficients
 
 TICK_HZ = 120
 TICK_S = 1.0 / TICK_HZ
@@ -28,8 +30,17 @@ PAUSE_S = 0.35  # time constant of stopping and starting
 HOME_STAY_S = 3.0  # how long `walk.home` pulls before it lets go again
 HOME_S = 0.8  # time constant of the pull
 JUMP_PHASE = 1000.0  # farther than the walk remembers
+JUMP_SHARE = (3 - math.sqrt(5)) / 2  # of a loop: the golden section, so that no two jumps meet on the same place
+QUICKEST_S = 0.05  # shortest time constant of a blend: a tenth of a second is one picture of a quick dreamer
 MAX_MIX = 4  # seeds or homes that may be blending into one another at once
-MAX_POINTS = 8
+FAINT = 0.01  # a share that is no longer heard, so that one that goes or comes makes no step
+RISEN = 0.1  # share the newest has before the next may follow, or in a flood none would ever be heard
+HOME_POINTS = 12  # a home made of more is reduced to as many
+MAX_POINTS = MAX_MIX * (HOME_POINTS + 1)  # of a waypoint; homes made of one another share most of theirs
+HOME_SEED = 0x40E  # the home of a seed's walk is in the walk of another seed, which is this xor the first
+FARTHEST = 1e12  # largest number of a saved walk: beyond it a phase is too coarse to walk on
+
+Kind = TypeVar("Kind", bound=Hashable)
 
 
 class Steering(Protocol):
@@ -75,28 +86,57 @@ class Waypoint:
         )
 
 
+Home = tuple[Point, ...] | None  # a picture that was made home, or the home that goes with the walk's seed
+
+
+def spread(points: Sequence[Point], loop: float = 0.0) -> dict[int, NDArray[np.float64]]:
+    """What a sum of points takes of every seed's fields A_1..A_K, B_1..B_K: seed -> (2K,)."""
+    total: dict[int, NDArray[np.float64]] = {}
+    for p in points:
+        share = coefficients(p, loop)
+        total[p.seed] = total[p.seed] + share if p.seed in total else share
+    return total
+
+
 def covariance(a: Sequence[Point], b: Sequence[Point], loop: float = 0.0) -> float:
     """E[z_a z_b] of two sums of points: walks of different seeds are independent."""
-    return sum(
-        p.gain * q.gain * kernel(p.phase - q.phase, p.pedesis, q.pedesis, loop)
-        for p in a
-        for q in b
-        if p.seed == q.seed
-    )
+    ours, theirs = spread(a, loop), spread(b, loop)
+    return sum(float(ours[seed] @ theirs[seed]) for seed in ours if seed in theirs)
 
 
 def normalise(points: Sequence[Point], loop: float = 0.0) -> tuple[Point, ...]:
-    """The same sum with unit variance, like points merged and the faintest beyond MAX_POINTS left out."""
+    """The same sum with unit variance, like points merged; never one left out, which would be a jump."""
     merged: dict[tuple[int, float, float], float] = {}
     for p in points:
         key = (p.seed, p.phase, p.pedesis)
         merged[key] = merged.get(key, 0.0) + p.gain
-    kept = sorted(((g, key) for key, g in merged.items() if abs(g) > 1e-6), key=lambda x: -abs(x[0]))[:MAX_POINTS]
-    summed = [Point(*key, gain=g) for g, key in kept]
-    variance = covariance(summed, summed, loop)
+    summed = sorted((Point(*key, gain=g) for key, g in merged.items() if abs(g) > 1e-6), key=lambda p: -abs(p.gain))
+    variance = sum(float(c @ c) for c in spread(summed, loop).values())
     if variance < 1e-12:
         raise ValueError("a latent needs at least one point with a gain, given none")
     return scaled(summed, 1.0 / math.sqrt(variance))
+
+
+def reduced(points: Sequence[Point], most: int, loop: float = 0.0) -> tuple[Point, ...]:
+    """At most `most` of the points, their gains chosen anew, for the unit latent nearest to that of all of them.
+
+    Orthogonal matching pursuit (Pati et al. 1993): the point that says most of what is still missing, again and
+    again. Those that are left need not be the loudest: two neighbours on one walk say nearly the same.
+    """
+    if len(points) <= most:
+        return normalise(points, loop)
+    rows = np.stack([coefficients(replace(p, gain=1.0), loop) for p in points])  # (N, 2K)
+    seeds = np.array([p.seed for p in points])
+    gram = (rows @ rows.T) * (seeds[:, None] == seeds[None, :])  # (N, N)
+    wanted = gram @ np.array([p.gain for p in points])  # (N,)
+    kept: list[int] = []
+    gains = np.zeros(0)
+    for _ in range(most):
+        missing = np.abs(wanted - gram[:, kept] @ gains)
+        missing[kept] = -1.0
+        kept.append(int(missing.argmax()))
+        gains = np.linalg.lstsq(gram[np.ix_(kept, kept)], wanted[kept], rcond=None)[0]
+    return normalise([replace(points[i], gain=float(g)) for i, g in zip(kept, gains, strict=True)], loop)
 
 
 def scaled(points: Sequence[Point], factor: float) -> tuple[Point, ...]:
@@ -107,11 +147,13 @@ def scaled(points: Sequence[Point], factor: float) -> tuple[Point, ...]:
 def distance(a: Waypoint, b: Waypoint) -> float:
     """How far apart two pictures are likely to look: about one per correlation length or full change of material.
 
-    sqrt(2 (1 - correlation)) of the noises, which is the phase step for a small step of the smooth walk,
-    plus the total variation between the material weights.
+    The root mean square of the difference of the noises, sqrt(2 (1 - correlation)), which is the phase step for a
+    small step of the smooth walk, plus the total variation between the material weights.
     """
-    correlation = covariance(a.points, b.points, a.loop)
-    noise = math.sqrt(max(0.0, 2.0 * (1.0 - correlation)))
+    ours, theirs = spread(a.points, a.loop), spread(b.points, a.loop)
+    none = np.zeros(2 * K)
+    gaps = [ours.get(s, none) - theirs.get(s, none) for s in ours.keys() | theirs.keys()]
+    noise = math.sqrt(sum(sorted(float(g @ g) for g in gaps)))  # sorted: a set has no order, and a sum has one
     return noise + 0.5 * sum(abs(x - y) for x, y in zip(a.weights, b.weights, strict=True))
 
 
@@ -137,6 +179,29 @@ def material_weights(
     return tuple(x / total for x in w)
 
 
+def turned(mix: Mapping[Kind, float], wanted: Kind, time_s: float) -> dict[Kind, float]:
+    """Shares one tick on: what is wanted rises, the others fade, over about `time_s` seconds.
+
+    mix: share of each, the newest last. Nothing goes before it is FAINT, so where too many are fading, or the
+    newest has hardly begun, what is wanted waits; it may change meanwhile, and the last one always arrives.
+    """
+    newest = next(reversed(list(mix)))
+    if wanted not in mix and (len(mix) >= MAX_MIX or mix[newest] < RISEN):
+        wanted = newest
+    if list(mix) == [wanted]:
+        return dict(mix)
+    step = 1 - math.exp(-TICK_S / max(QUICKEST_S, time_s / 3))
+    left = {k: v * (1 - step) for k, v in mix.items() if k != wanted}
+    left = {k: v for k, v in left.items() if v > FAINT}
+    share = mix.get(wanted, 0.0)
+    return left | {wanted: share + (1 - share) * step if left else 1.0}
+
+
+def heard(mix: Mapping[Kind, float]) -> dict[Kind, float]:
+    """How much of each is heard: its share above FAINT, so that it comes and goes without a step."""
+    return {k: v - FAINT for k, v in mix.items() if v > FAINT}
+
+
 @dataclass
 class Navigator:
     """The walk's whole state: a few numbers."""
@@ -153,7 +218,8 @@ class Navigator:
     home_left_s: float = 0.0
     pull: tuple[float, float] = (0.0, 0.0)  # two one-pole filters in a row: starts and ends without a jerk
     voices: dict[int, float] = field(default_factory=dict)  # share of each seed, the newest last
-    homes: list[tuple[float, tuple[Point, ...]]] = field(default_factory=list)
+    homes: dict[Home, float] = field(default_factory=lambda: {None: 1.0})  # share of each, the newest last
+    home: Home = None  # the one that is wanted
     _now: dict[str, Any] = field(default_factory=dict)  # the parameter values of the last tick
 
     def __post_init__(self) -> None:
@@ -161,8 +227,6 @@ class Navigator:
             raise ValueError("a walk needs at least one material, given none")
         if not self.voices:
             self.voices = {self.seed: 1.0}
-        if not self.homes:
-            self.homes = [(1.0, (Point(self.seed ^ 0x40E, 0.0, 0.0, 1.0),))]
 
     @property
     def time_s(self) -> float:
@@ -171,16 +235,15 @@ class Navigator:
     def tick(self, steer: Steering) -> None:
         """One step of TICK_S seconds."""
         self._read(steer)
-        self._turn_voices(int(steer["walk.seed"]), float(steer["blend.time"]))
+        self.voices = turned(self.voices, int(steer["walk.seed"]), float(steer["blend.time"]))
         if steer.take("walk.home_here"):
-            here = normalise(self._points(self.phase), self.loop)
-            self.homes.append((0.0, here))
-        self._turn_homes(float(steer["blend.time"]))
+            self.home = reduced(self._points(self.phase), HOME_POINTS, self.loop)
+        self.homes = turned(self.homes, self.home, float(steer["blend.time"]))
         if steer.take("walk.home"):
             self.home_left_s = HOME_STAY_S
         self._pull_home()
         if steer.take("walk.jump"):
-            self.phase += JUMP_PHASE
+            self.phase += self.loop * JUMP_SHARE or JUMP_PHASE
             self.epoch += 1
         self.shove += steer.take("walk.nudge") * NUDGE_PHASE / NUDGE_S
         self.running += (float(not steer["walk.pause"]) - self.running) * (1 - math.exp(-TICK_S / PAUSE_S))
@@ -196,7 +259,7 @@ class Navigator:
             time_s=self.time_s + ahead_s,
             epoch=self.epoch,
             points=self._points(phase),
-            weights=material_weights(self.voices, phase, self._now["walk.wander"], self._now["bias"], self.loop),
+            weights=material_weights(heard(self.voices), phase, self._now["walk.wander"], self._now["bias"], self.loop),
             loop=self.loop,
         )
 
@@ -207,28 +270,41 @@ class Navigator:
             **{k: getattr(self, k) for k in keep},
             "pull": list(self.pull),
             "voices": [[s, v] for s, v in self.voices.items()],
-            "homes": [[w, [asdict(p) for p in points]] for w, points in self.homes],
+            "homes": [[w, _plain(home)] for home, w in self.homes.items()],
+            "home": _plain(self.home),
         }
 
     def restore(self, data: Mapping[str, Any]) -> None:
-        """Takes up the walk where `to_dict` left it. Raises KeyError, TypeError or ValueError on another's data."""
+        """Takes up the walk where `to_dict` left it.
+
+        Raises KeyError, TypeError or ValueError on damaged or another's data, and is then as it was before.
+        """
+        first, second = data["pull"]
+        seed = _whole(data["seed"], SEED_MAX)
+        voices = {_whole(s, SEED_MAX): _number(v, 0.0, 1.0) for s, v in data["voices"]}
+        homes = {_home(home): _number(w, 0.0, 1.0) for w, home in data["homes"]}
+        if not (1 <= len(voices) <= MAX_MIX and 1 <= len(homes) <= MAX_MIX):
+            raise ValueError(f"a walk needs 1 to {MAX_MIX} seeds and homes, given {len(voices)} and {len(homes)}")
         fresh = Navigator(
-            seed=int(data["seed"]),
+            seed=seed,
             materials=self.materials,
             loop=self.loop,
-            ticks=int(data["ticks"]),
-            epoch=int(data["epoch"]),
-            phase=float(data["phase"]),
-            rate=float(data["rate"]),
-            running=float(data["running"]),
-            shove=float(data["shove"]),
-            home_left_s=float(data["home_left_s"]),
-            pull=(float(data["pull"][0]), float(data["pull"][1])),
-            voices={int(s): float(v) for s, v in data["voices"]},
-            homes=[(float(w), tuple(Point(**p) for p in points)) for w, points in data["homes"]],
+            ticks=_whole(data["ticks"], int(FARTHEST)),
+            epoch=_whole(data["epoch"], int(FARTHEST)),
+            phase=_number(data["phase"]),
+            rate=_number(data["rate"]),
+            running=_number(data["running"], 0.0, 1.0),
+            shove=_number(data["shove"]),
+            home_left_s=_number(data["home_left_s"], 0.0, HOME_STAY_S),
+            pull=(_number(first, 0.0, 1.0), _number(second, 0.0, 1.0)),
+            voices=voices,
+            homes=homes,
+            home=_home(data["home"]) if "home" in data else next(reversed(homes)),
         )
-        if not all(math.isfinite(x) for x in (fresh.phase, fresh.rate, fresh.running, fresh.shove)):
-            raise ValueError("a saved walk needs finite numbers")
+        if "home" not in data and list(homes) == [_own_home({seed: 1.0})] and list(voices) == [seed]:
+            fresh.homes, fresh.home = {None: 1.0}, None  # saved before the home went along with the seed
+        fresh._now = {"walk.wander": 1.0, "walk.radius": 0.3, "walk.pedesis": 0.0, "bias": (1.0,) * len(self.materials)}
+        fresh.waypoint()
         fresh._now = self._now
         self.__dict__.update(fresh.__dict__)
 
@@ -240,25 +316,6 @@ class Navigator:
             "bias": tuple(float(steer[m]) for m in self.materials),
         }
 
-    def _turn_voices(self, seed: int, time_s: float) -> None:
-        """The seed that is asked for fades in, the others out."""
-        if len(self.voices) == 1 and seed in self.voices:
-            return
-        shares = self.voices | {seed: self.voices.get(seed, 0.0)}
-        step = 1 - math.exp(-TICK_S / max(0.05, time_s / 3))
-        shares = {s: v + ((s == seed) - v) * step for s, v in shares.items()}
-        kept = sorted((s for s in shares if s != seed and shares[s] > 1e-4), key=lambda s: -shares[s])
-        self.voices = {s: shares[s] for s in kept[: MAX_MIX - 1]} | {seed: shares[seed] if kept else 1.0}
-
-    def _turn_homes(self, time_s: float) -> None:
-        if len(self.homes) == 1:
-            return
-        step = 1 - math.exp(-TICK_S / max(0.05, time_s / 3))
-        last = len(self.homes) - 1
-        turned = [(w + ((i == last) - w) * step, p) for i, (w, p) in enumerate(self.homes)]
-        old = sorted((h for h in turned[:-1] if h[0] > 1e-4), key=lambda h: h[0])[-(MAX_MIX - 1) :]
-        self.homes = [*old, turned[-1] if old else (1.0, turned[-1][1])]
-
     def _pull_home(self) -> None:
         self.home_left_s = max(0.0, self.home_left_s - TICK_S)
         step = 1 - math.exp(-TICK_S / HOME_S)
@@ -268,10 +325,11 @@ class Navigator:
     def _points(self, phase: float) -> tuple[Point, ...]:
         """cos(theta) home + sin(theta) walk, theta = radius pi/2, less while home pulls."""
         theta = self._now["walk.radius"] * (1 - self.pull[1]) * math.pi / 2
-        walk = [Point(s, phase, self._now["walk.pedesis"], v) for s, v in self.voices.items()]
+        walk = [Point(s, phase, self._now["walk.pedesis"], v) for s, v in heard(self.voices).items()]
         if math.cos(theta) < 1e-9:
             return normalise(walk, self.loop)
-        home = [p for w, points in self.homes for p in scaled(points, w)]
+        own = normalise(_own_home(heard(self.voices)), self.loop)
+        home = [p for h, w in heard(self.homes).items() for p in scaled(own if h is None else h, w)]
         return normalise(
             [
                 *scaled(normalise(home, self.loop), math.cos(theta)),
@@ -279,3 +337,47 @@ class Navigator:
             ],
             self.loop,
         )
+
+
+def _own_home(voices: Mapping[int, float]) -> tuple[Point, ...]:
+    """The home that was not made by hand: that of each seed, as much as it is heard."""
+    return tuple(Point(seed ^ HOME_SEED, 0.0, 0.0, gain) for seed, gain in voices.items())
+
+
+def _plain(home: Home) -> list[dict[str, Any]] | None:
+    return None if home is None else [asdict(p) for p in home]
+
+
+def _home(data: Any) -> Home:
+    """The home `_plain` made plain. Raises KeyError, TypeError or ValueError."""
+    if data is None:
+        return None
+    if not 1 <= len(data) <= HOME_POINTS:
+        raise ValueError(f"a home needs 1 to {HOME_POINTS} points, given {len(data)}")
+    return tuple(_point(p) for p in data)
+
+
+def _point(data: Any) -> Point:
+    return Point(
+        seed=_whole(data["seed"], SEED_MAX),
+        phase=_number(data["phase"]),
+        pedesis=_number(data["pedesis"], 0.0, 1.0),
+        gain=_number(data["gain"]),
+    )
+
+
+def _number(value: Any, low: float = -FARTHEST, high: float = FARTHEST) -> float:
+    """A number read from JSON, both ends allowed. Raises TypeError or ValueError (NaN lies nowhere)."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"a saved walk needs a number, given {value!r:.60}")
+    if not low <= value <= high:
+        raise ValueError(f"a saved walk needs a number from {low:g} to {high:g}, given {value!r:.60}")
+    return float(value)
+
+
+def _whole(value: Any, high: int) -> int:
+    """A whole number from 0 to `high`, read from JSON. Raises TypeError or ValueError."""
+    if not isinstance(value, int):
+        raise TypeError(f"a saved walk needs a whole number, given {value!r:.60}")
+    _number(value, 0, high)
+    return value

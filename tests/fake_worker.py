@@ -84,6 +84,49 @@ def hungry(pipe: Connection, spec: DreamSpec, place: RingPlace, nice: int) -> No
     _serve(pipe, place, 0.01)
 
 
+def hopeless(pipe: Connection, spec: DreamSpec, place: RingPlace, nice: int) -> None:
+    """Ends of the same each time before its first picture."""
+    pipe.send(("loading", "pretending"))
+    pipe.send(("error", "ValueError: no such shape"))
+    raise SystemExit(1)
+
+
+def insatiable(pipe: Connection, spec: DreamSpec, place: RingPlace, nice: int) -> None:
+    """Out of memory however economical it is."""
+    pipe.send(("memory", "out of memory: 1 GB asked, 0 free"))
+    raise SystemExit(1)
+
+
+def fickle(pipe: Connection, spec: DreamSpec, place: RingPlace, nice: int) -> None:
+    """Ends of something else each time; what it says holds its pid."""
+    pipe.send(("error", f"RuntimeError: fault {os.getpid()}"))
+    raise SystemExit(1)
+
+
+def killed_while_loading(pipe: Connection, spec: DreamSpec, place: RingPlace, nice: int) -> None:
+    """Killed each time before it can say of what it ends."""
+    pipe.send(("loading", "reading the unet"))
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def losing_its_model(pipe: Connection, spec: DreamSpec, place: RingPlace, nice: int) -> None:
+    """The first child dreams a picture and dies; the next five find nothing to load; then all is well again.
+
+    Counts its starts in the file named by the model.
+    """
+    mark = Path(spec.model.name)
+    starts = len(mark.read_text()) if mark.exists() else 0
+    mark.write_text("x" * (starts + 1))
+    if starts == 0:
+        _serve(pipe, place, 0.01, lambda n: os.kill(os.getpid(), signal.SIGKILL) if n == 1 else None)
+    elif starts <= 5:
+        kind = "failed" if starts % 2 else "error"
+        pipe.send((kind, "no such folder"))
+        raise SystemExit(1)
+    else:
+        _serve(pipe, place, 0.01)
+
+
 def leaving_a_mark(pipe: Connection, spec: DreamSpec, place: RingPlace, nice: int) -> None:
     """Steady, and writes its pid into the file named by the model."""
     Path(spec.model.name).write_text(str(os.getpid()))

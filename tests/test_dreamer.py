@@ -1,6 +1,8 @@
 """Dreaming: our pictures are the library's pictures, the same every time, in float32 and nearly so in half."""
 
 import hashlib
+import json
+import shutil
 import subprocess
 import sys
 import warnings
@@ -223,6 +225,52 @@ def test_precision_is_chosen_by_the_kind_of_device() -> None:
 def test_what_cannot_be_dreamt_is_one_sentence(folder: Folder, model: dict[str, Any], size: int, said: str) -> None:
     with pytest.raises(ModelError, match=said):
         dreamer(folder("sd"), size, **model)
+
+
+def damaged(folder: Folder, to: Path, part: str, change: Callable[[Path], object]) -> Path:
+    shutil.copytree(folder("sd"), to)
+    change(to / part)
+    return to
+
+
+def with_config(**changes: Any) -> Callable[[Path], object]:
+    return lambda file: file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+
+
+@pytest.mark.parametrize(
+    ("part", "change", "said"),
+    [
+        ("unet/config.json", with_config(block_out_channels=[16, 64]), "its unet cannot be loaded"),
+        ("vae/config.json", with_config(latent_channels=8), "its vae cannot be loaded"),
+        ("scheduler/scheduler_config.json", Path.unlink, "its scheduler cannot be loaded"),
+        ("tokenizer/tokenizer.json", lambda f: f.write_text("{"), "its tokenizer cannot be loaded"),
+        ("unet/config.json", with_config(cross_attention_dim=48), "cannot be loaded"),
+    ],
+)
+def test_a_model_that_can_never_load_is_one_sentence(
+    folder: Folder, tmp_path: Path, part: str, change: Callable[[Path], object], said: str
+) -> None:
+    path = damaged(folder, tmp_path / "m", part, change)
+    with pytest.raises(ModelError, match=said) as caught:
+        dreamer(path)
+    assert "\n" not in str(caught.value) and str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["DDIMScheduler", "EulerAncestralDiscreteScheduler"])
+def test_a_scheduler_of_another_family_is_one_sentence(folder: Folder, kind: str) -> None:
+    with pytest.raises(ModelError, match=f"^{kind} cannot be stepped 4 times with this model .*model.scheduler"):
+        dreamer(folder("house"), scheduler=kind)
+
+
+def test_memory_that_runs_out_while_loading_is_no_fault_of_the_model(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise RuntimeError("CUDA error: out of memory")
+
+    monkeypatch.setattr(diffusers.UNet2DConditionModel, "from_pretrained", full)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        dreamer(folder("sd"))
 
 
 def test_nothing_random_is_drawn_from_the_global_generator(folder: Folder) -> None:

@@ -1,5 +1,6 @@
 """The stage's side of the dreamer: feeding, death, hanging, memory, stopping; and the real child once."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -15,8 +16,9 @@ import psutil
 import pytest
 
 from engine.dreamer import process as process_module
-from engine.dreamer.process import DreamerProcess, DreamSpec, Keyframe, Limits
-from engine.dreamer.worker import is_out_of_memory
+from engine.dreamer.faults import is_out_of_memory, led_to_by_memory, to_model_error
+from engine.dreamer.process import GIVE_UP, DreamerProcess, DreamSpec, Keyframe, Limits
+from engine.models import ModelError
 from engine.navigator import Point, Waypoint
 from engine.specs import ModelSpec
 
@@ -186,6 +188,63 @@ def test_a_model_that_cannot_be_loaded_is_given_up(started: Callable[..., Dreame
     assert dreamer.status.message == "nothing: no such model; give another"
 
 
+def test_a_child_that_ends_of_the_same_again_and_again_is_given_up(started: Callable[..., DreamerProcess]) -> None:
+    dreamer = started(fake_worker.hopeless)
+    until(dreamer, "failed")
+    assert dreamer.status.message == f"the dreamer ended {GIVE_UP} times in a row: ValueError: no such shape"
+    assert (dreamer.status.losses, dreamer.status.restarts) == (GIVE_UP, GIVE_UP - 1)
+    for _ in range(40):
+        dreamer.poll(0.01)
+    assert dreamer.status.state == "failed" and dreamer.pid is None
+
+
+def test_memory_that_no_economy_can_save_is_given_up_last(started: Callable[..., DreamerProcess]) -> None:
+    dreamer = started(fake_worker.insatiable)
+    until(dreamer, "failed")
+    assert "out of memory: 1 GB asked" in dreamer.status.message
+    assert dreamer.status.losses == 2 + GIVE_UP  # two starts that were each tried more economically the next time
+
+
+@pytest.mark.parametrize("worker", [fake_worker.fickle, fake_worker.killed_while_loading])
+def test_what_may_pass_is_tried_for_ever(
+    started: Callable[..., DreamerProcess], worker: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process_module, "BACKOFF_S", (0.01,))
+    dreamer = started(worker)
+    end = time.monotonic() + 60
+    while dreamer.status.losses < GIVE_UP + 2 and time.monotonic() < end:
+        dreamer.poll(0.02)
+    assert dreamer.status.losses >= GIVE_UP + 2 and dreamer.status.state == "restarting"
+
+
+def test_a_dreamer_that_once_dreamt_is_never_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process_module, "BACKOFF_S", (0.01,))
+    dreamer = DreamerProcess(spec(str(tmp_path / "mark")), Supply(), worker=fake_worker.losing_its_model)
+    dreamer.start()
+    try:
+        assert len(collect(dreamer, 4, 60)) >= 4
+        assert dreamer.status.losses == 6 and dreamer.status.state == "dreaming"
+    finally:
+        dreamer.stop()
+
+
+def test_each_loss_is_counted_and_told(started: Callable[..., DreamerProcess]) -> None:
+    dreamer = started(fake_worker.fickle)
+    told: list[str] = []
+    end = time.monotonic() + 30
+    while len(told) < 3 and time.monotonic() < end:
+        dreamer.poll()
+        if dreamer.status.losses > len(told):  # as the stage and a film look at it, once a frame
+            told.append(dreamer.status.message)
+        time.sleep(1 / 60)
+    assert len(told) == 3 == len(set(told))
+    for message, pause in zip(told, ("0.05", "0.1", "0.2"), strict=True):
+        assert message.startswith("the dreamer stopped: it ended")
+        assert "RuntimeError: fault" in message and message.endswith(f"again in {pause} s")
+
+
 def test_out_of_memory_is_answered_with_economy(started: Callable[..., DreamerProcess]) -> None:
     dreamer = started(fake_worker.hungry)
     assert len(collect(dreamer, 3)) >= 3
@@ -293,3 +352,51 @@ def test_a_model_that_is_not_there_fails_with_one_sentence() -> None:
 )
 def test_out_of_memory_is_recognised(error: Exception, is_memory: bool) -> None:
     assert is_out_of_memory(error) is is_memory
+
+
+def out_of_loading(error: Exception, cause: Exception | None = None) -> BaseException:
+    """What comes out of loading when this is raised in it."""
+    with pytest.raises(Exception) as found, to_model_error("m: its unet"):
+        raise error from cause
+    return found.value
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError("Error no file named model.safetensors found\nand advice"),
+        FileNotFoundError(errno.ENOENT, "No such file"),
+        ValueError("prediction_type must be epsilon"),
+        KeyError("block_out_channels"),
+        ImportError("\nT5Tokenizer requires the SentencePiece library"),
+        RuntimeError("Error(s) in loading state_dict: size mismatch"),
+    ],
+)
+def test_faults_of_a_model_are_one_sentence(error: Exception) -> None:
+    said = out_of_loading(error)
+    assert isinstance(said, ModelError) and "\n" not in str(said)
+    assert str(said).startswith(f"m: its unet cannot be loaded ({type(error).__name__}: ")
+
+
+@pytest.mark.parametrize(
+    ("error", "cause"),
+    [
+        (MemoryError(), None),
+        (RuntimeError("CUDA out of memory"), None),
+        (RuntimeError("CUDA error: unspecified launch failure"), None),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_NOT_INITIALIZED"), None),
+        (OSError(errno.EMFILE, "Too many open files"), None),
+        (BrokenPipeError(errno.EPIPE, "Broken pipe"), None),  # the stage has gone, in the middle of loading
+        (OSError("Unable to load weights from checkpoint file"), RuntimeError("CUDA error: out of memory")),
+    ],
+)
+def test_faults_that_may_pass_are_left_as_they_are(error: Exception, cause: Exception | None) -> None:
+    assert out_of_loading(error, cause) is error
+    assert led_to_by_memory(error) == ("memory" in f"{error!r}{cause!r}".lower())
+
+
+def test_mistakes_of_our_own_keep_their_traceback() -> None:
+    for error in (TypeError("argument"), AttributeError("no such"), ModelError("said already")):
+        with pytest.raises(type(error)) as found, to_model_error("m"):
+            raise error
+        assert found.value is error

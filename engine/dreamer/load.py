@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from engine import models
+from engine.dreamer.faults import to_model_error
 from engine.dreamer.generic import PipelineSampler, encode
 from engine.dreamer.sampler import Parts, Settings, UNetSampler
 from engine.dreamer.spec import DreamSpec
@@ -38,7 +39,7 @@ class Dreamer:
         self.dtype = pick_dtype(spec.model.dtype, self.device, spec.economy)
         if self.device.type == "cpu":
             torch.set_num_threads(pick_threads(place))
-        with quiet():
+        with to_model_error(place.name), quiet():
             if models.is_fast(place.pipeline):
                 self._sampler: UNetSampler | PipelineSampler = self._load_fast(place, progress)
             else:
@@ -179,13 +180,14 @@ def _load_part(place: ModelPlace, name: str, dtype: torch.dtype, progress: Progr
 
     library, class_name = place.components[name]
     progress(f"reading the {name.replace('_', ' ')}")
-    kind = getattr(importlib.import_module(library), class_name)
     folder = place.path / name
-    if not class_name.endswith(models.WEIGHTLESS):
+    with to_model_error(f"{place.name}: its {name}"):
+        kind = getattr(importlib.import_module(library), class_name)
+        if class_name.endswith(models.WEIGHTLESS):
+            return kind.from_pretrained(folder, local_files_only=True)
         options: dict[str, Any] = {"torch_dtype": dtype} if library == "diffusers" else {"dtype": dtype}
         options |= {"use_safetensors": True, "local_files_only": True, "variant": _variant(folder)}
         return kind.from_pretrained(folder, **options).eval()
-    return kind.from_pretrained(folder, local_files_only=True)
 
 
 def _variant(folder: Path) -> str | None:
@@ -207,7 +209,8 @@ def _load_decoder(name: str, dtype: torch.dtype) -> Any:
         "local_files_only": True,
         "variant": _variant(folder),
     }
-    return getattr(diffusers, class_name).from_pretrained(folder, **options).eval()
+    with to_model_error(f"{name}: the decoder"):
+        return getattr(diffusers, class_name).from_pretrained(folder, **options).eval()
 
 
 def _pick_scheduler(wanted: str | None, own: Any) -> Any:

@@ -28,6 +28,7 @@ __all__ = ["DreamSpec", "DreamerProcess", "DreamerStatus", "Keyframe", "Supply"]
 SLOTS = 8
 BACKOFF_S = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 HEALTHY_S = 60.0  # after dreaming this long, the next death counts as the first again
+GIVE_UP = 4  # ends in a row with the same words before a first picture: a fifth start would end so too
 HISTORY = 4096  # intervals kept for the statistics
 
 Supply = Callable[[], Waypoint | None]
@@ -86,6 +87,8 @@ class DreamerProcess:
         self._shown: list[int] = []  # slots of the keyframes that the last poll() returned
         self._begun = 0  # of those under way, how many the child has all but finished
         self._last_words = ""  # what the child said it was at, or ended of
+        self._fault = ""  # what it said that it ended of, if it lived to say so
+        self._same_fault = ("", 0)  # the last fault, and how often in a row
         self._failures = 0
         self._restart_at: float | None = None
         self._started_at = self._heard_at = self._born_at = 0.0
@@ -163,7 +166,7 @@ class DreamerProcess:
         self._process.start()
         theirs.close()  # or the child's death would not show as the end of the pipe
         self._pipe = ours
-        self._last_words = ""
+        self._last_words = self._fault = ""
         self._begun = 0
         self._heard_at = self._born_at = time.monotonic()
         self.status.state = "loading" if self.status.restarts == 0 else "restarting"
@@ -226,15 +229,17 @@ class DreamerProcess:
         if kind == "want":
             self._begun += 1
             self._asked_at = rest[0]
-        elif kind == "failed":
+        elif kind == "failed" and not self.status.keyframes:
             self._end("failed", rest[0])
-        else:  # loading, ready, memory, error
+        else:  # loading, ready, memory, error; failed after a model that did dream: its disk may be back any moment
             self.status.message = rest[0]
             self._last_words = rest[0] if kind != "ready" else ""
             if kind == "ready":
                 self.status.state = "dreaming"
-            elif kind == "memory":
-                self._spec = replace(self._spec, economy=min(2, self._spec.economy + 1))
+            elif kind == "memory" and self._spec.economy < 2:
+                self._spec = replace(self._spec, economy=self._spec.economy + 1)
+            elif kind != "loading":  # after a start with more economy the next end is not the same again
+                self._fault = rest[0]
         return None
 
     def _take(self, slot: int, done_at: float, dreamt_s: float, rss_mb: float, peak_mb: float) -> Keyframe:
@@ -302,13 +307,25 @@ class DreamerProcess:
         for slot, _ in self._under_way:
             self._ring.release(slot)
         self._under_way.clear()
+        self.status.losses += 1
+        if self._is_hopeless():
+            return self._end("failed", f"the dreamer ended {GIVE_UP} times in a row: {self._fault}")
         pause_s = BACKOFF_S[min(self._failures, len(BACKOFF_S) - 1)]
         self._failures += 1
-        self.status.losses += 1
         self._restart_at = time.monotonic() + pause_s
         said = f" ({self._last_words})" if self._last_words else ""
         self.status.state = "restarting"
         self.status.message = f"the dreamer stopped: {why}{said}; again in {pause_s:g} s"
+
+    def _is_hopeless(self) -> bool:
+        """Whether it has ended of the same several times and not dreamt a single picture in this run.
+
+        A dreamer that once dreamt is started for ever: a gallery must recover. So is one that was killed and could
+        say nothing: what kills it may go away.
+        """
+        before, times = self._same_fault
+        self._same_fault = (self._fault, times + 1 if self._fault == before else 1)
+        return bool(self._fault) and self._same_fault[1] >= GIVE_UP and not self.status.keyframes
 
     def _end(self, state: str, message: str) -> None:
         self.status.state, self.status.message = state, message

@@ -20,6 +20,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from engine.models import ModelError
+
 NOISE_SEED = 0  # of the noise that ancestral schedulers add: still while the walk moves
 _TOLERANCE = 1e-3  # of a compiled schedule against the scheduler's own steps, relative to the spread
 
@@ -96,20 +98,37 @@ class Program:
 
 
 def compile_schedule(scheduler: Any, steps: int, shape: tuple[int, ...]) -> Program | Stepper:
-    """The scheduler for a number of steps over latents of (C, h, w): compiled if it can be, else stepped."""
+    """The scheduler for a number of steps over latents of (C, h, w): compiled if it can be, else stepped.
+
+    ModelError if it cannot be stepped at all, as a scheduler of one family with a model of another.
+    """
     if steps < 1:
         raise ValueError(f"a schedule needs at least one step, given {steps}")
-    fresh = copy.deepcopy(scheduler)
-    fresh.set_timesteps(steps)
-    calls = len(fresh.timesteps)
     try:
+        fresh = copy.deepcopy(scheduler)
+        fresh.set_timesteps(steps)
+        calls = len(fresh.timesteps)
         zero_rows = _probe(scheduler, steps, torch.zeros(1, 1, 1, calls + 1), basis=False)
         rows = _probe(scheduler, steps, torch.eye(calls + 1)[0].reshape(1, 1, 1, -1), basis=True) - zero_rows
         offsets = _probe(scheduler, steps, torch.zeros(1, *shape), basis=False)
         program = Program(list(fresh.timesteps), rows, offsets if offsets.any() else None)
         return program if _agrees(program, scheduler, steps, shape) else Stepper(scheduler, steps)
     except (RuntimeError, ValueError, TypeError, IndexError):
-        return Stepper(scheduler, steps)  # a scheduler that cannot be stepped over a probe
+        return _stepper(scheduler, steps, shape)  # a scheduler that cannot be stepped over a probe
+
+
+def _stepper(scheduler: Any, steps: int, shape: tuple[int, ...]) -> Stepper:
+    """The scheduler as it is, tried out on noise: it would else fail in the first picture, again and again."""
+    noise = torch.randn((1, *shape), generator=torch.Generator("cpu").manual_seed(1))
+    try:
+        _walk(copy.deepcopy(scheduler), steps, noise, lambda taken, _: taken)
+    except Exception as error:  # whatever a library's class raises over a configuration that was not made for it
+        said = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ModelError(
+            f"{type(scheduler).__name__} cannot be stepped {steps} times with this model ({said}); "
+            f"leave model.scheduler to the model, or name another"
+        ) from error
+    return Stepper(scheduler, steps)
 
 
 def _probe(scheduler: Any, steps: int, noise: Tensor, basis: bool) -> Tensor:

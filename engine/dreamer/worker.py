@@ -5,7 +5,7 @@ second that ends the process with its parent. Importing this module imports no t
 
 Messages to the stage: ("loading", what), ("ready", with what), ("want", time) just before decoding, so that the
 next waypoint is there when the picture is done, ("done", slot, time, seconds, rss MB, peak MB), ("memory", why) and
-("error", what) before leaving, ("failed", sentence) when starting again would not help.
+("error", what) before leaving, ("failed", sentence) when the model is at fault and starting again would not help.
 """
 
 import os
@@ -20,6 +20,7 @@ from multiprocessing.connection import Connection, wait
 import psutil
 
 from engine import models
+from engine.dreamer.faults import led_to_by_memory, line
 from engine.dreamer.spec import DreamSpec
 from engine.models import ModelError
 from engine.ring import Ring
@@ -45,14 +46,14 @@ def main(pipe: Connection, spec: DreamSpec, ring_place: RingPlace, nice: int) ->
             ring.close()
     except (EOFError, BrokenPipeError, ConnectionResetError):
         os._exit(0)  # the stage has gone; taking torch down in good order would take a second
-    except ModelError as error:
-        _say(pipe, ("failed", str(error)))
     except Exception as error:
-        if is_out_of_memory(error):
-            _say(pipe, ("memory", f"out of memory: {_line(error)}"))
+        if isinstance(error, ModelError):
+            _say(pipe, ("failed", str(error)))
+        elif led_to_by_memory(error):
+            _say(pipe, ("memory", f"out of memory: {line(error)}"))
         else:
             traceback.print_exc(file=sys.stderr)
-            _say(pipe, ("error", _line(error)))
+            _say(pipe, ("error", line(error)))
         raise SystemExit(1) from None
 
 
@@ -86,14 +87,6 @@ def _follow_parent() -> None:
     threading.Thread(target=watch, name="parent-watch", daemon=True).start()
 
 
-def is_out_of_memory(error: BaseException) -> bool:
-    """Torch says it in several ways."""
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return True
-    said = str(error).lower()
-    return isinstance(error, RuntimeError) and ("out of memory" in said or "can't allocate memory" in said)
-
-
 def memory_mb(process: psutil.Process) -> tuple[float, float]:
     """Resident memory of this process now and at its highest, in MB."""
     now_mb = process.memory_info().rss / 1e6
@@ -103,11 +96,6 @@ def memory_mb(process: psutil.Process) -> tuple[float, float]:
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return now_mb, max(now_mb, peak / (1e6 if sys.platform == "darwin" else 1e6 / 1024))
-
-
-def _line(error: BaseException) -> str:
-    text = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
 
 
 def _say(pipe: Connection, message: tuple[str, str]) -> None:
