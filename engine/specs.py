@@ -114,6 +114,8 @@ def spec_keys() -> list[Param]:
 
 # What the kinds cannot say: (holds, in words).
 RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
+    # As spectrum.LOOP_MIN, whose numpy is not imported for this.
+    "walk.loop": (lambda v: v == 0 or v >= 1, "0, which is an open walk, or a number from 1 to 10000 phase"),
     "model.name": (lambda v: bool(v.strip()), "a name, a folder or a repository"),
     "model.width": (lambda v: v % 8 == 0, "a multiple of 8 pixels from 64 to 4096"),
     "model.height": (lambda v: v % 8 == 0, "a multiple of 8 pixels from 64 to 4096"),

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 K = 32
+LOOP_MIN = 1.0  # phase units; the pictures of a shorter loop are all alike, or flicker, as no slow motion fits in it
 _LOWEST, _HIGHEST = (
     0.06,
     40.0,
@@ -42,10 +43,12 @@ def frequencies(loop: float = 0.0) -> NDArray[np.float64]:
     """Angular frequencies w_k, shape (K,), ascending, in radians per phase unit.
 
     loop: 0 for the open walk (a geometric grid, whose ratios are irrational, so it never repeats), else the
-        period in phase units: every w_k is then a whole multiple of 2 pi / loop.
+        period in phase units, at least LOOP_MIN: every w_k is then a whole multiple of 2 pi / loop.
     """
+    if loop != 0.0 and not LOOP_MIN <= loop < np.inf:
+        raise ValueError(f"loop must be 0 (open) or at least {LOOP_MIN:g} phase units, given {loop}")
     grid = np.geomspace(_LOWEST, _HIGHEST, K)
-    if loop <= 0.0:
+    if loop == 0.0:
         return grid
     wanted = {max(1, round(w * loop / (2 * np.pi))) for w in grid}
     n = 1

@@ -21,6 +21,7 @@ from engine.config import (
 )
 from engine.paths import configs_dir
 from engine.specs import CODECS, spec_keys
+from engine.spectrum import LOOP_MIN
 
 MATERIAL = '[[material]]\nname = "clouds"\nprompt = "clouds"\n'
 Write = Callable[..., Path]
@@ -191,6 +192,8 @@ def test_sets_go_over_the_file_and_the_seed_over_all() -> None:
         ("walk.home=1", "--set: walk.home: allowed is nothing here: a trigger is pulled while the show runs; "
                         "given '1'"),
         ("film.width=1281", "--set: film.width: allowed is an even number of pixels; given 1281"),
+        ("walk.loop=0.001", "--set: walk.loop: allowed is 0, which is an open walk, or a number from 1 to 10000 phase; "
+                            "given 0.001"),
         ("=", "--set: : allowed is a name that `pedesis params` lists; given ''"),
     ],
 )  # fmt: skip
@@ -198,6 +201,17 @@ def test_a_bad_setting(setting: str, message: str) -> None:
     with pytest.raises(ShowError) as caught:
         load_show("house", [setting])
     assert caught.value.problems == [message]
+
+
+@pytest.mark.parametrize("loop", ["1e-300", "0.1", "0.999"])
+def test_a_loop_too_short_for_a_picture_to_change_in_is_refused(write: Write, loop: str) -> None:
+    (line,) = problems(write(f"[walk]\nloop = {loop}\n{MATERIAL}"))
+    assert ": walk.loop: allowed is 0, which is an open walk, or a number from 1 to" in line
+
+
+@pytest.mark.parametrize("loop", [0, -0.0, LOOP_MIN, 6, 10000])
+def test_loops_that_close_are_shows(write: Write, loop: float) -> None:
+    assert load_show(write(MATERIAL), [f"walk.loop={loop}"]).values["walk.loop"] == loop
 
 
 def test_a_bad_seed() -> None:

@@ -31,6 +31,19 @@ def test_pedesis_out_of_range_says_so(pedesis: float) -> None:
         spectrum.amplitudes(pedesis)
 
 
+@pytest.mark.parametrize("loop", [1e-300, 1e-3, 0.1, 0.99, -5.0, float("nan"), float("inf")])
+def test_a_loop_that_cannot_be_says_so(loop: float) -> None:
+    with pytest.raises(ValueError, match="at least 1 phase units, given"):
+        spectrum.amplitudes(0.1, loop)
+
+
+@pytest.mark.parametrize("pedesis", [0.0, 0.15, 1.0])
+def test_the_shortest_loop_there_is_moves_evenly(pedesis: float) -> None:
+    z = walk(np.arange(240) / 240 * spectrum.LOOP_MIN, pedesis, spectrum.LOOP_MIN, n=256)
+    steps = np.sqrt(np.mean((z - np.roll(z, 1, axis=0)) ** 2, axis=1))
+    assert steps.max() < 1.5 * steps.min() and np.isfinite(z).all()
+
+
 @pytest.mark.parametrize("phase", [0.0, 0.37, 12.5, 4096.0, 3.6e6])
 @pytest.mark.parametrize("pedesis", [0.0, 0.4, 1.0])
 def test_marginals_are_standard_normal(phase: float, pedesis: float) -> None:
