@@ -6,7 +6,8 @@ Usage: `nav = Navigator(show seed, materials, loop)`; `nav.tick(controls)` TICK_
 A place in latent space is a sum of points of seeded walks (spectrum.py), scaled to unit variance with the
 covariance of those points, so that whatever is mixed (walk and home, an old seed and a new one) is an exact
 draw of N(0, I). Everything a hand can change moves the waypoint continuously; only `walk.jump` leaps, and
-counts up `epoch` so that the stage shows it with a transition instead of a crossfade.
+counts up `epoch` so that the stage shows it with a transition instead of a crossfade. A home that was made by
+hand stays where it is; until there is one, home goes along with the seed.
 """
 
 import math
@@ -18,7 +19,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.params import SEED_MAX
+from engine.params import SEED_MAX, shown
 from engine.spectrum import K, coefficients
 
 TICK_HZ = 120
@@ -38,7 +39,8 @@ RISEN = 0.1  # share the newest has before the next may follow, or in a flood no
 HOME_POINTS = 12  # a home made of more is reduced to as many
 MAX_POINTS = MAX_MIX * (HOME_POINTS + 1)  # of a waypoint; homes made of one another share most of theirs
 HOME_SEED = 0x40E  # the home of a seed's walk is in the walk of another seed, which is this xor the first
-FARTHEST = 1e12  # largest number of a saved walk: beyond it a phase is too coarse to walk on
+FARTHEST = 1e12  # largest number in a saved walk: beyond it a phase is too coarse to walk on
+FASTEST = 1e3  # phase units per second; a nudge on every tick comes to a tenth of it
 
 Kind = TypeVar("Kind", bound=Hashable)
 
@@ -112,7 +114,7 @@ def normalise(points: Sequence[Point], loop: float = 0.0) -> tuple[Point, ...]:
         merged[key] = merged.get(key, 0.0) + p.gain
     summed = sorted((Point(*key, gain=g) for key, g in merged.items() if abs(g) > 1e-6), key=lambda p: -abs(p.gain))
     variance = sum(float(c @ c) for c in spread(summed, loop).values())
-    if variance < 1e-12:
+    if variance < 1e-24:  # far less than 1 is no mistake: a place and the opposite one of a short loop all but cancel
         raise ValueError("a latent needs at least one point with a gain, given none")
     return scaled(summed, 1.0 / math.sqrt(variance))
 
@@ -243,7 +245,7 @@ class Navigator:
             self.home_left_s = HOME_STAY_S
         self._pull_home()
         if steer.take("walk.jump"):
-            self.phase += self.loop * JUMP_SHARE or JUMP_PHASE
+            self.phase += self.loop * JUMP_SHARE if self.loop else JUMP_PHASE
             self.epoch += 1
         self.shove += steer.take("walk.nudge") * NUDGE_PHASE / NUDGE_S
         self.running += (float(not steer["walk.pause"]) - self.running) * (1 - math.exp(-TICK_S / PAUSE_S))
@@ -292,9 +294,9 @@ class Navigator:
             ticks=_whole(data["ticks"], int(FARTHEST)),
             epoch=_whole(data["epoch"], int(FARTHEST)),
             phase=_number(data["phase"]),
-            rate=_number(data["rate"]),
+            rate=_number(data["rate"], -FASTEST, FASTEST),
             running=_number(data["running"], 0.0, 1.0),
-            shove=_number(data["shove"]),
+            shove=_number(data["shove"], 0.0, FASTEST),
             home_left_s=_number(data["home_left_s"], 0.0, HOME_STAY_S),
             pull=(_number(first, 0.0, 1.0), _number(second, 0.0, 1.0)),
             voices=voices,
@@ -304,7 +306,7 @@ class Navigator:
         if "home" not in data and list(homes) == [_own_home({seed: 1.0})] and list(voices) == [seed]:
             fresh.homes, fresh.home = {None: 1.0}, None  # saved before the home went along with the seed
         fresh._now = {"walk.wander": 1.0, "walk.radius": 0.3, "walk.pedesis": 0.0, "bias": (1.0,) * len(self.materials)}
-        fresh.waypoint()
+        fresh.waypoint()  # numbers that are good one by one may still not be a walk: shares and gains of nothing
         fresh._now = self._now
         self.__dict__.update(fresh.__dict__)
 
@@ -369,15 +371,15 @@ def _point(data: Any) -> Point:
 def _number(value: Any, low: float = -FARTHEST, high: float = FARTHEST) -> float:
     """A number read from JSON, both ends allowed. Raises TypeError or ValueError (NaN lies nowhere)."""
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TypeError(f"a saved walk needs a number, given {value!r:.60}")
+        raise TypeError(f"a saved walk needs a number, given {shown(value)}")
     if not low <= value <= high:
-        raise ValueError(f"a saved walk needs a number from {low:g} to {high:g}, given {value!r:.60}")
+        raise ValueError(f"a saved walk needs a number from {low:g} to {high:g}, given {shown(value)}")
     return float(value)
 
 
 def _whole(value: Any, high: int) -> int:
     """A whole number from 0 to `high`, read from JSON. Raises TypeError or ValueError."""
     if not isinstance(value, int):
-        raise TypeError(f"a saved walk needs a whole number, given {value!r:.60}")
+        raise TypeError(f"a saved walk needs a whole number, given {shown(value)}")
     _number(value, 0, high)
     return value
