@@ -14,14 +14,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from engine.navigator import MAX_POINTS, Waypoint
-from engine.spectrum import K, coefficients
+from engine.navigator import Waypoint, spread
+from engine.spectrum import K
+
+KEEP = 8  # seeds: a walk and its home, those that blend into them, and a few that come back
 
 
 class Noise:
     """Latent noise at any waypoint; every value is an exact draw of N(0, 1) if the waypoint has unit variance.
 
-    shape: (C, h, w) of one latent. keep: how many seeds stay on the device (at least one waypoint's worth).
+    shape: (C, h, w) of one latent. keep: how many seeds stay on the device, more if one waypoint needs more.
     """
 
     def __init__(
@@ -29,14 +31,14 @@ class Noise:
         shape: tuple[int, ...],
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
-        keep: int = MAX_POINTS,
+        keep: int = KEEP,
     ) -> None:
         if any(n < 1 for n in shape):
             raise ValueError(f"a latent shape needs positive sizes, given {shape}")
         self.shape = shape
         self.device = torch.device(device)
         self.dtype = dtype
-        self._keep = max(1, keep)
+        self._keep = self._room = max(1, keep)
         self._bases: OrderedDict[int, Tensor] = OrderedDict()
 
     def basis(self, seed: int) -> Tensor:
@@ -47,7 +49,7 @@ class Noise:
         generator = torch.Generator("cpu").manual_seed(seed)
         fields = torch.randn((2 * K, int(np.prod(self.shape))), generator=generator, dtype=torch.float32)
         self._bases[seed] = fields.to(self.device)
-        while len(self._bases) > self._keep:
+        while len(self._bases) > self._room:
             self._bases.popitem(last=False)
         return self._bases[seed]
 
@@ -55,10 +57,8 @@ class Noise:
         """The noise at a waypoint, (1, C, h, w) in the chosen dtype."""
         if not waypoint.points:
             raise ValueError("a waypoint needs at least one point, given none")
-        by_seed: dict[int, np.ndarray] = {}
-        for point in waypoint.points:
-            share = coefficients(point, waypoint.loop)
-            by_seed[point.seed] = by_seed[point.seed] + share if point.seed in by_seed else share
+        by_seed = spread(waypoint.points, waypoint.loop)
+        self._room = max(self._keep, len(by_seed))  # with fewer they would push one another out at every picture
         total: Tensor | None = None
         for seed, share in by_seed.items():
             row = torch.from_numpy(share.astype(np.float32)).to(self.device)  # (2K,)

@@ -99,6 +99,17 @@ def test_seeds_kept_on_the_device_are_bounded() -> None:
     assert torch.equal(noise(at(1.0, seed=0)), first)
 
 
+def test_a_waypoint_of_many_seeds_draws_each_of_them_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    noise = Noise((4, 8, 8), keep=3)
+    many = Waypoint(0.0, 0, normalise([Point(seed, 0.0, 0.1, 1.0) for seed in range(6)]), (1.0,))
+    first = noise(many)
+    monkeypatch.setattr(torch, "randn", lambda *_, **__: pytest.fail("a seed of this waypoint was drawn again"))
+    assert torch.equal(noise(many), first)
+    monkeypatch.undo()
+    noise(at(1.0, seed=99))
+    assert len(noise._bases) == 3
+
+
 def test_what_a_waypoint_lacks_is_said() -> None:
     with pytest.raises(ValueError, match="at least one point"):
         Noise((4, 8, 8))(Waypoint(0.0, 0, (), (1.0,)))
