@@ -1,6 +1,7 @@
 """The stage's side of the dreamer: feeding, death, hanging, memory, stopping; and the real child once."""
 
 import errno
+import gc
 import os
 import signal
 import subprocess
@@ -16,10 +17,12 @@ import psutil
 import pytest
 
 from engine.dreamer import process as process_module
+from engine.dreamer import worker
 from engine.dreamer.faults import is_out_of_memory, led_to_by_memory, to_model_error
 from engine.dreamer.process import GIVE_UP, DreamerProcess, DreamSpec, Keyframe, Limits
 from engine.models import ModelError
 from engine.navigator import Point, Waypoint
+from engine.ring import Ring
 from engine.specs import ModelSpec
 
 
@@ -326,6 +329,45 @@ def test_the_real_child_dreams_is_killed_and_dreams_the_same_again(tiny_sd: Path
         assert time.monotonic() - begun < 1.8
 
 
+def test_waste_is_looked_for_after_the_first_picture_and_not_while_loading(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[bool] = []
+
+    class Noting:
+        described = "noting"
+
+        def __init__(self, *_: Any) -> None:
+            seen.append(gc.isenabled())
+
+        def dream_into(self, *_: Any) -> None:
+            seen.append(gc.isenabled())
+
+    class Asking:
+        """A pipe that asks for two pictures, then is closed."""
+
+        def __init__(self) -> None:
+            self.asked = 0
+
+        def recv(self) -> tuple[Any, ...]:
+            self.asked += 1
+            if self.asked > 2:
+                raise EOFError
+            return "dream", 0, None
+
+        def send(self, message: Any) -> None: ...
+
+    monkeypatch.setattr("engine.models.find", lambda _: None)
+    monkeypatch.setattr("engine.dreamer.load.Dreamer", Noting)
+    ring = Ring.create(1, 16, 16)
+    try:
+        with pytest.raises(EOFError):
+            worker._run(Asking(), spec(), ring)  # type: ignore[arg-type]
+        assert seen == [False, False, True] and gc.get_freeze_count() > 0
+    finally:
+        gc.enable()
+        gc.unfreeze()
+        ring.close()
+
+
 @pytest.mark.slow
 def test_a_model_that_is_not_there_fails_with_one_sentence() -> None:
     dreamer = DreamerProcess(spec("/no/such/model"), Supply())
@@ -370,11 +412,12 @@ def out_of_loading(error: Exception, cause: Exception | None = None) -> BaseExce
         KeyError("block_out_channels"),
         ImportError("\nT5Tokenizer requires the SentencePiece library"),
         RuntimeError("Error(s) in loading state_dict: size mismatch"),
+        ValueError("expected shape (144, 77), but got (144, 256). If you want to instead " + "advise " * 99),
     ],
 )
 def test_faults_of_a_model_are_one_sentence(error: Exception) -> None:
     said = out_of_loading(error)
-    assert isinstance(said, ModelError) and "\n" not in str(said)
+    assert isinstance(said, ModelError) and "\n" not in str(said) and len(str(said)) < 350
     assert str(said).startswith(f"m: its unet cannot be loaded ({type(error).__name__}: ")
 
 

@@ -13,6 +13,7 @@ from engine.models import ModelError
 _OVER_FILES_AND_SETTINGS = (OSError, ValueError, KeyError, ImportError, RuntimeError)
 _ABOUT_THE_FILE = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
 _DRIVERS = ("CUDA", "cuDNN", "CUDNN", "CUBLAS", "CUSOLVER", "NVML", "HIP error", "MPS backend")  # as torch spells them
+_LONGEST = 200  # characters of what a library says; diffusers ends with paragraphs of advice
 
 
 @contextlib.contextmanager
@@ -53,9 +54,11 @@ def led_to_by_memory(error: BaseException) -> bool:
 
 
 def line(error: BaseException) -> str:
-    """The kind of an error and the first line of what it says."""
+    """The kind of an error and the first line of what it says, or the beginning of that."""
     text = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
+    first = text[0] if text else ""
+    first = first if len(first) <= _LONGEST else first[:_LONGEST] + " ..."
+    return f"{type(error).__name__}: {first}" if first else type(error).__name__
 
 
 def _is_drivers(error: BaseException) -> bool:
