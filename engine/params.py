@@ -309,7 +309,7 @@ def _walk() -> list[Param]:
         Param("walk.jump", "trigger", 0.0,
               "Leaps somewhere altogether new, by way of blend.transition over blend.time."),
         Param("walk.loop", "number", 0.0,
-              "Length of a walk that ends where it began, for seamless loops; 0 is an open walk. "
+              "Length of a walk that ends where it began, for seamless loops, at least 1; 0 is an open walk. "
               "At walk.speed 0.5, loop 10 comes round after 20 seconds.",
               0, 10000, "phase", live=False),
     ]  # fmt: skip
