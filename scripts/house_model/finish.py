@@ -25,10 +25,10 @@ from scripts.house_model import autoencoder, data, distill
 from scripts.house_model.diffusion import Words, load, load_vae, sample
 from scripts.house_model.training import Budget, Job, fit, generator, load_average, save_sheet
 
-DREAMS = 3072
+DREAMS = 2048
 LEVELS = 4
 SIDE = 7  # of a patch
-TEXTURE = 0.15  # weight of the transport beside the picture loss; at 0.5 skies were hatched to make up the sum
+TEXTURE = 0.35  # weight of the transport beside the picture loss; at 0.5, skies were seen to be hatched
 KEEP = 1.0  # weight of a dream's staying what it was, seen at a quarter of its size
 
 
