@@ -25,6 +25,8 @@ from engine.spectrum import K, coefficients
 TICK_HZ = 120
 TICK_S = 1.0 / TICK_HZ
 MATERIAL_PACE = 0.4  # materials drift slower than shapes: a place is stayed in for a few forms of it
+FADER_FOOT = 0.25  # below here a material's fader falls away by ratios,
+FADER_FLOOR = 1e-6  # to this: the sum stays off zero when every fader is down, and the change to that continuous
 NUDGE_PHASE = 0.8  # how far one full nudge carries the walk, in phase units
 NUDGE_S = 0.5  # time constant of that shove
 PAUSE_S = 0.35  # time constant of stopping and starting
@@ -175,10 +177,20 @@ def material_weights(
     norm = math.sqrt(sum(v * v for v in voices.values()))
     g = [sum(v * float(here @ _scalar_basis(s, i)) for s, v in voices.items()) / norm for i in range(len(bias))]
     top = max(g)
-    floor = 1e-6  # keeps the sum off zero when every fader is down, and the change to that continuous
-    w = [(max(0.0, b) + floor) * math.exp(wander * (x - top)) for b, x in zip(bias, g, strict=True)]
+    w = [_drawn(b) * math.exp(wander * (x - top)) for b, x in zip(bias, g, strict=True)]
     total = sum(w)
     return tuple(x / total for x in w)
+
+
+def _drawn(fader: float) -> float:
+    """How much a fader counts: itself, and below FADER_FOOT by equal ratios down to FADER_FLOOR at 0.
+
+    Where wander favours a material ten-thousandfold, the last hundredths of a straight fader on its way to 0 still
+    outweighed all the others: a material that was taken out stayed for eight seconds.
+    """
+    if fader >= FADER_FOOT:
+        return fader
+    return FADER_FOOT * (FADER_FLOOR / FADER_FOOT) ** (1 - max(fader, 0.0) / FADER_FOOT)
 
 
 def turned(mix: Mapping[Kind, float], wanted: Kind, time_s: float) -> dict[Kind, float]:

@@ -319,7 +319,7 @@ def _materials(materials: Sequence[str]) -> list[Param]:
     return [
         Param(f"material.{name}", "number", 1.0,
               f"How much the walk is drawn to {name.replace('_', ' ')}, next to the other materials.",
-              0, 1, smoothing_s=1.0)
+              0, 1, smoothing_s=0.5)
         for name in materials
     ]  # fmt: skip
 

@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from engine.config import load_show
+from engine.controls import Controls
 from engine.navigator import (
     HOME_POINTS,
     MAX_MIX,
@@ -29,6 +31,7 @@ from engine.navigator import (
     reduced,
 )
 from engine.params import SEED_MAX
+from engine.show import plan
 from engine.spectrum import K, coefficients
 
 MATERIALS = ("material.clouds", "material.pulp", "material.memory")
@@ -444,3 +447,19 @@ def test_waypoints_survive_json() -> None:
 def test_nothing_to_normalise_says_so() -> None:
     with pytest.raises(ValueError, match="at least one point"):
         normalise([])
+
+
+def test_a_material_left_alone_has_the_stage_to_itself_in_three_seconds_and_gets_there_smoothly() -> None:
+    show = load_show("house")  # its wander favours some materials ten-thousandfold
+    controls, nav = Controls(show.registry, show.values), plan.new_navigator(show)
+    for seconds, alone in ((13, None), (3, "clouds"), (3, "memory"), (3, "print")):
+        for name in nav.materials if alone else ():
+            controls.set(name, float(name == f"material.{alone}"))
+        weights = []
+        for _ in range(seconds * TICK_HZ):
+            plan.tick(controls, nav)
+            weights.append(nav.waypoint().weights)
+        steps = np.abs(np.diff(np.array(weights), axis=0)).max()
+        assert steps < 0.2, f"{alone}: one tick moved a weight by {steps:.3f}"
+        if alone:
+            assert weights[-1][nav.materials.index(f"material.{alone}")] > 0.9, (alone, weights[-1])
