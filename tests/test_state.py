@@ -158,7 +158,7 @@ def test_a_memory_of_an_earlier_version_is_taken_up() -> None:
     before = play(show, walk__speed=0.7)
     path = Memory(show).path
     note = json.loads(path.read_text())
-    del note["values"]  # as they were before 0.2
+    del note["values"]  # earlier ones did not say where the show had started
     path.write_text(json.dumps(note))
     found, navigator, controls = recall(replace(show))
     assert found and navigator.to_dict() == before.to_dict() and controls.target("walk.speed") == 0.7
