@@ -223,7 +223,7 @@ def _hub_fault(error: Exception) -> str:
         cure = "set HF_HOME to a folder that may be written to"
     else:
         cure = "is the network up?"
-    return f"could not be downloaded ({_first_line(error)}); {cure}"
+    return f"could not be downloaded ({first_line(error)}); {cure}"
 
 
 def _ignored(names: list[str]) -> list[str]:
@@ -318,7 +318,7 @@ def read_json(name: str, file: Path) -> dict[str, Any]:
     try:
         data = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        said = f"{name}: {file.name} cannot be read ({_first_line(error)}); {_cure(name, broken=True)}"
+        said = f"{name}: {file.name} cannot be read ({first_line(error)}); {_cure(name, broken=True)}"
         raise ModelError(said) from error
     if not isinstance(data, dict):
         raise ModelError(f"{name}: {file.name} needs a JSON object, holds {type(data).__name__}")
@@ -341,5 +341,5 @@ def _licence(path: Path) -> str | None:
     return f"see {files[0]}" if files else None
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]

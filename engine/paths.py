@@ -1,4 +1,4 @@
-"""Where the engine's own files lie, in a checkout and in an installed wheel alike.
+"""Where the engine's own files lie, in a checkout and in an installed wheel alike; and how small ones are written.
 
 Usage: `shaders_dir() / "blend.frag"`. Any process.
 """
@@ -9,6 +9,16 @@ from pathlib import Path
 _PACKAGE = Path(__file__).resolve().parent
 # A wheel carries shaders and configs under engine/_data; a checkout has them beside engine/.
 _DATA = _PACKAGE / "_data" if (_PACKAGE / "_data").is_dir() else _PACKAGE.parent
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Writes a file whole or not at all, and on the disk before an older one is let go. Raises OSError."""
+    draft = path.with_name(path.name + ".part")
+    with draft.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())  # or a power cut could leave the new name with nothing in it
+    os.replace(draft, path)
 
 
 def shaders_dir() -> Path:

@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("diffusers")
 pytest.importorskip("transformers")
 
-from scripts.house_model import adopt, autoencoder, diffusion, distill, export, finish, training  # noqa: E402
+from scripts.house_model import adopt, autoencoder, card, diffusion, distill, export, finish, training  # noqa: E402
 from scripts.house_model.training import Budget, Job, fit, generator  # noqa: E402
 
 
@@ -221,3 +221,11 @@ def test_finishing_teaches_the_decoder_and_nothing_else() -> None:
     losses["loss"].backward()
     assert all(p.grad is not None for p in [*vae.decoder.parameters(), *vae.post_quant_conv.parameters()])
     assert all(p.grad is None for p in [*vae.encoder.parameters(), *vae.quant_conv.parameters()])
+
+
+def test_the_card_does_not_claim_random_weights_for_what_began_from_an_export(tmp_path: Path) -> None:
+    assert card.training_note(tmp_path).startswith("From random weights")
+    export.assemble(tiny_vae().eval(), tiny_unet().eval(), tiny_words(tmp_path / "words"), tmp_path / "model")
+    adopt.begin(tmp_path / "model", tmp_path / "work")
+    fit_vae(tmp_path / "work", 1)
+    assert card.training_note(tmp_path / "work").startswith("From the exported model model on two CPU cores")

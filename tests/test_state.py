@@ -141,7 +141,7 @@ def test_a_disk_that_takes_its_time_does_not_hold_the_stage(monkeypatch: pytest.
     import time
 
     ready = threading.Event()
-    monkeypatch.setattr("engine.show.state.os.fsync", lambda _: ready.wait(10))
+    monkeypatch.setattr("engine.paths.os.fsync", lambda _: ready.wait(10))
     memory, navigator, controls = begin(load_show("gallery"))
     start = time.monotonic()
     for _ in range(50):

@@ -20,7 +20,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from engine.models import ModelError
+from engine.models import ModelError, first_line
 
 NOISE_SEED = 0  # of the noise that ancestral schedulers add: still while the walk moves
 _TOLERANCE = 1e-3  # of a compiled schedule against the scheduler's own steps, relative to the spread
@@ -123,9 +123,8 @@ def _stepper(scheduler: Any, steps: int, shape: tuple[int, ...]) -> Stepper:
     try:
         _walk(copy.deepcopy(scheduler), steps, noise, lambda taken, _: taken)
     except Exception as error:  # whatever a library's class raises over a configuration that was not made for it
-        said = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ModelError(
-            f"{type(scheduler).__name__} cannot be stepped {steps} times with this model ({said}); "
+            f"{type(scheduler).__name__} cannot be stepped {steps} times with this model ({first_line(error)}); "
             f"leave model.scheduler to the model, or name another"
         ) from error
     return Stepper(scheduler, steps)

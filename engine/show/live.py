@@ -8,7 +8,6 @@ import logging
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ from engine.models import ModelError
 from engine.navigator import TICK_S, Waypoint
 from engine.osc import OscIn
 from engine.overlay import Overlay
-from engine.recorder import Readback, Recorder
+from engine.recorder import Readback, Recorder, exact_fps
 from engine.shaders import Shaders
 from engine.show import plan, stats, stills
 from engine.show.signals import StopRequest
@@ -189,7 +188,7 @@ class _Recording:
     def __init__(self, stage: Stage, path: Path, show: Show) -> None:
         self.size = (stage.size[0] & ~1, stage.size[1] & ~1)
         self.stage = stage
-        self.fps = Fraction(show.film.fps).limit_denominator(1001)
+        self.fps = exact_fps(show.film.fps)
         self.readback = Readback(stage.ctx, self.size)
         path = free_name(path)
         log.info("recording to %s", path)

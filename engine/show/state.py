@@ -22,7 +22,7 @@ from typing import Any
 from engine.config import Show
 from engine.controls import Controls
 from engine.navigator import Navigator
-from engine.paths import configs_dir, state_dir
+from engine.paths import configs_dir, state_dir, write_whole
 
 log = logging.getLogger("pedesis")
 
@@ -65,13 +65,7 @@ class Memory:
         while (text := self._newest) is not None:
             self._newest = None
             try:
-                path = self.path
-                draft = path.with_name(path.name + ".part")
-                with draft.open("w", encoding="utf-8") as file:
-                    file.write(text)
-                    file.flush()
-                    os.fsync(file.fileno())  # or a power cut could leave the new name with nothing in it
-                os.replace(draft, path)
+                write_whole(self.path, text)
                 self._said = ""
             except OSError as error:
                 self._say(f"could not save where the walk is: {error}")
@@ -102,7 +96,8 @@ class Memory:
         if {"walk.seed", "walk.loop"} <= same:
             navigator.restore(note["navigator"])
         wanted = same - NOT_RECALLED
-        controls.restore({part: {n: v for n, v in of.items() if n in wanted} for part, of in snapshot.items()})
+        kept = {part: {n: v for n, v in of.items() if n in wanted} for part, of in snapshot.items()}
+        controls.restore({**kept, "fired": note["controls"].get("fired")})
 
     def _say(self, words: str) -> None:
         if words != self._said:

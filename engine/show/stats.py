@@ -6,7 +6,6 @@ Stage thread. Memory is constant however long the show runs.
 
 import errno
 import json
-import os
 import time
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import psutil
 
 from engine.dreamer.process import DreamerStatus
 from engine.osc import Counts
+from engine.paths import write_whole
 
 _BINS = np.geomspace(1e-4, 100.0, 1201)  # seconds; 1.2% wide, finer than any figure quoted from it
 _MEMORY_EVERY_S = 1.0
@@ -121,6 +121,4 @@ def check(path: Path) -> None:
 def write(stats: dict[str, Any], path: Path) -> None:
     """Writes the object whole or not at all. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(path.name + ".part")
-    draft.write_text(json.dumps(stats, indent=2) + "\n")
-    os.replace(draft, path)
+    write_whole(path, json.dumps(stats, indent=2) + "\n")

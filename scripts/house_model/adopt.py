@@ -16,6 +16,8 @@ from torch import nn
 
 from scripts.house_model.training import save_tensors
 
+FROM = "from.json"  # in the work folder, for the model card: these weights did not begin at random
+
 
 def begin(folder: Path, work: Path) -> list[str]:
     """Lay `folder`'s networks and words as checkpoints in `work`; what is there already stays.
@@ -35,10 +37,12 @@ def begin(folder: Path, work: Path) -> list[str]:
         state = kind.from_pretrained(folder / part).float().state_dict()
         both = {f"{of}.{k}": v.clone() for of in ("ema", "model") for k, v in state.items()}
         save_tensors(work / stage, "ckpt", both)
-        note = {"stage": stage, "step": 0, "spent_s": 0.0, "light": True, "from": folder.name}
+        note = {"stage": stage, "step": 0, "spent_s": 0.0, "light": True}
         (work / stage / "state.json").write_text(json.dumps(note, indent=1))
         laid.append(stage)
     for part in ("tokenizer", "text_encoder"):
         if not (work / "export" / part).exists():
             shutil.copytree(folder / part, work / "export" / part)
+    if laid:
+        (work / FROM).write_text(json.dumps({"model": folder.name}))
     return laid

@@ -67,6 +67,11 @@ def picture_loss(y: Tensor, x: Tensor) -> Tensor:
     return loss
 
 
+def psnr(y: Tensor, x: Tensor) -> Tensor:
+    """Mean over pictures in -1..1, in dB, for the log."""
+    return 10 * torch.log10(4 / (y - x).detach().square().mean((1, 2, 3)).clamp(min=1e-9)).mean()
+
+
 def step_loss(vae: nn.Module, x: Tensor, g: torch.Generator) -> dict[str, Tensor]:
     """Losses of one batch in -1..1."""
     shrink = float(torch.rand((), generator=g)) < 0.25
@@ -82,8 +87,7 @@ def step_loss(vae: nn.Module, x: Tensor, g: torch.Generator) -> dict[str, Tensor
     y = y.float()
     # Unit size holds the noise's share fixed: without this the encoder would outgrow it.
     size = (mean.mean((0, 2, 3)).square() + (mean.std((0, 2, 3)) - 1).square()).mean()
-    psnr = 10 * torch.log10(4 / (y - x).detach().square().mean((1, 2, 3)).clamp(min=1e-9)).mean()
-    return {"loss": picture_loss(y, x) + 0.02 * size, "psnr": psnr, "size": size.detach()}
+    return {"loss": picture_loss(y, x) + 0.02 * size, "psnr": psnr(y, x), "size": size.detach()}
 
 
 def train(

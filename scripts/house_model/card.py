@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from scripts.house_model import adopt
+
 WATTS = 35.0  # two cores of a server with their share of its memory and power supply: an estimate
 
 TEMPLATE = """---
@@ -106,8 +108,10 @@ def training_note(work: Path, machine: str = "two CPU cores") -> str:
             said.append(f"{stage} {note['step']:,} steps in {note['spent_s'] / 60:.0f} min")
     notes = work / "latents" / "notes.json"
     count = len(json.loads(notes.read_text())) if notes.exists() else 0
+    begun = work / adopt.FROM
+    start = f"the exported model {json.loads(begun.read_text())['model']}" if begun.exists() else "random weights"
     return (
-        f"From random weights on {machine}, shared with other work: {'; '.join(said)}; {count:,} painted pictures. "
+        f"From {start} on {machine}, shared with other work: {'; '.join(said)}; {count:,} painted pictures. "
         f"Energy about {minutes / 60 * WATTS / 1000:.2f} kWh, estimated at {WATTS:.0f} W; the text encoder's "
         "training is not in it. Losses and steps are those of the script's log."
     )

@@ -98,6 +98,12 @@ class Words:
             self.known |= dict(zip(new, states.half(), strict=True))
         return torch.stack([self.known[c] for c in captions]).float()
 
+    def mixed(self, pairs: list[tuple[str, str]], mix: Tensor) -> Tensor:
+        """(1-p)·e_a + p·e_b of pairs of captions at proportions (B,): (B, 24, D)."""
+        e = self([c for pair in pairs for c in pair]).unflatten(0, (len(pairs), 2))  # (B, 2, 24, D)
+        p = mix.to(self.device).view(-1, 1, 1)
+        return (1 - p) * e[:, 0] + p * e[:, 1]
+
 
 # --- latents ---------------------------------------------------------------------------------------------
 
@@ -186,10 +192,7 @@ class Latents:
         sides = [(s[0], t[0]) if m == 0 else s for s, t, m in zip(sides, second, mix.tolist(), strict=True)]
         mix = torch.where(mix == 0, torch.rand(count, generator=g), mix)
         empty = torch.rand(count, generator=g) < drop
-        flat = ["" if e else c for pair, e in zip(sides, empty.tolist(), strict=True) for c in pair]
-        e = self.words(flat).unflatten(0, (count, 2))  # (B, 2, 24, D)
-        p = mix.to(self.device).view(-1, 1, 1)
-        cond = (1 - p) * e[:, 0] + p * e[:, 1]
+        cond = self.words.mixed([("", "") if e else s for s, e in zip(sides, empty.tolist(), strict=True)], mix)
         noise = torch.randn(cond.shape, generator=g).to(self.device)
         return self.z[which].float(), cond + CONDITION_NOISE * self.words.size * noise
 

@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from scripts.house_model import autoencoder, data, diffusion
+from scripts.house_model import autoencoder, data, diffusion, finish
 from scripts.house_model.training import generator, save_sheet
 
 HELD_OUT = {  # words no caption uses, and the palette each should bring
@@ -125,17 +125,12 @@ def sliced_wasserstein(a: Tensor, b: Tensor, g: torch.Generator, levels: int = 4
     if len(a) != len(b):
         raise ValueError(f"sliced Wasserstein compares equally many pictures, and was given {len(a)} and {len(b)}")
     total = 0.0
-    for level in range(levels):
-        low_a, low_b = F.avg_pool2d(a, 2), F.avg_pool2d(b, 2)
-        last = level == levels - 1
-        fine_a = a if last else a - F.interpolate(low_a, scale_factor=2, mode="bilinear")
-        fine_b = b if last else b - F.interpolate(low_b, scale_factor=2, mode="bilinear")
+    for fine_a, fine_b in zip(finish.pyramid(a, levels), finish.pyramid(b, levels), strict=True):
         pa, pb = _patches(fine_a, g), _patches(fine_b, g)
         mean, std = pb.mean((0, 1)), pb.std((0, 1)) + 1e-6
         pa, pb = ((p - mean).div(std).flatten(1) for p in (pa, pb))
         d = F.normalize(torch.randn(pa.shape[1], slices, generator=g), dim=0)
         total += float(((pa @ d).sort(0).values - (pb @ d).sort(0).values).abs().mean())
-        a, b = low_a, low_b
     return total / levels
 
 
@@ -153,9 +148,7 @@ def distribution(model: Model, unseen: data.Pictures, steps: int = 4) -> dict[st
 
 def conditioning(model: Model, notes: list[dict]) -> Tensor:
     """The mixture of both captions of each painted picture."""
-    e = model.words([c for n in notes for c in n["caption"]]).unflatten(0, (len(notes), 2))
-    p = torch.tensor([n["mix"] for n in notes]).to(e.device).view(-1, 1, 1)
-    return (1 - p) * e[:, 0] + p * e[:, 1]
+    return model.words.mixed([tuple(n["caption"]) for n in notes], torch.tensor([n["mix"] for n in notes]))
 
 
 # --- what a picture shows --------------------------------------------------------------------------------

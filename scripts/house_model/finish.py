@@ -78,10 +78,9 @@ def dream_set(unet: nn.Module, words: Words, notes: list[dict], which: list[int]
     out = []
     for n, part in enumerate(which[i : i + 32] for i in range(0, len(which), 32)):
         sides = [recaption(notes[i]["attributes"], rng) for i in part]
-        e = words([c for pair in sides for c in pair]).unflatten(0, (len(part), 2))
-        p = torch.tensor([notes[i]["mix"] for i in part], device=device).view(-1, 1, 1)
+        cond = words.mixed(sides, torch.tensor([notes[i]["mix"] for i in part]))
         noise = torch.randn(len(part), 16, 16, 16, generator=generator(seed, "dreams", n)).to(device)
-        out.append(sample(unet, noise, (1 - p) * e[:, 0] + p * e[:, 1], distill.STEPS).half().cpu())
+        out.append(sample(unet, noise, cond, distill.STEPS).half().cpu())
     return torch.cat(out)
 
 
@@ -99,20 +98,19 @@ def step_loss(
     picture = autoencoder.picture_loss(y, x)
     keep = F.avg_pool2d(made - kept, 4).abs().mean()
     texture = transport(pyramid(made), pyramid(like), sizes, g)
-    psnr = 10 * torch.log10(4 / (y - x).detach().square().mean((1, 2, 3)).clamp(min=1e-9)).mean()
     loss = picture + TEXTURE * texture + KEEP * keep
-    return {"loss": loss, "texture": texture.detach(), "keep": keep.detach(), "psnr": psnr}
+    return {"loss": loss, "texture": texture.detach(), "keep": keep.detach(), "psnr": autoencoder.psnr(y, x)}
 
 
 def train(
     work: Path, budget: Budget, device: str = "cpu", seed: int = 0, batch: int = 4, shard_mib: float = 0,
-    root: Path | None = None, count: int = DREAMS, stage: str = "distill",
+    root: Path | None = None, count: int = DREAMS,
 ) -> nn.Module:
-    """Train the decoder on the latents of `stage`'s dreamer; encoder and dreamer are not touched."""
+    """Train the decoder on the latents of the distilled dreamer; encoder and dreamer are not touched."""
     pictures = data.Pictures(root or data.folder(work, data.painter_module()))
     words = Words(work / "latents", device, fast=True)
     which = [i * len(pictures) // count for i in range(min(count, len(pictures)))]
-    dreams = dream_set(load(work, stage, device), words, pictures.notes, which, seed, device)
+    dreams = dream_set(load(work, "distill", device), words, pictures.notes, which, seed, device)
     vae, before = load_vae(work, device), load_vae(work, device).requires_grad_(False)
     for part in (vae.encoder, vae.quant_conv):
         part.requires_grad_(False)
