@@ -40,7 +40,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     work, out = tmp_path_factory.mktemp("work"), tmp_path_factory.mktemp("out")
     corpus, embeddings = tiny_corpus()
     words.prepare(work, TINY, corpus=corpus, embeddings=embeddings)
-    words.train(work, 1.0, "cpu", TINY, most_steps=16)
+    with pytest.MonkeyPatch.context() as patch:  # a teacher that is installed gives embeddings of another size
+        patch.setattr(words_teacher, "PACKAGE", "no_such_teacher")
+        words.train(work, 1.0, "cpu", TINY, most_steps=16)
     words.export(work, out)
     return work, out
 
