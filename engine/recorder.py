@@ -289,14 +289,19 @@ class Recorder:
             return
         finally:
             self._opened.set()
+        faults: list[Exception] = []
         try:
             self._encode_all(output)
         except Exception as fault:  # whatever it is, the stage must hear of it and not wait for us
-            self._fail(fault)
+            faults.append(fault)
         try:
             output.close()
+            self.written = output.muxed
         except Exception as fault:
-            self._fail(fault)
+            self.written = output.kept
+            faults.append(fault)
+        if faults:
+            self._fail(faults[0])
 
     def _encode_all(self, output: "_Output") -> None:
         while True:
@@ -307,10 +312,12 @@ class Recorder:
                     break
                 pts, buffer = self._waiting.popleft()
                 self._changed.notify_all()
-            self.written += output.encode(buffer, pts)
+            output.encode(buffer, pts)
+            self.written = output.muxed
             with self._changed:
                 self._free.append(buffer)
-        self.written += output.finish()
+        output.finish()
+        self.written = output.muxed
 
     def _fail(self, fault: Exception) -> None:
         with self._changed:
@@ -323,9 +330,13 @@ class Recorder:
 
 
 class _Output:
-    """The open container and encoder. Encoder thread only."""
+    """The open container and encoder. Encoder thread only.
+
+    muxed: frames given to the container; kept: those of them in fragments that are on the disk whole.
+    """
 
     def __init__(self, path: Path, size: Size, fps: Fraction, codec: _Codec, crf: int, live: bool) -> None:
+        self.muxed = self.kept = 0
         path.parent.mkdir(parents=True, exist_ok=True)
         # Bitexact: no clock, no random ids, so the same frames are the same bytes. Flushed: a fragment is on
         # its way to the disk when it is complete, not when 32 kB have gathered.
@@ -364,8 +375,8 @@ class _Output:
         self._reformatter = VideoReformatter()
         self._container.start_encoding()  # opens encoder and file: a refusal is known now, not at frame 1
 
-    def encode(self, pixels: np.ndarray, pts: int) -> int:
-        """Encode one picture; returns how many were written to the file meanwhile."""
+    def encode(self, pixels: np.ndarray, pts: int) -> None:
+        """Encode one picture."""
         frame = av.VideoFrame.from_numpy_buffer(pixels, "rgb24")
         if self._yuv:
             frame = self._reformatter.reformat(
@@ -382,22 +393,23 @@ class _Output:
             )
         frame.pts = pts
         frame.time_base = self._time_base
-        return self._mux(frame)
+        self._mux(frame)
 
-    def finish(self) -> int:
-        """Write what the encoder still holds; returns how many frames that was."""
-        return self._mux(None)
+    def finish(self) -> None:
+        """Write what the encoder still holds."""
+        self._mux(None)
 
     def close(self) -> None:
         """Write the index and close the file."""
         self._container.close()
 
-    def _mux(self, frame: av.VideoFrame | None) -> int:
-        count = 0
+    def _mux(self, frame: av.VideoFrame | None) -> None:
         for packet in self._stream.encode(frame):
+            opens = packet.is_keyframe  # and so closes the fragment before it
             self._container.mux(packet)
-            count += 1
-        return count
+            if opens:
+                self.kept = self.muxed
+            self.muxed += 1
 
 
 def _choose_codec(path: Path, codec: str, size: Size) -> _Codec:

@@ -24,6 +24,12 @@ def free_port() -> int:
         return int(s.getsockname()[1])
 
 
+def hear_hangup() -> None:
+    """These tests may themselves run under nohup, which a show would inherit and heed."""
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 class Live:
     """`pedesis run --headless` of the tiny show, in a process and a home of its own."""
 
@@ -35,7 +41,9 @@ class Live:
         if duration is not None:
             command += ["--duration", str(duration)]
         environment = {**os.environ, "XDG_STATE_HOME": str(folder / "state")}
-        self.process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(
+            command, env=environment, stderr=subprocess.PIPE, text=True, preexec_fn=hear_hangup
+        )
         self.log: list[str] = []
         threading.Thread(target=self._read, daemon=True).start()
         self.client = SimpleUDPClient("127.0.0.1", self.port)

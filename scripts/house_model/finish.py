@@ -95,7 +95,7 @@ def step_loss(
             kept = before.decode(dreams).sample.float()
         y = vae.decode(torch.cat([z.float(), dreams])).sample
     y, made = y.float().split([len(x), len(dreams)])
-    picture = autoencoder.picture_loss(y, x)
+    picture = autoencoder.picture_loss(y, x).mean()
     keep = F.avg_pool2d(made - kept, 4).abs().mean()
     texture = transport(pyramid(made), pyramid(like), sizes, g)
     loss = picture + TEXTURE * texture + KEEP * keep
