@@ -23,7 +23,7 @@ import pytest
 from engine.blend import Blend
 from engine.config import Show, load_show
 from engine.dreamer.process import DreamerProcess, Keyframe
-from engine.recorder import Recorder
+from engine.recorder import Recorder, _Output
 from engine.show.film import FilmError, FilmJob, run_film
 from tests.shows import write_tiny_show
 
@@ -41,13 +41,15 @@ def pictures(path: Path) -> np.ndarray:
 
 # What went into each film on its way, as checksums: when two differ, it shows which room was first to.
 KEYFRAMES: dict[Path, list[int]] = {}
+ENCODED: dict[Path, list[int]] = {}
 FRAMES: dict[Path, list[int]] = {}
+ENCODED: dict[Path, list[int]] = {}
 
 
 def film(show: Show, out: Path, seconds: float = 2.0, progress: Callable[[int, int], None] | None = None) -> dict:
     job = FilmJob(out, seconds, Fraction(24), 160, 96)
-    keyframes, frames = KEYFRAMES.setdefault(out, []), FRAMES.setdefault(out, [])
-    upload, write = Blend.upload, Recorder.write
+    keyframes, frames, encoded = (noted.setdefault(out, []) for noted in (KEYFRAMES, FRAMES, ENCODED))
+    upload, write, mux = Blend.upload, Recorder.write, _Output._mux
 
     def noted_upload(self: Blend, keyframe: Keyframe) -> None:
         keyframes.append(zlib.crc32(np.ascontiguousarray(keyframe.pixels)))
@@ -57,7 +59,16 @@ def film(show: Show, out: Path, seconds: float = 2.0, progress: Callable[[int, i
         frames.append(zlib.crc32(np.ascontiguousarray(frame)))
         return write(self, frame, time_s)
 
-    with patch.object(Blend, "upload", noted_upload), patch.object(Recorder, "write", noted_write):
+    def noted_mux(self: _Output, frame: av.VideoFrame | None) -> None:
+        if frame is not None:
+            encoded.append(zlib.crc32(frame.to_ndarray()))
+        mux(self, frame)
+
+    with (
+        patch.object(Blend, "upload", noted_upload),
+        patch.object(Recorder, "write", noted_write),
+        patch.object(_Output, "_mux", noted_mux),
+    ):
         return run_film(show, job, progress or (lambda done, of: None))
 
 
@@ -88,7 +99,7 @@ def assert_same(one: Path, other: Path) -> None:
     if one.read_bytes() == other.read_bytes():
         return
     said = []
-    for what, noted in (("keyframes", KEYFRAMES), ("frames as drawn", FRAMES)):
+    for what, noted in (("keyframes", KEYFRAMES), ("frames as drawn", FRAMES), ("frames as encoded", ENCODED)):
         pairs = enumerate(zip(noted[one], noted[other], strict=True))
         said.append(f"{what} that differ: {[n for n, (a, b) in pairs if a != b] or 'none'}")
     apart = np.abs(pictures(one).astype(int) - pictures(other).astype(int)).max(axis=3)  # (N, H, W)

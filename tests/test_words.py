@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from scripts.house_model.words_corpus import Corpus, build_corpus
 from scripts.house_model.words_eval import states
 from scripts.house_model.words_lexicon import GROUPS, NAMES, PROBES, Lexicon, colour_attributes, holds_probe
 
+TEACHER = words_teacher.PACKAGE
 TINY = words.Size(vocabulary=700, width=32, layers=2, heads=4, batch=16, bag_steps=20)
 
 
@@ -34,15 +36,21 @@ def tiny_corpus() -> tuple[Corpus, np.ndarray]:
     return corpus, embeddings.astype(np.float16)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def no_teacher() -> Iterator[None]:
+    """One that is installed gives embeddings of another size than the tiny corpus has."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(words_teacher, "PACKAGE", "no_such_teacher")
+        yield
+
+
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A tiny student, trained for a few steps and exported: (work, out)."""
     work, out = tmp_path_factory.mktemp("work"), tmp_path_factory.mktemp("out")
     corpus, embeddings = tiny_corpus()
     words.prepare(work, TINY, corpus=corpus, embeddings=embeddings)
-    with pytest.MonkeyPatch.context() as patch:  # a teacher that is installed gives embeddings of another size
-        patch.setattr(words_teacher, "PACKAGE", "no_such_teacher")
-        words.train(work, 1.0, "cpu", TINY, most_steps=16)
+    words.train(work, 1.0, "cpu", TINY, most_steps=16)
     words.export(work, out)
     return work, out
 
@@ -142,7 +150,6 @@ def test_what_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("WNSEARCHDIR", str(tmp_path))
     with pytest.raises(FileNotFoundError, match="wordnet-base"):
         words_wordnet.read()
-    monkeypatch.setattr(words_teacher, "PACKAGE", "no_such_teacher")
     with pytest.raises(FileNotFoundError, match="training extra"):
         words_teacher.teacher_folder(tmp_path)
     with pytest.raises(FileNotFoundError, match=r"student\.pt"):
@@ -163,7 +170,8 @@ def test_wordnet_says_what_things_look_like() -> None:
     assert not [p for p in made_up if holds_probe(p)]
 
 
-def test_the_teacher_knows_its_synonyms(tmp_path: Path) -> None:
+def test_the_teacher_knows_its_synonyms(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(words_teacher, "PACKAGE", TEACHER)
     try:
         teacher = words_teacher.teacher_folder()
     except FileNotFoundError as lacking:
