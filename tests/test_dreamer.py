@@ -122,6 +122,18 @@ def test_many_steps_equal_the_librarys_too(folder: Folder) -> None:
     assert_same(ours.dream(waypoint()), library(folder("sd"), ours))
 
 
+@pytest.mark.parametrize("kind", ["sd", "sdxl"])
+@pytest.mark.parametrize("steps", [1, 2, 4])
+def test_a_large_network_equals_the_librarys_at_any_number_of_steps(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch, kind: str, steps: int
+) -> None:
+    """Every model of the hub is large: its network is recorded by itself, but where one step is all there is."""
+    monkeypatch.setattr("engine.dreamer.sampler.SMALL", 0)
+    ours = dreamer(folder(kind), steps=steps)
+    assert isinstance(ours._sampler, UNetSampler) and ours._sampler.taped
+    assert_same(ours.dream(waypoint()), library(folder(kind), ours))
+
+
 def test_a_flow_model_of_the_built_in_ones_shape_equals_the_librarys(folder: Folder) -> None:
     ours = dreamer(folder("house"))
     assert_same(ours.dream(waypoint()), library(folder("house"), ours))

@@ -24,7 +24,8 @@ from engine.walk import Conditioning, Noise
 
 Run = Callable[..., Tensor]
 # Up to so many calls of a network of up to so many parameters are recorded in one piece, which saves the text's
-# keys and values in every step. Elsewhere the network alone is recorded: trying it out costs a few calls only.
+# keys and values in every step. Elsewhere, but where one call is all there is, the network alone is recorded: trying
+# it out costs a few calls only.
 UNROLLED, SMALL = 8, 100e6
 
 
@@ -78,7 +79,8 @@ class UNetSampler:
             solver.to(parameter.device)
         self._solver = solver
         size = sum(p.numel() for p in parts.unet.parameters())
-        self._unrolls = len(solver.timesteps) <= UNROLLED and size < SMALL
+        calls = len(solver.timesteps)
+        self._unrolls = calls == 1 or (calls <= UNROLLED and size < SMALL)
         self._latent = self._through(network)
         self._decoded: Run = lambda z: to_uint8(decode(parts.vae, z, parts.xl))
         # Once recorded, nothing here holds the modules any more: weights that were packed are not kept twice.
