@@ -49,6 +49,11 @@ def quick(pipe: Connection, spec: DreamSpec, place: RingPlace, nice: int) -> Non
     _serve(pipe, place, 0.004)
 
 
+def slow(pipe: Connection, spec: DreamSpec, place: RingPlace, nice: int) -> None:
+    """A picture every 1.2 s, as a large model on a CPU."""
+    _serve(pipe, place, 1.2)
+
+
 def deaf(pipe: Connection, spec: DreamSpec, place: RingPlace, nice: int) -> None:
     """Says it is ready and never reads again, nor leaves when asked."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)

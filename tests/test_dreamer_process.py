@@ -159,6 +159,12 @@ def test_a_hung_child_is_replaced(started: Callable[..., DreamerProcess]) -> Non
     assert first is not None and not psutil.pid_exists(first)
 
 
+def test_a_slow_child_is_not_taken_for_a_hung_one(started: Callable[..., DreamerProcess]) -> None:
+    dreamer = started(fake_worker.slow, limits=Limits(picture_s=0.3))
+    assert collect(dreamer, 3) == [0, 1, 2]
+    assert dreamer.status.restarts == 0
+
+
 def test_a_child_that_reads_nothing_blocks_nobody(started: Callable[..., DreamerProcess]) -> None:
     dreamer = started(fake_worker.deaf, limits=Limits(first_s=0.5))
     until(dreamer, "dreaming")

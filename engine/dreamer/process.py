@@ -54,7 +54,8 @@ class Limits:
     """When a silent child counts as hung."""
 
     load_s: float = 600.0  # without a word while loading
-    first_s: float = 180.0  # for the first picture, which may compile kernels
+    # For the first picture, which may compile kernels; and a large model on a CPU takes minutes for any.
+    first_s: float = 1800.0
     picture_s: float = 30.0  # for any other; or 20 times the usual, whichever is longer
 
 
@@ -95,6 +96,7 @@ class DreamerProcess:
         self._last_keyframe_at: float | None = None
         self._last_done_at: float | None = None
         self._asked_at = self._decode_s = 0.0
+        self._dreamt_s = 0.0  # how long the last picture took
         self._polled_at: float | None = None
         self._poll_gap_s = 1 / 60
 
@@ -252,7 +254,7 @@ class DreamerProcess:
         status = self.status
         if self._last_done_at is not None:  # by the child's clock: when we come to hear of it depends on us
             status.intervals_s.append(done_at - self._last_done_at)
-        self._last_done_at = done_at
+        self._last_done_at, self._dreamt_s = done_at, dreamt_s
         self._decode_s += 0.2 * (done_at - self._asked_at - self._decode_s)
         if status.first_keyframe_s is None:
             status.first_keyframe_s = now - self._started_at
@@ -290,8 +292,8 @@ class DreamerProcess:
             return math.inf
         if self._last_keyframe_at is None or self._last_keyframe_at < self._born_at:
             return self._limits.first_s
-        usual = sorted(self.status.intervals_s)
-        return max(self._limits.picture_s, 20 * usual[len(usual) // 2] if usual else 0.0)
+        intervals = sorted(self.status.intervals_s) or [0.0]  # none after the first picture
+        return max(self._limits.picture_s, 20 * max(self._dreamt_s, intervals[len(intervals) // 2]))
 
     def _lost(self, why: str) -> None:
         """The child is gone: keep what must be dreamt again, come back after a while."""
