@@ -18,9 +18,10 @@ from engine.paths import house_model_dir
 HOUSE = "house"
 _LIBRARIES = ("diffusers", "transformers")
 _PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".pkl")
-WEIGHTLESS = ("Tokenizer", "TokenizerFast", "Scheduler", "Processor", "FeatureExtractor")  # have no weights
+# Parts that have no weights; transformers 5 saves what was a PreTrainedTokenizerFast as a TokenizersBackend.
+WEIGHTLESS = ("Tokenizer", "TokenizerFast", "TokenizersBackend", "Scheduler", "Processor", "FeatureExtractor")
 NEVER_LOADED = ("safety_checker", "feature_extractor", "image_encoder")  # never loaded for dreaming
-_FETCHED = ("*.safetensors", "*.json", "*.txt", "*.model")
+_FETCHED = ("*.safetensors", "*.json", "*.txt", "*.model", "*.jinja")  # jinja: how a language model is addressed
 _LONGEST_HEADER = 100_000_000  # bytes; the safetensors library refuses longer ones
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 

@@ -1,6 +1,7 @@
 """Dreaming: our pictures are the library's pictures, the same every time, in float32 and nearly so in half."""
 
 import hashlib
+import inspect
 import json
 import shutil
 import subprocess
@@ -17,6 +18,7 @@ import tiny_models
 import torch
 from diffusers import DiffusionPipeline
 
+from engine.dreamer.generic import PipelineSampler, encode
 from engine.dreamer.load import Dreamer, pick_device, pick_dtype
 from engine.dreamer.sampler import UNetSampler
 from engine.dreamer.schedule import Program
@@ -42,8 +44,16 @@ def waypoint(phase: float = 1.0, weights: tuple[float, ...] = WEIGHTS) -> Waypoi
     return Waypoint(0.0, 0, (Point(3, phase, 0.1, 1.0),), weights)
 
 
-def dreamer(path: Path, size: int = 64, prompts: tuple[str, ...] = PROMPTS, economy: int = 0, **model: Any) -> Dreamer:
-    return Dreamer(DreamSpec(ModelSpec(name=str(path), **({"dtype": "float32"} | model)), prompts, size, size, economy))
+def dreamer(
+    path: Path,
+    size: int = 64,
+    prompts: tuple[str, ...] = PROMPTS,
+    economy: int = 0,
+    height: int | None = None,
+    **model: Any,
+) -> Dreamer:
+    spec = ModelSpec(name=str(path), **({"dtype": "float32"} | model))
+    return Dreamer(DreamSpec(spec, prompts, size, height or size, economy))
 
 
 def library(path: Path, ours: Dreamer, **options: Any) -> np.ndarray:
@@ -152,6 +162,156 @@ def test_a_transformer_through_its_own_call(folder: Folder) -> None:
         assert_same(ours.dream(waypoint()), library(folder("sd3"), ours))
 
 
+def own_words(path: Path, ours: Dreamer, text: str, height: int) -> np.ndarray:
+    """What the library's own pipeline makes of the same latents and the words themselves, which it encodes."""
+    pipe = DiffusionPipeline.from_pretrained(path, local_files_only=True)
+    pipe.set_progress_bar_config(disable=True)
+    assert isinstance(ours._sampler, PipelineSampler)
+    m = ours.spec.model
+    options = {"use_resolution_binning": False, "clean_caption": False, "true_cfg_scale": m.guidance}
+    if path.name == "flux-dev":
+        options["true_cfg_scale"] = 1.0  # it takes the number itself
+    guidance = 0.0 if path.name == "zimage" and m.guidance == 1 else m.guidance  # its formula has none at 0
+    known = inspect.signature(type(pipe).__call__).parameters
+    made = pipe(
+        text,
+        negative_prompt=m.negative,
+        latents=ours._sampler._packed(ours._sampler.noise(waypoint())),
+        width=64,
+        height=height,
+        num_inference_steps=m.steps,
+        guidance_scale=guidance,
+        generator=torch.Generator().manual_seed(0),
+        output_type="np",
+        **{n: v for n, v in options.items() if n in known},
+    )
+    return made.images[0] * 255
+
+
+FAMILIES = ["flux", "flux-dev", "pixart", "hunyuandit", "qwen", "zimage"]
+
+
+@pytest.mark.parametrize("guidance", [1.0, 4.0])
+@pytest.mark.parametrize("kind", FAMILIES)
+def test_another_family_dreams_what_its_own_pipeline_makes_of_the_words(
+    folder: Folder, kind: str, guidance: float
+) -> None:
+    ours = dreamer(folder(kind), prompts=("torn paper",), height=96, guidance=guidance, negative="mud")
+    assert_same(ours.dream(waypoint(weights=(1.0,))), own_words(folder(kind), ours, "torn paper", 96))
+
+
+@pytest.mark.parametrize("kind", FAMILIES)
+def test_another_family_mixes_materials_of_any_length_and_moves_a_little_at_a_time(folder: Folder, kind: str) -> None:
+    ours = dreamer(folder(kind), guidance=4.0, negative="mud")
+    here = ours.dream(waypoint()).astype(int)
+
+    def away(there: Waypoint) -> float:
+        return float(np.abs(ours.dream(there) - here).mean())
+
+    assert away(waypoint()) == 0
+    assert 0 < away(waypoint(1.001)) < away(waypoint(9.0)) / 20
+    near, far = away(waypoint(weights=(0.21, 0.49, 0.3))), away(waypoint(weights=(1.0, 0.0, 0.0)))
+    assert far > 0 and near < far / 5
+
+
+class Pipeline:
+    """A pipeline that encodes a prompt as its length, as many times as it is told to."""
+
+    _execution_device = torch.device("cpu")
+
+    def encode_prompt(self, prompt: str, times: int = 1, **_: object) -> tuple[object, ...]:
+        prompt_embeds = torch.full((1, times, 2), float(len(prompt)))
+        prompt_attention_mask = torch.arange(times)[None] < len(prompt)
+        positions = torch.zeros(times, 3)
+        return positions, prompt_attention_mask.long(), (prompt_embeds if times else None)
+
+    def __call__(self, prompt_embeds: object, prompt_attention_mask: object, times: int = 4, **more: object) -> None:
+        """Takes what encode_prompt answers, by name and in another order, and wants it four times."""
+
+
+class Guided(Pipeline):
+    def __call__(  # type: ignore[override]
+        self, prompt_embeds: object, prompt_attention_mask: object, negative_prompt_embeds: object, times: int = 4
+    ) -> None:
+        """As above, and a negative prompt that encode_prompt knows nothing of."""
+
+
+class Matching(Guided):
+    def encode_prompt(self, prompt: str, negative_prompt: str, **_: object) -> tuple[object, ...]:  # type: ignore[override]
+        """As long as the prompt is, the negative one too."""
+        prompt_embeds = torch.ones(1, len(prompt), 2)
+        negative_prompt_embeds = torch.full_like(prompt_embeds, float(len(negative_prompt)))
+        return prompt_embeds, negative_prompt_embeds
+
+
+def test_parts_of_a_prompt_are_found_by_name_and_masks_count_a_token_where_any_material_has_one() -> None:
+    mixed = encode(Pipeline(), ("a", "abc"), "mud", True).mix((0.5, 0.5))
+    assert sorted(mixed) == ["prompt_attention_mask", "prompt_embeds"]
+    assert mixed["prompt_embeds"].tolist() == [[[2.0, 2.0]] * 4]
+    assert mixed["prompt_attention_mask"].tolist() == [[1, 1, 1, 0]]
+    guided = encode(Guided(), ("a", "abc"), "muddy", True).mix((0.5, 0.5))
+    assert guided["negative_prompt_embeds"].tolist() == [[[5.0, 5.0]] * 4]
+    matching = encode(Matching(), ("a", "abc"), "muddy", True).mix((0.5, 0.5))
+    assert matching["prompt_embeds"].tolist() == [[[1.0, 1.0], [0.5, 0.5], [0.5, 0.5]]]  # what is short fades in
+    assert matching["negative_prompt_embeds"].tolist() == [[[5.0, 5.0]] * 3]
+
+
+def test_a_pipeline_whose_prompts_cannot_be_encoded_is_one_sentence() -> None:
+    class Nameless(Pipeline):
+        def encode_prompt(self, prompt: str, **_: object) -> tuple[object, ...]:
+            first, second = torch.zeros(1, 2, 2), None
+            return first, second
+
+    class Asking(Pipeline):
+        def encode_prompt(self, prompt: str, picture: object) -> tuple[object, ...]:  # type: ignore[override]
+            raise AssertionError
+
+    with pytest.raises(ModelError, match="Nameless cannot be walked: its encode_prompt answers with 2 parts"):
+        encode(Nameless(), ("a",), "", False)
+    with pytest.raises(ModelError, match="Asking cannot be walked: its encode_prompt also needs picture; name a"):
+        encode(Asking(), ("a",), "", False)
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "said"),
+    [
+        ("HiDreamImagePipeline", "cannot be walked: it takes no prompt_embeds; name a model of another family"),
+        ("StableDiffusionInstructPix2PixPipeline", "cannot be walked: it takes no width and no height"),
+        ("NoSuchPipeline", "has no NoSuchPipeline"),
+    ],
+)
+def test_a_family_that_cannot_be_walked_is_one_sentence(
+    folder: Folder, tmp_path: Path, pipeline: str, said: str
+) -> None:
+    path = damaged(folder, tmp_path / "m", "model_index.json", with_config(_class_name=pipeline))
+    with pytest.raises(ModelError, match=said):
+        dreamer(path)
+
+
+def test_settings_that_a_pipeline_refuses_are_one_sentence(folder: Folder) -> None:
+    with pytest.raises(ModelError, match="multiples of 16, given 72x72"):
+        dreamer(folder("flux"), 72)
+    ours = dreamer(folder("pixart"), scheduler="FlowMatchEulerDiscreteScheduler")
+    with pytest.raises(ModelError, match="PixArtAlphaPipeline cannot dream with these settings"):
+        ours.dream(waypoint())
+
+
+def test_a_vocabulary_that_needs_another_package_says_which(
+    folder: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    part = "tokenizer_2/tokenizer.json"
+    path = damaged(folder, tmp_path / "m", part, lambda file: file.rename(file.with_name("a.model")), "flux")
+    monkeypatch.setattr("engine.dreamer.load.importlib.util.find_spec", lambda *_: None)
+    with pytest.raises(ModelError, match="its tokenizer_2 needs two more packages; `pip install sentencepiece"):
+        dreamer(path)
+
+
+def test_half_precision_weights_alone_are_found(tmp_path: Path) -> None:
+    pipe = tiny_models.flux()
+    pipe.save_pretrained(tmp_path, variant="fp16")
+    assert dreamer(tmp_path).dream(waypoint()).std() > 5
+
+
 def test_a_tiny_decoder_takes_the_place_of_the_models_own(folder: Folder, tmp_path: Path) -> None:
     tiny_models.tiny_decoder().save_pretrained(tmp_path)
     plain, tiny = dreamer(folder("sd")), dreamer(folder("sd"), decoder=str(tmp_path))
@@ -221,6 +381,7 @@ def test_precision_is_chosen_by_the_kind_of_device() -> None:
     assert pick_dtype("auto", cpu, 0) in (torch.float32, torch.bfloat16)
     assert pick_dtype("float32", cpu, 0) == torch.float32
     assert pick_dtype("float32", cpu, 1) == torch.bfloat16
+    assert pick_dtype("auto", cuda, 0, fast=False) == torch.bfloat16  # T5 and Gemma overflow in float16
     assert pick_device("cpu") == cpu
 
 
@@ -239,8 +400,8 @@ def test_what_cannot_be_dreamt_is_one_sentence(folder: Folder, model: dict[str, 
         dreamer(folder("sd"), size, **model)
 
 
-def damaged(folder: Folder, to: Path, part: str, change: Callable[[Path], object]) -> Path:
-    shutil.copytree(folder("sd"), to)
+def damaged(folder: Folder, to: Path, part: str, change: Callable[[Path], object], kind: str = "sd") -> Path:
+    shutil.copytree(folder(kind), to)
     change(to / part)
     return to
 

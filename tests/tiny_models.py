@@ -11,18 +11,45 @@ from typing import Any
 import torch
 from diffusers import (
     AutoencoderKL,
+    AutoencoderKLQwenImage,
     AutoencoderTiny,
     DDIMScheduler,
+    DDPMScheduler,
     DPMSolverMultistepScheduler,
     EulerDiscreteScheduler,
     FlowMatchEulerDiscreteScheduler,
+    FluxPipeline,
+    FluxTransformer2DModel,
+    HunyuanDiT2DModel,
+    HunyuanDiTPipeline,
+    PixArtAlphaPipeline,
+    PixArtTransformer2DModel,
+    QwenImagePipeline,
+    QwenImageTransformer2DModel,
     SD3Transformer2DModel,
     StableDiffusion3Pipeline,
     StableDiffusionPipeline,
     StableDiffusionXLPipeline,
     UNet2DConditionModel,
+    ZImagePipeline,
+    ZImageTransformer2DModel,
 )
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
+from transformers import (
+    BertConfig,
+    BertModel,
+    CLIPTextConfig,
+    CLIPTextModel,
+    CLIPTextModelWithProjection,
+    CLIPTokenizer,
+    PreTrainedTokenizerFast,
+    Qwen2_5_VLConfig,
+    Qwen2_5_VLForConditionalGeneration,
+    Qwen3Config,
+    Qwen3Model,
+    T5Config,
+    T5EncoderModel,
+)
 
 # On a busy machine threads that wait for each other spin for whole time slices: minutes instead of seconds.
 torch.set_num_threads(1)
@@ -36,6 +63,18 @@ def tokenizer(max_length: int = 24) -> CLIPTokenizer:
     for token in [*_LETTERS, *(f"{c}</w>" for c in _LETTERS), "<|startoftext|>", "<|endoftext|>"]:
         vocab[token] = len(vocab)
     return CLIPTokenizer(vocab=vocab, merges=[], model_max_length=max_length)
+
+
+def letters(max_length: int = 24) -> PreTrainedTokenizerFast:
+    """A letter-by-letter tokenizer that pads, as those of T5 and of language models do; it can be chatted with."""
+    tokens = ["<pad>", "</s>", "<unk>", *_LETTERS, *_LETTERS.upper(), " ", "<", ">", "|", "_"]
+    core = Tokenizer(models.WordLevel({t: i for i, t in enumerate(tokens)}, unk_token="<unk>"))
+    core.pre_tokenizer = pre_tokenizers.Split("", "isolated")
+    core.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
+    special = {"pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>"}
+    made = PreTrainedTokenizerFast(tokenizer_object=core, model_max_length=max_length, **special)
+    made.chat_template = "{% for m in messages %}{{ m.content }}{% endfor %}"
+    return made
 
 
 def _seeded(build: Callable[[], Any], seed: int) -> Any:
@@ -174,6 +213,152 @@ def sd3(seed: int = 0) -> StableDiffusion3Pipeline:
     )
 
 
+def _t5(seed: int) -> T5EncoderModel:
+    sizes = {"d_model": 32, "d_kv": 8, "d_ff": 32, "num_heads": 4, "num_layers": 1, "vocab_size": 64}
+    return _seeded(lambda: T5EncoderModel(T5Config(**sizes)), seed)
+
+
+def flux(seed: int = 0, distilled: bool = False) -> FluxPipeline:
+    """A Flux pipeline: latents in packed patches. distilled: takes guidance as a number, as Flux dev does."""
+    transformer = _seeded(
+        lambda: FluxTransformer2DModel(
+            in_channels=16,
+            num_layers=1,
+            num_single_layers=1,
+            attention_head_dim=16,
+            num_attention_heads=2,
+            joint_attention_dim=32,
+            pooled_projection_dim=32,
+            guidance_embeds=distilled,
+            axes_dims_rope=(4, 4, 8),
+        ),
+        seed,
+    )
+    return FluxPipeline(
+        transformer=transformer,
+        scheduler=FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True),
+        vae=_vae((8, 8, 16, 16), 4, seed + 1, shift=0.05),
+        text_encoder=_text(32, 24, seed + 2),
+        tokenizer=tokenizer(),
+        text_encoder_2=_t5(seed + 3),
+        tokenizer_2=letters(),
+    )
+
+
+def pixart(seed: int = 0) -> PixArtAlphaPipeline:
+    """A PixArt pipeline: T5 alone, with masks."""
+    transformer = _seeded(
+        lambda: PixArtTransformer2DModel(
+            num_attention_heads=2,
+            attention_head_dim=16,
+            num_layers=1,
+            cross_attention_dim=32,
+            sample_size=8,
+            caption_channels=32,
+            norm_num_groups=1,
+        ),
+        seed,
+    )
+    return PixArtAlphaPipeline(
+        transformer=transformer,
+        scheduler=DPMSolverMultistepScheduler(),
+        vae=_vae((8, 8, 16, 16), 4, seed + 1),
+        text_encoder=_t5(seed + 2),
+        tokenizer=letters(),
+    )
+
+
+def hunyuandit(seed: int = 0) -> HunyuanDiTPipeline:
+    """A HunyuanDiT pipeline: two text encoders, one a call, with a mask each."""
+    bert = {"hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 4}
+    transformer = _seeded(
+        lambda: HunyuanDiT2DModel(
+            sample_size=8,
+            num_layers=2,
+            patch_size=2,
+            attention_head_dim=16,
+            num_attention_heads=2,
+            in_channels=4,
+            hidden_size=32,
+            cross_attention_dim=32,
+            cross_attention_dim_t5=32,
+            pooled_projection_dim=16,
+            activation_fn="gelu-approximate",
+            mlp_ratio=2.0,
+        ),
+        seed,
+    )
+    return HunyuanDiTPipeline(
+        transformer=transformer,
+        scheduler=DDPMScheduler(),
+        vae=_vae((8, 8, 16, 16), 4, seed + 1),
+        text_encoder=_seeded(lambda: BertModel(BertConfig(vocab_size=64, **bert)), seed + 2),
+        tokenizer=letters(77),
+        text_encoder_2=_t5(seed + 3),
+        tokenizer_2=letters(256),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+
+
+def qwen(seed: int = 0) -> QwenImagePipeline:
+    """A Qwen-Image pipeline: texts as long as they are, a mask where they differ, the negative one encoded alone."""
+    language = {"vocab_size": 64, "hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 1}
+    language |= {"num_attention_heads": 2, "num_key_value_heads": 2, "pad_token_id": 0}
+    rope = {"rope_type": "default", "rope_theta": 1e6, "mrope_section": [2, 3, 3]}
+    sight = {"depth": 1, "hidden_size": 16, "intermediate_size": 16, "num_heads": 2, "out_hidden_size": 32}
+    reader = Qwen2_5_VLConfig(text_config=language | {"rope_parameters": rope}, vision_config=sight)
+    transformer = _seeded(
+        lambda: QwenImageTransformer2DModel(
+            in_channels=16,
+            out_channels=4,
+            num_layers=1,
+            attention_head_dim=16,
+            num_attention_heads=2,
+            joint_attention_dim=32,
+            axes_dims_rope=(8, 4, 4),
+        ),
+        seed,
+    )
+    shape = {"base_dim": 8, "z_dim": 4, "dim_mult": [1, 2, 2, 2], "num_res_blocks": 1}
+    scale = {"latents_mean": [0.0] * 4, "latents_std": [1.0] * 4}
+    return QwenImagePipeline(
+        transformer=transformer,
+        scheduler=FlowMatchEulerDiscreteScheduler(),
+        vae=_seeded(lambda: AutoencoderKLQwenImage(**shape, **scale), seed + 1),
+        text_encoder=_seeded(lambda: Qwen2_5_VLForConditionalGeneration(reader), seed + 2),
+        tokenizer=letters(1024),
+    )
+
+
+def zimage(seed: int = 0) -> ZImagePipeline:
+    """A Z-Image pipeline: embeddings in lists, and a guidance of which 0 is none."""
+    reader = {"hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
+    reader |= {"num_key_value_heads": 2, "head_dim": 8, "vocab_size": 64}
+    transformer = _seeded(
+        lambda: ZImageTransformer2DModel(
+            in_channels=4,
+            dim=32,
+            n_layers=1,
+            n_refiner_layers=1,
+            n_heads=2,
+            n_kv_heads=2,
+            cap_feat_dim=32,
+            axes_dims=[4, 4, 8],
+            axes_lens=[1024, 64, 64],
+        ),
+        seed,
+    )
+    return ZImagePipeline(
+        transformer=transformer,
+        scheduler=FlowMatchEulerDiscreteScheduler(),
+        vae=_vae((8, 8, 16, 16), 4, seed + 1, shift=0.05),
+        text_encoder=_seeded(lambda: Qwen3Model(Qwen3Config(**reader)), seed + 2),
+        tokenizer=letters(512),
+    )
+
+
 def house(seed: int = 0) -> StableDiffusionPipeline:
     """The built-in model's shape with random weights: 256x256 pictures from 16x16 latents of 16 numbers."""
     unet = _seeded(
@@ -220,7 +405,18 @@ def tiny_decoder(latent: int = 4, seed: int = 9) -> AutoencoderTiny:
     )
 
 
-BUILDERS: dict[str, Callable[[], Any]] = {"sd": sd, "sdxl": sdxl, "sd3": sd3, "house": house}
+BUILDERS: dict[str, Callable[[], Any]] = {
+    "sd": sd,
+    "sdxl": sdxl,
+    "sd3": sd3,
+    "house": house,
+    "flux": flux,
+    "flux-dev": lambda: flux(distilled=True),
+    "pixart": pixart,
+    "hunyuandit": hunyuandit,
+    "qwen": qwen,
+    "zimage": zimage,
+}
 
 
 def save(kind: str, folder: Path) -> Path:

@@ -5,6 +5,7 @@ Dreamer process; torch, and diffusers from the first Dreamer on. Never touches t
 """
 
 import contextlib
+import importlib.util
 import logging
 import os
 import warnings
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 
 from engine import models
 from engine.dreamer.faults import to_model_error
-from engine.dreamer.generic import PipelineSampler, encode
+from engine.dreamer.generic import PipelineSampler, check, encode
 from engine.dreamer.sampler import Parts, Settings, UNetSampler
 from engine.dreamer.spec import DreamSpec
 from engine.models import ModelError, ModelPlace
@@ -36,11 +37,12 @@ class Dreamer:
         self.spec = spec
         place = models.find(spec.model.name)
         self.device = pick_device(spec.model.device)
-        self.dtype = pick_dtype(spec.model.dtype, self.device, spec.economy)
+        fast = models.is_fast(place.pipeline)
+        self.dtype = pick_dtype(spec.model.dtype, self.device, spec.economy, fast)
         if self.device.type == "cpu":
             torch.set_num_threads(pick_threads(place))
         with to_model_error(place.name), quiet():
-            if models.is_fast(place.pipeline):
+            if fast:
                 self._sampler: UNetSampler | PipelineSampler = self._load_fast(place, progress)
             else:
                 self._sampler = self._load_generic(place, progress)
@@ -112,19 +114,23 @@ class Dreamer:
         kind = getattr(diffusers, place.pipeline, None)
         if kind is None:
             raise ModelError(f"{place.name}: this diffusers ({diffusers.__version__}) has no {place.pipeline}")
+        check(kind)
+        _check_tokenizers(place)
         progress(f"reading {place.name}")
         index = models.read_json(place.name, place.path / "model_index.json")
         # parts that the folder says it lacks must be named as None, or diffusers asks for them
         without = {n: None for n, entry in index.items() if entry == [None, None] or n in models.NEVER_LOADED}
-        pipe = kind.from_pretrained(
-            place.path, torch_dtype=self.dtype, local_files_only=True, use_safetensors=True, **without
-        )
+        # diffusers takes the files of that name where a part has them, and the plain ones elsewhere
+        variant = next((v for part in place.components if (v := _variant(place.path / part))), None)
+        options: dict[str, Any] = {"torch_dtype": self.dtype, "variant": variant}
+        options |= {"use_safetensors": True, "local_files_only": True}
+        pipe = kind.from_pretrained(place.path, **options, **without)
         if self.spec.model.decoder:
             pipe.vae = _load_decoder(self.spec.model.decoder, self.dtype)
         pipe.scheduler = _pick_scheduler(self.spec.model.scheduler, pipe.scheduler)
         pipe.set_progress_bar_config(disable=True)
         pipe.to(self.device)
-        if self.spec.economy >= 2 and hasattr(pipe.vae, "enable_tiling"):
+        if self.spec.economy >= 2 and hasattr(getattr(pipe, "vae", None), "enable_tiling"):
             pipe.vae.enable_tiling()
         progress("reading the materials")
         guided = self.spec.model.guidance > 1.0
@@ -144,9 +150,12 @@ def pick_device(wanted: str) -> torch.device:
     return device
 
 
-def pick_dtype(wanted: str, device: torch.device, economy: int) -> torch.dtype:
-    """auto: half precision where the device computes in it, by its kind alone so that pictures stay the same."""
-    half = torch.bfloat16 if device.type == "cpu" else torch.float16
+def pick_dtype(wanted: str, device: torch.device, economy: int, fast: bool = True) -> torch.dtype:
+    """auto: half precision where the device computes in it, by its kind alone so that pictures stay the same.
+
+    fast: the U-Net families. The others have text encoders (T5, Gemma, Qwen) whose numbers float16 cannot hold.
+    """
+    half = torch.bfloat16 if device.type == "cpu" or not fast else torch.float16
     if wanted == "auto":
         quick = device.type != "cpu" or has_native_bfloat16()
         return half if quick or economy >= 1 else torch.float32
@@ -176,8 +185,6 @@ def has_native_bfloat16() -> bool:
 
 
 def _load_part(place: ModelPlace, name: str, dtype: torch.dtype, progress: Progress) -> Any:
-    import importlib
-
     library, class_name = place.components[name]
     progress(f"reading the {name.replace('_', ' ')}")
     folder = place.path / name
@@ -188,6 +195,16 @@ def _load_part(place: ModelPlace, name: str, dtype: torch.dtype, progress: Progr
         options: dict[str, Any] = {"torch_dtype": dtype} if library == "diffusers" else {"dtype": dtype}
         options |= {"use_safetensors": True, "local_files_only": True, "variant": _variant(folder)}
         return kind.from_pretrained(folder, **options).eval()
+
+
+def _check_tokenizers(place: ModelPlace) -> None:
+    """Vocabularies of sentencepiece are read by a package of that name; without it transformers asks for another."""
+    for part in place.components:
+        folder = place.path / part
+        bare = any(folder.glob("*.model")) and not (folder / "tokenizer.json").is_file()
+        if bare and importlib.util.find_spec("sentencepiece") is None:
+            packages = "sentencepiece protobuf"
+            raise ModelError(f"{place.name}: its {part} needs two more packages; `pip install {packages}` gets them")
 
 
 def _variant(folder: Path) -> str | None:
