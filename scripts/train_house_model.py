@@ -84,7 +84,7 @@ def run_stage(stage: str, o: argparse.Namespace, device: str) -> None:
     elif stage == "distill":
         distill.train(o.work, budget, device, guidance=o.guidance, **share, **more)
     elif stage == "finish":
-        finish.train(o.work, budget, device, root=o.painted, **share)
+        finish.train(o.work, budget, device, **share)
     elif stage == "latents":
         diffusion.encode_set(o.work, device, root=o.painted)
         if int(os.environ.get("RANK", 0)) == 0:

@@ -14,7 +14,17 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("diffusers")
 pytest.importorskip("transformers")
 
-from scripts.house_model import adopt, autoencoder, card, diffusion, distill, export, finish, training  # noqa: E402
+from scripts.house_model import (  # noqa: E402
+    adopt,
+    autoencoder,
+    card,
+    diffusion,
+    distill,
+    evaluate,
+    export,
+    finish,
+    training,
+)
 from scripts.house_model.training import Budget, Job, fit, generator  # noqa: E402
 
 
@@ -195,32 +205,48 @@ def test_an_export_is_where_a_new_training_begins(tmp_path: Path) -> None:
     assert all(torch.equal(a, b) for a, b in zip(trained.parameters(), again.parameters(), strict=True))
 
 
-def test_transport_knows_soft_pictures_from_crisp_ones_and_says_which_way() -> None:
+def test_the_distance_tells_soft_pictures_from_crisp_ones() -> None:
     g = generator(0, "crisp", 0)
-    crisp, other = torch.rand(2, 6, 3, 64, 64, generator=g).mul(2).sub(1)
-    soft = torch.nn.functional.avg_pool2d(crisp, 3, 1, 1).requires_grad_()
-    levels = finish.pyramid(crisp)
-    assert [tuple(level.shape[2:]) for level in levels] == [(64, 64), (32, 32), (16, 16), (8, 8)]
-    sizes = [float(level.std()) for level in levels]
+    crisp, other = torch.rand(2, 6, 3, 64, 64, generator=g)
+    soft = torch.nn.functional.avg_pool2d(crisp, 3, 1, 1)
+    assert [tuple(level.shape[2:]) for level in evaluate.pyramid(crisp)] == [(64, 64), (32, 32), (16, 16), (8, 8)]
 
-    def far(x: torch.Tensor) -> torch.Tensor:
-        return finish.transport(finish.pyramid(x), levels, sizes, generator(0, "slices", 0))
+    def far(x: torch.Tensor) -> float:
+        return evaluate.sliced_wasserstein(x, crisp, generator(0, "slices", 0))
 
     assert far(other) < far(soft) / 2
-    (slope,) = torch.autograd.grad(far(soft), soft)
-    with torch.no_grad():
-        assert far(soft - 0.02 * slope / slope.std()) < far(soft)
 
 
-def test_finishing_teaches_the_decoder_and_nothing_else() -> None:
-    vae, before = tiny_vae(), tiny_vae().requires_grad_(False)
+def test_finishing_teaches_the_last_step_and_keeps_the_others() -> None:
+    before = tiny_unet().eval().requires_grad_(False)
+    torch.manual_seed(3)
+    pair = finish.Pair(tiny_unet().eval(), finish.Critic(width=16, condition=32, depth=1))
     g = generator(0, "finish", 0)
-    x, like = torch.rand(2, 2, 3, 128, 128, generator=g).mul(2).sub(1)
-    losses = finish.step_loss(vae, before, x, torch.randn(2, 16, 8, 8, generator=g), like, [0.3] * 4, g)
-    assert float(losses["keep"]) < 1e-3  # the same decoder still
-    losses["loss"].backward()
-    assert all(p.grad is not None for p in [*vae.decoder.parameters(), *vae.post_quant_conv.parameters()])
-    assert all(p.grad is None for p in [*vae.encoder.parameters(), *vae.quant_conv.parameters()])
+    cond, noise = torch.randn(8, 24, 32, generator=g), torch.randn(8, 16, 8, 8, generator=g)
+    z = finish.almost(before, noise, cond)
+    due = finish.last_step(before, z, cond)
+    whole = diffusion.sample(before, noise, cond, distill.STEPS)
+    assert torch.allclose(due, whole, atol=1e-5), "all steps but the last, and the last, are all steps"
+    paintings = (3 * torch.randn(8, 16, 8, 8, generator=g), cond)
+
+    def lesson(learns: bool) -> dict[str, torch.Tensor]:
+        return finish.step_loss(pair, before, (z, cond, due), paintings, generator(0, "finish", 1), learns)
+
+    lesson(learns=False)["loss"].backward()
+    assert all(p.grad is None for p in pair.dreamer.parameters()), "the critic's lesson is its own"
+    assert all(p.grad is not None for p in pair.critic.parameters())
+    pair.zero_grad(set_to_none=True)
+    first = lesson(learns=True)
+    assert float(first["moved"]) == float(first["keep"]) == float(first["hold"]) == 0.0
+    rate = torch.optim.Adam([{"params": pair.dreamer.parameters(), "lr": 1e-3},
+                             {"params": pair.critic.parameters(), "lr": 1e-3}])  # fmt: skip
+    for n in range(60):
+        rate.zero_grad()
+        lesson(learns=n > 20)["loss"].backward()
+        rate.step()
+    assert lesson(learns=True)["moved"] > 1e-3
+    made = finish.last_step(pair.dreamer, z, cond)
+    assert abs(float(made.detach().std()) - 3) < abs(float(due.std()) - 3), "dreams are to grow as large as paintings"
 
 
 def test_the_card_does_not_claim_random_weights_for_what_began_from_an_export(tmp_path: Path) -> None:

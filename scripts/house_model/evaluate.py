@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from scripts.house_model import autoencoder, data, diffusion, finish
+from scripts.house_model import autoencoder, data, diffusion
 from scripts.house_model.training import generator, save_sheet
 
 HELD_OUT = {  # words no caption uses, and the palette each should bring
@@ -120,12 +120,22 @@ def _patches(x: Tensor, g: torch.Generator, per_picture: int = 64, side: int = 7
     return picked.reshape(b * per_picture, side * side, 3)
 
 
+def pyramid(x: Tensor, levels: int = 4) -> list[Tensor]:
+    """Laplacian levels of (B, 3, h, w), finest first; the last is what is left, small."""
+    out = []
+    for _ in range(levels - 1):
+        low = F.avg_pool2d(x, 2)
+        out.append(x - F.interpolate(low, scale_factor=2, mode="bilinear"))
+        x = low
+    return [*out, x]
+
+
 def sliced_wasserstein(a: Tensor, b: Tensor, g: torch.Generator, levels: int = 4, slices: int = 256) -> float:
     """Mean over Laplacian-pyramid levels, after Karras et al. 2018; the two sets must be equally many."""
     if len(a) != len(b):
         raise ValueError(f"sliced Wasserstein compares equally many pictures, and was given {len(a)} and {len(b)}")
     total = 0.0
-    for fine_a, fine_b in zip(finish.pyramid(a, levels), finish.pyramid(b, levels), strict=True):
+    for fine_a, fine_b in zip(pyramid(a, levels), pyramid(b, levels), strict=True):
         pa, pb = _patches(fine_a, g), _patches(fine_b, g)
         mean, std = pb.mean((0, 1)), pb.std((0, 1)) + 1e-6
         pa, pb = ((p - mean).div(std).flatten(1) for p in (pa, pb))

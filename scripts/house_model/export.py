@@ -97,7 +97,6 @@ def _plain(folder: Path) -> None:
 
 def write(work: Path, out: Path, stage: str = "distill", words: Path | None = None, card: str = "") -> float:
     """Export a stage's averaged weights (`distill`, or `diffusion` as a preliminary many-step model)."""
-    # The finished decoder knows the few-step dreamer's latents; the many-step one has its own.
-    vae = finish.load_finished(work) if stage == "distill" else diffusion.load_vae(work)
-    unet = diffusion.load(work, stage)
-    return assemble(vae, unet, words or work / "latents", out, order=1 if stage == "distill" else 2, card=card)
+    unet = finish.load_finished(work) if stage == "distill" else diffusion.load(work, stage)
+    order = 1 if stage == "distill" else 2
+    return assemble(diffusion.load_vae(work), unet, words or work / "latents", out, order, card)

@@ -97,6 +97,7 @@ class Job:
     cooldown: float = 0.35  # last share of the stage in which the rate falls to zero
     ema: float = 0.999  # 0 keeps no average
     matrices_lr: float | None = None  # Muon's rate for the weight matrices; None trains them with AdamW
+    optimizer: torch.optim.Optimizer | None = None  # another one altogether, with rates of its own
     shard_mib: float = 0  # >0: light checkpoints (half precision, no momenta) in files of at most this size
     sheet_minutes: float = 5.0
     on_sheet: Callable[[nn.Module, int], None] | None = None
@@ -218,7 +219,7 @@ def load_average(work: Path, stage: str, model: nn.Module) -> nn.Module:
     return model.eval()
 
 
-def _save(job: Job, ema: nn.Module, opt: Muon, step: int, spent_s: float) -> None:
+def _save(job: Job, ema: nn.Module, opt: torch.optim.Optimizer, step: int, spent_s: float) -> None:
     light = job.shard_mib > 0
     out = {f"ema.{k}": v for k, v in ema.state_dict().items()}
     out |= {f"model.{k}": v for k, v in job.model.state_dict().items()}
@@ -232,7 +233,7 @@ def _save(job: Job, ema: nn.Module, opt: Muon, step: int, spent_s: float) -> Non
     (job.folder / "state.json").write_text(json.dumps(note, indent=1))
 
 
-def _resume(job: Job, ema: nn.Module, opt: Muon) -> tuple[int, float]:
+def _resume(job: Job, ema: nn.Module, opt: torch.optim.Optimizer) -> tuple[int, float]:
     if not (job.folder / "state.json").exists():
         return 0, 0.0
     note = json.loads((job.folder / "state.json").read_text())
@@ -258,7 +259,7 @@ def fit(job: Job, step_loss: Callable[[nn.Module, int], dict[str, Tensor]]) -> n
 
     rank, world = rank_of()
     job.folder.mkdir(parents=True, exist_ok=True)
-    opt = make_optimizer(job.model, job.lr, job.matrices_lr)
+    opt = job.optimizer or make_optimizer(job.model, job.lr, job.matrices_lr)
     base = [g["lr"] for g in opt.param_groups]
     ema = copy.deepcopy(job.model).requires_grad_(False).eval()
     first, spent = _resume(job, ema, opt)
