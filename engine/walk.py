@@ -71,9 +71,8 @@ class Noise:
 class Conditioning:
     """What the text encoders said about each material, encoded once, mixed anew for every waypoint.
 
-    materials: name -> (N, ...) with one row a material. Names ending in "mask" are joined (a token counts
-    where any material has one), everything else is averaged with the weights. fixed: name -> (1, ...), handed
-    on as it is (the negative prompt).
+    materials: name -> (N, ...) with one row a material, averaged with the weights. fixed: name -> (1, ...), handed
+    on as it is (the negative prompt, masks).
     """
 
     def __init__(self, materials: Mapping[str, Tensor], fixed: Mapping[str, Tensor] | None = None) -> None:
@@ -81,8 +80,7 @@ class Conditioning:
         if len(set(counts.values())) != 1:
             raise ValueError(f"conditioning needs one row a material in every tensor, given {counts}")
         self.count = next(iter(counts.values()))
-        self._masks = {n: t.amax(dim=0, keepdim=True) for n, t in materials.items() if n.endswith("mask")}
-        self._shapes = {n: t.shape[1:] for n, t in materials.items() if n not in self._masks}
+        self._shapes = {n: t.shape[1:] for n, t in materials.items()}
         # float32 whatever the model runs in: a mixture of half-precision rows would move in steps
         self._rows = {n: materials[n].float().reshape(self.count, -1) for n in self._shapes}  # (N, L*D)
         self.fixed = dict(fixed or {})
@@ -95,4 +93,4 @@ class Conditioning:
         for name, rows in self._rows.items():
             w = torch.tensor(weights, dtype=torch.float32).to(rows.device)
             mixed[name] = (w @ rows).reshape(1, *self._shapes[name])  # (1, L, D) or (1, P)
-        return mixed | self._masks | self.fixed
+        return mixed | self.fixed

@@ -134,13 +134,9 @@ def test_conditioning_of_one_material_is_that_material() -> None:
     torch.testing.assert_close(Conditioning({"prompt_embeds": rows()}).mix((0, 1, 0))["prompt_embeds"][0], rows()[1])
 
 
-def test_conditioning_joins_masks_and_hands_on_what_is_fixed() -> None:
-    mask = torch.tensor([[1, 1, 0], [1, 0, 0]])
+def test_conditioning_hands_on_what_is_fixed() -> None:
     negative = torch.ones(1, 3, 2)
-    mixed = Conditioning(
-        {"prompt_embeds": torch.ones(2, 3, 2), "prompt_attention_mask": mask}, {"negative_prompt_embeds": negative}
-    ).mix((0.5, 0.5))
-    assert mixed["prompt_attention_mask"].tolist() == [[1, 1, 0]]
+    mixed = Conditioning({"prompt_embeds": torch.ones(2, 3, 2)}, {"negative_prompt_embeds": negative}).mix((0.5, 0.5))
     assert mixed["negative_prompt_embeds"] is negative
 
 
