@@ -105,6 +105,7 @@ class Dreamer:
             pipe.vae.to(torch.float32)  # SDXL's decoder overflows in float16
         if self.spec.economy >= 2:
             pipe.vae.enable_tiling()
+        progress("trying the network out")  # three times, which takes a large one minutes on a CPU
         fast = Parts(pipe.unet, pipe.vae, pipe.scheduler, xl)
         return UNetSampler(fast, conditioning, self._settings(pipe.vae_scale_factor))
 

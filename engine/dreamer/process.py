@@ -53,9 +53,9 @@ class DreamerStatus:
 class Limits:
     """When a silent child counts as hung."""
 
-    load_s: float = 600.0  # without a word while loading
-    # For the first picture, which may compile kernels; and a large model on a CPU takes minutes for any.
-    first_s: float = 1800.0
+    # A large model on a CPU takes minutes to read, to try out and for any picture; a first one may compile kernels.
+    load_s: float = 1800.0  # without a word while loading
+    first_s: float = 1800.0  # for the first picture
     picture_s: float = 30.0  # for any other; or 20 times the usual, whichever is longer
 
 
