@@ -66,7 +66,13 @@ def _x264(crf: int, live: bool, size: Size) -> dict[str, str]:
     # 39; veryfast 36, 24; fast 101, 26; medium 117, 26. So veryfast is the one for films; a live recording on
     # a small machine takes the cheapest, because the stage draws on the same cores.
     preset = "ultrafast" if live and (os.cpu_count() or 1) <= 4 else "veryfast"
-    return {"preset": preset, "crf": str(crf)}
+    options = {"preset": preset, "crf": str(crf)}
+    if -(-size[0] // 16) % 8:
+        # In pictures that are not a multiple of eight blocks wide, x264's macroblock tree reads memory that was never
+        # written (seen with its assembly, not without): the same frames were another film one time in ten. Without
+        # the tree a file is a third larger and 0.6 dB better.
+        options["mbtree"] = "0"
+    return options
 
 
 def _x265(crf: int, live: bool, size: Size) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """The recorder against real files: what ffprobe reads in them, also after a kill or on a full disk."""
 
+import ctypes
 import json
 import os
 import shutil
@@ -224,6 +225,45 @@ for index in range(2000):
         break
 print(index, recorder.close(), recorder.error, sep="|")
 """
+
+
+DIRTY = """
+import ctypes, hashlib, sys
+import numpy as np
+sys.path[:0] = [{root!r}, {tests!r}]
+from test_recorder import picture
+from engine.recorder import Recorder
+libc = ctypes.CDLL(None)
+for name, value in ((-3, 1 << 30), (-1, 1 << 30), (-8, 1)):  # no mmap, no trimming, one arena: memory comes back as it was
+    libc.mallopt(name, value)
+libc.malloc.restype, libc.malloc.argtypes, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_size_t], [ctypes.c_void_p]
+rng = np.random.default_rng(0)
+for round in range(4):
+    held = []
+    for size in rng.choice([256, 4096, 20000, 60000, 200000, 600000], 400):
+        small = rng.integers(-40, 41, size // 2, dtype=np.int16)  # what a motion vector might be
+        held.append(libc.malloc(int(size)))
+        ctypes.memmove(held[-1], small.ctypes.data, small.nbytes)
+    for place in held:
+        libc.free(place)
+    with Recorder({path!r}, {size!r}, 30, codec={codec!r}) as recorder:
+        for index in range(40):
+            recorder.write(np.roll(picture(index, {size!r}), index, axis=1))
+    print(hashlib.sha256(open({path!r}, "rb").read()).hexdigest())
+"""
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux" or not hasattr(ctypes.CDLL(None), "mallopt"), reason="needs glibc's allocator"
+)
+@pytest.mark.parametrize("codec", ["h264", "h265"])
+@pytest.mark.parametrize("size", [(160, 96), (128, 96)])
+def test_the_same_frames_are_the_same_film_whatever_was_in_memory_before(
+    tmp_path: Path, codec: str, size: tuple[int, int]
+) -> None:
+    path = str(tmp_path / "film.mp4")
+    done = run_python(DIRTY.format(root=str(ROOT), tests=str(ROOT / "tests"), path=path, size=size, codec=codec))
+    assert len(set(done.stdout.split())) == 1, done.stdout + done.stderr
 
 
 @needs_ffprobe
