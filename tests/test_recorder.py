@@ -234,7 +234,8 @@ sys.path[:0] = [{root!r}, {tests!r}]
 from test_recorder import picture
 from engine.recorder import Recorder
 libc = ctypes.CDLL(None)
-for name, value in ((-3, 1 << 30), (-1, 1 << 30), (-8, 1)):  # no mmap, no trimming, one arena: memory comes back as it was
+# no mmap, no trimming, one arena: memory comes back as it was
+for name, value in ((-3, 1 << 30), (-1, 1 << 30), (-8, 1)):
     libc.mallopt(name, value)
 libc.malloc.restype, libc.malloc.argtypes, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_size_t], [ctypes.c_void_p]
 rng = np.random.default_rng(0)
