@@ -1,6 +1,9 @@
 """A show on a tiny seeded model, written into a folder: what the end-to-end tests play and film."""
 
+from contextlib import suppress
 from pathlib import Path
+
+import psutil
 
 from tests.tiny_models import save
 
@@ -44,3 +47,13 @@ def write_tiny_show(folder: Path, resume: bool = False) -> Path:
     path = folder / "tiny.toml"
     path.write_text(SHOW.format(model=model, resume=str(resume).lower()))
     return path
+
+
+def dreamers(parent: psutil.Process) -> list[psutil.Process]:
+    """Dreamer processes below `parent`; children that end while they are asked are none."""
+    found = []
+    for child in parent.children(recursive=True):
+        with suppress(psutil.NoSuchProcess):  # ZombieProcess is one of these
+            if "spawn_main" in " ".join(child.cmdline()):
+                found.append(child)
+    return found

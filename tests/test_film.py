@@ -25,7 +25,7 @@ from engine.config import Show, load_show
 from engine.dreamer.process import DreamerProcess, Keyframe
 from engine.recorder import Recorder, _Output
 from engine.show.film import FilmError, FilmJob, run_film
-from tests.shows import write_tiny_show
+from tests.shows import dreamers, write_tiny_show
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,6 @@ def pictures(path: Path) -> np.ndarray:
 
 # What went into each film on its way, as checksums: when two differ, it shows which room was first to.
 KEYFRAMES: dict[Path, list[int]] = {}
-ENCODED: dict[Path, list[int]] = {}
 FRAMES: dict[Path, list[int]] = {}
 ENCODED: dict[Path, list[int]] = {}
 
@@ -127,10 +126,9 @@ def test_a_dreamer_killed_on_the_way_changes_nothing(show: Show, straight: tuple
 
     def kill_once(done: int, of: int) -> None:
         if done == 10 and not killed:
-            for child in psutil.Process().children(recursive=True):
-                if "spawn_main" in " ".join(child.cmdline()):
-                    killed.append(child.pid)
-                    child.kill()
+            for child in dreamers(psutil.Process()):
+                killed.append(child.pid)
+                child.kill()
 
     stats = film(show, tmp_path / "d.mp4", progress=kill_once)
     assert killed and stats["stage"]["frames"] == 48

@@ -15,7 +15,7 @@ import psutil
 import pytest
 from pythonosc.udp_client import SimpleUDPClient
 
-from tests.shows import write_tiny_show
+from tests.shows import dreamers, write_tiny_show
 
 
 def free_port() -> int:
@@ -56,8 +56,8 @@ class Live:
         """The dreamer's process, once it is there."""
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
-            for child in psutil.Process(self.process.pid).children(recursive=True):
-                if child.pid != other_than and "spawn_main" in " ".join(child.cmdline()):
+            for child in dreamers(psutil.Process(self.process.pid)):
+                if child.pid != other_than:
                     return child
             time.sleep(0.1)
         raise AssertionError("no dreamer process appeared:\n" + "".join(self.log))
