@@ -225,8 +225,15 @@ def sigmas(steps: int) -> Tensor:
 def sample(
     unet: nn.Module, noise: Tensor, cond: Tensor, steps: int, guidance: float = 1.0, empty: Tensor | None = None
 ) -> Tensor:
-    """Euler's method from noise to latents; with guidance, away from the empty prompt."""
-    z, levels = noise, sigmas(steps)
+    """From noise to latents in so many evaluations of the network."""
+    return walk(unet, noise, sigmas(steps), cond, guidance, empty)
+
+
+@torch.no_grad()
+def walk(
+    unet: nn.Module, z: Tensor, levels: Tensor, cond: Tensor, guidance: float = 1.0, empty: Tensor | None = None
+) -> Tensor:
+    """Euler's method from the first of the noise levels to the last; with guidance, away from the empty prompt."""
     for now, then in itertools.pairwise(levels):
         z = z + (then - now) * guided(unet, z, now, cond, guidance, empty)
     return z
