@@ -21,7 +21,7 @@ class Clock(Protocol):
 class RealClock:
     """Time as it passes. `monotonic` is a parameter only so that tests need not wait."""
 
-    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, monotonic: Callable[[], float] = time.perf_counter) -> None:
         self._monotonic = monotonic
         self._start_s = monotonic()
 

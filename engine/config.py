@@ -101,7 +101,7 @@ def find_show(source: str | Path) -> Path:
     text = str(source)
     named = isinstance(source, str) and Path(text).name == text and not text.endswith(".toml")
     if not named:
-        return Path(source).expanduser()
+        return Path(os.path.expanduser(source))  # which leaves ~nobody as it is, where Path raises
     for path in (configs_dir() / f"{text}.toml", Path(f"{text}.toml")):
         if path.is_file():
             return path
@@ -241,7 +241,7 @@ class _Reader:
         if param.name in ("model.name", "model.decoder") and str(value).startswith(("./", "../", "~")):
             # A folder named in a file lies beside that file; one named on the command line, here.
             base = self.path.parent if where == str(self.path) else Path()
-            value = os.path.abspath(base / Path(str(value)).expanduser())
+            value = os.path.abspath(base / os.path.expanduser(str(value)))
         self.values[param.name] = value
 
     def _read_materials(self, where: str, content: object) -> dict[str, object]:

@@ -26,7 +26,7 @@ said = {"version": torch.__version__, "device": "cpu", "threads": torch.get_num_
 if torch.cuda.is_available():
     free, total = torch.cuda.mem_get_info()
     said |= {"device": "cuda", "name": torch.cuda.get_device_name(0), "free": free, "total": total}
-    (torch.ones(8, device="cuda") * 2).sum().item()
+    (torch.ones(8, device="cuda") * 2).sum().item()  # a card too old for this torch counts as there, and fails here
 elif torch.backends.mps.is_available():
     said |= {"device": "mps", "name": "Apple GPU", "total": torch.mps.recommended_max_memory()}
 print(json.dumps(said))
@@ -40,15 +40,17 @@ print(json.dumps({"vendor": info["GL_VENDOR"], "renderer": info["GL_RENDERER"], 
                   "texture": info.get("GL_MAX_TEXTURE_SIZE"), "software": is_software(ctx)}))
 """
 _DISPLAYS = """
-import json, warnings
-warnings.simplefilter("ignore")
-import glfw
+import json
+from engine.window import NoDisplay, start_glfw
 said = []
-if glfw.init():
+try:
+    glfw = start_glfw()
     for monitor in glfw.get_monitors():
         mode = glfw.get_video_mode(monitor)
         name = glfw.get_monitor_name(monitor)
         said.append([name.decode() if isinstance(name, bytes) else name, *mode.size, mode.refresh_rate])
+except NoDisplay:
+    pass
 print(json.dumps({"displays": said}))
 """
 _ENCODERS = """
@@ -83,7 +85,7 @@ def checks(port: int | None = None, folder: Path | None = None) -> list[Check]:
         _encoders(answers["encoders"]),
         _port(port),
         _house(),
-        _disk(folder or Path.cwd()),
+        _disk(folder or Path()),
         _ram(),
     ]
 
@@ -104,7 +106,7 @@ def render(found: list[Check]) -> int:
         # Text and not markup: a renderer's name may hold brackets.
         says = Text(check.says)
         if check.ok is not True and check.cure:
-            says.append(f"\n→ {check.cure}", style="cyan")
+            says.append(f"\n-> {check.cure}", style="cyan")
         table.add_row(Text(mark, style=style), Text(check.name), says)
     console = Console(highlight=False)
     console.print(table)
@@ -173,6 +175,9 @@ def _torch(answer: dict[str, Any]) -> tuple[Check, list[Check]]:
     """The dreamer's library and device; the GPU's memory where there is a GPU."""
     if "error" in answer:
         cure = "run scripts/run (in a checkout) or pip install --force-reinstall torch==2.13.0"
+        if "no kernel image" in answer["error"]:
+            cure = "a card this old needs an older build of torch; without one Pedesis dreams on the CPU"
+            return Check("torch", None, answer["error"], cure), []
         return Check("torch", False, answer["error"], cure), []
     device = answer["device"]
     if device == "cpu":
@@ -191,9 +196,9 @@ def _torch(answer: dict[str, Any]) -> tuple[Check, list[Check]]:
 
 def _gl(answer: dict[str, Any]) -> Check:
     if "error" in answer:
-        return Check(
-            "OpenGL", False, answer["error"], "Debian and Ubuntu: apt-get install libegl1 libgl1-mesa-dri"
-        )
+        cure = "Debian and Ubuntu: apt-get install libegl1 libgl1-mesa-dri"
+        cure = cure if sys.platform.startswith("linux") else "update the graphics driver"
+        return Check("OpenGL", False, answer["error"], cure)
     says = f"{answer['renderer']} ({answer['vendor']}), OpenGL {answer['version']}"
     if answer["software"]:
         return Check(
@@ -254,6 +259,7 @@ def _house() -> Check:
 
 def _disk(folder: Path) -> Check:
     try:
+        folder = folder.resolve()
         free = shutil.disk_usage(folder).free / _GB
     except OSError as fault:
         return Check("disk", False, f"{folder}: {fault.strerror}", "start Pedesis from a folder that exists")

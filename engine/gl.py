@@ -5,6 +5,7 @@ Stage process, GL thread only (the thread that made the context).
 """
 
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,12 @@ void main() {
     gl_Position = vec4(corner * 2.0 - 1.0, 0.0, 1.0);
 }
 """
+
+HEADLESS_CURE = (
+    "install a driver with EGL (Debian and Ubuntu: apt-get install libegl1 libgl1-mesa-dri); "
+    "if there is one, is this user in the groups video and render?"
+)
+EGL_DEVICES = 8  # no machine has more
 
 _VERTEX_UNIFORMS = {"u_turn", "u_shift"}
 
@@ -76,24 +83,35 @@ class Target:
 
 
 def create_context(headless: bool) -> moderngl.Context:
-    """An OpenGL 3.3 core context: through EGL with no display, or the one GLFW made current."""
+    """An OpenGL 3.3 core context: with no display (on Linux through EGL), or the one GLFW made current."""
     try:
-        if headless:
-            # moderngl's stub wants a dict here; its documentation and its code, a name.
-            backend: Any = "egl"
-            context = moderngl.create_context(require=330, standalone=True, backend=backend)
-        else:
-            context = moderngl.create_context(require=330)
+        context = _standalone() if headless else moderngl.create_context(require=330)
     except Exception as error:  # moderngl raises bare Exception, ValueError and ImportError alike
-        cure = (
-            "install a driver with EGL (Debian and Ubuntu: apt-get install libegl1 libgl1-mesa-dri)"
-            if headless
-            else "update the graphics driver, or run with --headless"
-        )
+        cure = "update the graphics driver, or run with --headless"
+        if headless:
+            cure = HEADLESS_CURE if sys.platform.startswith("linux") else "update the graphics driver"
         raise NoGraphics(f"Pedesis needs OpenGL 3.3 and got none ({error}): {cure}.") from error
     # gc_mode stays off: an object of an earlier context that Python collects late would delete whatever bears
     # its number in the context that is current then. What is made is released by who made it.
     return context
+
+
+def _standalone() -> moderngl.Context:
+    """A context with no window. EGL lists a machine's devices, and the first may be one that this user may not open."""
+    if not sys.platform.startswith("linux"):
+        return moderngl.create_context(require=330, standalone=True)
+    first: Exception | None = None
+    for device in range(EGL_DEVICES):
+        try:
+            # moderngl's stub wants dicts here; its documentation and its code, a name and a number.
+            options: dict[str, Any] = {"backend": "egl", "device_index": device}
+            return moderngl.create_context(require=330, standalone=True, **options)
+        except Exception as error:
+            first = first or error
+            if "device index" in str(error):  # there are no more
+                break
+    assert first is not None
+    raise first
 
 
 def is_software(ctx: moderngl.Context) -> bool:

@@ -36,6 +36,7 @@ DEFAULTS: dict[str, Value] = {
 
 MIDDLE_GREY = 0.18  # what contrast turns about, as in grade.frag
 FADE_S = 0.8  # stage.blackout
+WIDE = 3.0  # from this aspect on drift is held back
 GRAIN_HZ = 24.0  # grain belongs to film frames; at the screen's own rate it blurs into grey
 GRAIN_SIDE = 256  # grains
 GRAIN_LINES = 1080.0  # a grain is one pixel up to here or so, two at 4K
@@ -68,6 +69,7 @@ def view_of(picture: tuple[int, int], screen: tuple[int, int], drift: float, tim
     """
     aspect = screen[0] / screen[1]
     own = picture[0] / picture[1]
+    drift *= min(1.0, WIDE / max(aspect, 1 / aspect))  # on a strip of lamps the short side has little room to move in
     scale = max(1.0, aspect / own)  # the picture's height on screen, in screen heights
     angle, sway, bend, zoom = 0.006 * drift, 0.008 * drift, 0.012 * drift, 0.03 * drift
     # The frame is drawn in by the most that turn, sway and bend can add, so no edge ever comes into view.

@@ -289,7 +289,9 @@ def parse(raw: bytes) -> tuple[str, list[object]]:
 def _bind(host: str, port: int) -> socket.socket:
     found = None
     try:
-        found_at = socket.getaddrinfo(host or "0.0.0.0", port, type=socket.SOCK_DGRAM)[0]
+        known = socket.getaddrinfo(host or "0.0.0.0", port, type=socket.SOCK_DGRAM)
+        # "localhost" is ::1 first on most machines, and controllers send to 127.0.0.1.
+        found_at = min(known, key=lambda entry: entry[0] != socket.AF_INET)
         found, where = socket.socket(*found_at[:3]), found_at[4]
         # No SO_REUSEADDR: with it two shows could hold one port and share its messages out at random.
         with contextlib.suppress(OSError):
@@ -297,27 +299,28 @@ def _bind(host: str, port: int) -> socket.socket:
         found.bind(where)
         found.setblocking(False)
         return found
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # UnicodeError: a name that no host can have, such as "192.168..1"
         if found is not None:
             found.close()
         raise PortTaken(_why(host, port, error)) from None
 
 
-def _why(host: str, port: int, error: OSError) -> str:
+def _why(host: str, port: int, error: OSError | UnicodeError) -> str:
     """One sentence with the cure."""
-    if error.errno == errno.EADDRINUSE:
+    number = getattr(error, "errno", None)
+    if number == errno.EADDRINUSE:
         return (
             f"OSC port {port} on {host} is taken by {_holder(port)}: close it, or choose another port with "
             "--osc-port (or port under [osc] in the show)"
         )
-    if error.errno == errno.EACCES:
+    if number == errno.EACCES:
         return f"OSC port {port} is reserved by the system: choose one from 1024 to 65535 with --osc-port"
-    if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+    if isinstance(error, socket.gaierror | UnicodeError) or number == errno.EADDRNOTAVAIL:
         return (
             f"OSC host {host!r} is not an address of this machine: put 127.0.0.1, or 0.0.0.0 for the whole "
             "network, under [osc] in the show"
         )
-    why = error.strerror or error
+    why = getattr(error, "strerror", None) or error
     return f"OSC cannot listen at {host} port {port} ({why}): choose another with --osc-port"
 
 

@@ -37,8 +37,10 @@ def house_model_dir() -> Path:
 
 
 def state_dir() -> Path:
-    """Folder for what a show remembers between runs ($XDG_STATE_HOME/pedesis), made if missing."""
-    base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    """Folder for what a show remembers between runs ($XDG_STATE_HOME/pedesis), made if missing. Raises OSError."""
+    base = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
+    if base.startswith("~"):
+        raise OSError("this user has no home: set HOME, or XDG_STATE_HOME")
     folder = Path(base) / "pedesis"
     folder.mkdir(parents=True, exist_ok=True)
     return folder

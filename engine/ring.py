@@ -6,10 +6,19 @@ back, so that no slot is ever written while it is being read, and needs no lock 
 the dreamer simply gets no new waypoint: nothing queues up and nothing is overwritten.
 """
 
+import os
 from multiprocessing import shared_memory
 
 import numpy as np
 from numpy.typing import NDArray
+
+
+def _reserve(memory: shared_memory.SharedMemory, size: int) -> None:
+    """Takes the pages now. In a container whose /dev/shm is small they would be missed later, and writing to one
+    that is not there kills without a word."""
+    descriptor = getattr(memory, "_fd", -1)
+    if hasattr(os, "posix_fallocate") and descriptor >= 0:
+        os.posix_fallocate(descriptor, 0, size)
 
 
 class Ring:
@@ -31,7 +40,18 @@ class Ring:
         """New slots, owned by this process, which unlinks them in close()."""
         if slots < 1 or width < 1 or height < 1:
             raise ValueError(f"a ring needs positive slots and size, given {slots} of {width}x{height}")
-        memory = shared_memory.SharedMemory(create=True, size=slots * height * width * 3)
+        size = slots * height * width * 3
+        memory = shared_memory.SharedMemory(create=True, size=size)
+        try:
+            _reserve(memory, size)
+        except OSError as error:
+            memory.close()
+            memory.unlink()
+            raise OSError(
+                error.errno,
+                f"{size / 1e6:.0f} MB of shared memory cannot be had ({error.strerror}): make /dev/shm larger "
+                "(docker run --shm-size=1g), or dream smaller pictures",
+            ) from error
         return cls(memory, slots, width, height, owner=True)
 
     @classmethod

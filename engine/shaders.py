@@ -96,6 +96,8 @@ def defaults(source: Source) -> dict[str, Uniform]:
             values = values * wanted  # vec3(0.5) fills all three
         if len(values) < wanted:
             continue
+        if kind.startswith("mat") or (kind.startswith("u") and min(values) < 0):
+            continue  # a matrix has its numbers elsewhere, and below zero nothing is unsigned
         whole = kind in ("int", "bool", "uint") or kind.startswith(("ivec", "bvec", "uvec"))
         cast = [int(v) for v in values[:wanted]] if whole else values[:wanted]
         found[name] = cast[0] if wanted == 1 else tuple(cast)

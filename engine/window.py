@@ -20,6 +20,7 @@ import moderngl
 from engine.gl import NoGraphics, create_context, make_target
 
 HEADLESS_HZ = 60.0
+LOOK_EVERY_S = 1.0  # for a monitor that comes back
 
 
 class NoDisplay(Exception):
@@ -48,12 +49,12 @@ class Pacer:
         if rate_hz <= 0:
             raise ValueError(f"the frame rate must be above 0, got {rate_hz}")
         self.period_s = 1.0 / rate_hz
-        self._due_s = time.monotonic()
+        self._due_s = time.perf_counter()
 
     def wait(self) -> None:
         """Sleep until the next frame is due."""
         self._due_s += self.period_s
-        now_s = time.monotonic()
+        now_s = time.perf_counter()
         if now_s < self._due_s:
             time.sleep(self._due_s - now_s)
         elif now_s - self._due_s > self.period_s:
@@ -136,7 +137,7 @@ class WindowStage(Stage):
     """A GLFW window, or a whole screen at its own resolution."""
 
     def __init__(self, size: tuple[int, int], fullscreen: bool, display: int, title: str = "Pedesis") -> None:
-        self._glfw = glfw = _start_glfw()
+        self._glfw = glfw = start_glfw()
         self._windowed_size = size
         self._display = display
         self._window = None
@@ -144,7 +145,7 @@ class WindowStage(Stage):
         try:
             self._window = self._create(size, fullscreen, title)
             glfw.make_context_current(self._window)
-            glfw.swap_interval(1)
+            self._wait_for_screen()
             try:
                 self.ctx = create_context(headless=False)
             except NoGraphics as error:
@@ -157,6 +158,7 @@ class WindowStage(Stage):
         self.closing = False
         self._closed = False
         self._fullscreen = fullscreen
+        self._looked_s = 0.0
         self._names = _key_names(glfw)
         self._on_key = lambda _w, key, _s, action, _m: self._pressed(key, action)
         glfw.set_key_callback(self._window, self._on_key)
@@ -210,7 +212,37 @@ class WindowStage(Stage):
                 f"display {self._display} was asked for and there are {len(monitors)}: "
                 f"choose --display {allowed}."
             )
+        self._monitor_name = self._glfw.get_monitor_name(monitors[self._display])
         return monitors[self._display]
+
+    def _wait_for_screen(self) -> None:
+        """Lets buffer swaps wait for the screen, but on Wayland, where a covered window or a screen asleep would
+        keep them waiting for ever. There the compositor prevents tearing, and the pacer keeps the rate."""
+        self._glfw.swap_interval(0 if _is_on(self._glfw, "WAYLAND") else 1)
+
+    def _fill(self) -> None:
+        """Puts the window on its monitor, whole."""
+        glfw, monitor = self._glfw, self._monitor()
+        mode = glfw.get_video_mode(monitor)
+        rate = mode.refresh_rate or glfw.DONT_CARE
+        glfw.set_window_monitor(self._window, monitor, 0, 0, mode.size.width, mode.size.height, rate)
+        self._wait_for_screen()  # some drivers forget it with the old surface
+
+    def _return(self) -> None:
+        """Goes back to the full screen that was taken away: a projector switched off for the night counts as
+        unplugged, and GLFW then makes a window of what it showed."""
+        now_s = time.perf_counter()
+        if now_s - self._looked_s < LOOK_EVERY_S:
+            return
+        self._looked_s = now_s
+        glfw = self._glfw
+        if glfw.get_window_monitor(self._window):
+            return
+        names = [glfw.get_monitor_name(monitor) for monitor in glfw.get_monitors()]
+        if self._monitor_name in names:  # under another number, it may be
+            self._display = names.index(self._monitor_name)
+            self._fill()
+            self._entered()
 
     def _entered(self) -> None:
         """What changes with full-screen: the cursor and the pace."""
@@ -239,6 +271,8 @@ class WindowStage(Stage):
 
     def poll(self) -> list[str]:
         self._glfw.poll_events()
+        if self._fullscreen:
+            self._return()
         self._measure()
         if self._glfw.window_should_close(self._window):
             self.closing = True
@@ -259,13 +293,10 @@ class WindowStage(Stage):
         glfw = self._glfw
         if on:
             self._windowed_size = glfw.get_window_size(self._window)
-            monitor = self._monitor()
-            mode = glfw.get_video_mode(monitor)
-            rate = mode.refresh_rate or glfw.DONT_CARE
-            glfw.set_window_monitor(self._window, monitor, 0, 0, mode.size.width, mode.size.height, rate)
+            self._fill()
         else:
             glfw.set_window_monitor(self._window, None, 60, 60, *self._windowed_size, glfw.DONT_CARE)
-        glfw.swap_interval(1)  # some drivers forget it with the old surface
+            self._wait_for_screen()
         self._fullscreen = on
         self._entered()
         self._measure()
@@ -282,13 +313,14 @@ class WindowStage(Stage):
 def has_display() -> bool:
     """Whether a window could be opened here; tried for real, for DISPLAY may name a screen long gone."""
     try:
-        _start_glfw().terminate()
+        start_glfw().terminate()
     except NoDisplay:
         return False
     return True
 
 
-def _start_glfw() -> Any:
+def start_glfw() -> Any:
+    """GLFW, ready; the caller terminates it. Raises NoDisplay."""
     where = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
     cure = "start Pedesis from a desktop session, or run with --headless."
     if sys.platform.startswith("linux") and not where:
@@ -299,6 +331,12 @@ def _start_glfw() -> Any:
     except (ImportError, OSError) as error:
         raise NoDisplay(f"the window library GLFW does not load ({error}): {cure}") from error
     glfw.ERROR_REPORTING = "ignore"
+    # Which GLFW is loaded is not certain: a newer one of the system's goes first, and may know both.
+    wanted = {"x11": "X11", "wayland": "WAYLAND"}[_variant()]
+    if sys.platform.startswith("linux") and hasattr(glfw, "PLATFORM"):
+        platform = getattr(glfw, f"PLATFORM_{wanted}")
+        if glfw.platform_supported(platform):
+            glfw.init_hint(glfw.PLATFORM, platform)
     if not glfw.init():
         _, said = glfw.get_error()
         reason = _text(said) or "no reason given"
@@ -310,6 +348,13 @@ def _variant() -> str:
     # XWayland where there is a choice: a native Wayland window that is covered or on a screen asleep
     # gets no frame callbacks, and the buffer swap, hence the show, would wait for them for ever.
     return "wayland" if os.environ.get("WAYLAND_DISPLAY") and not os.environ.get("DISPLAY") else "x11"
+
+
+def _is_on(glfw: Any, platform: str) -> bool:
+    """Whether the GLFW that runs shows on this platform: "X11" or "WAYLAND"."""
+    if not hasattr(glfw, "get_platform"):  # before 3.4 it knew one each
+        return sys.platform.startswith("linux") and _variant() == platform.lower()
+    return bool(glfw.get_platform() == getattr(glfw, f"PLATFORM_{platform}"))
 
 
 def _text(said: Any) -> str:
@@ -327,19 +372,28 @@ def _hold_screen_saver(glfw: Any) -> str:
     """Keep the screen awake as long as this process lives; says what was done.
 
     Nothing here leaves a setting behind that a crash could not restore: the X server forgets a
-    suspension with its client, caffeinate ends with the process it watches, and on Windows and Wayland
-    GLFW itself asks for it while full-screen.
+    suspension with its client, caffeinate and what GNOME is given to wait for end with the process they watch,
+    and on Windows and Wayland GLFW itself asks for it while full-screen.
     """
     if sys.platform == "darwin":
         if shutil.which("caffeinate") is None:
             return "not held off: caffeinate is missing"
         subprocess.Popen(["caffeinate", "-d", "-w", str(os.getpid())])
         return "held off by caffeinate"
-    if sys.platform.startswith("linux") and _variant() == "x11":
+    # GNOME blanks by a clock of its own, which the X server's extension does not reach.
+    if "GNOME" in os.environ.get("XDG_CURRENT_DESKTOP", "") and shutil.which("gnome-session-inhibit"):
+        until = ("tail", f"--pid={os.getpid()}", "-f", os.devnull)
+        reason = ("--app-id", "pedesis", "--reason", "a show is on")
+        subprocess.Popen(["gnome-session-inhibit", "--inhibit", "idle", *reason, *until], stderr=subprocess.DEVNULL)
+        return "held off by gnome-session-inhibit"
+    if _is_on(glfw, "X11"):
         try:
             saver = ctypes.CDLL("libXss.so.1")
             saver.XScreenSaverSuspend.argtypes = [ctypes.c_void_p, ctypes.c_int]
-            saver.XScreenSaverSuspend(ctypes.cast(glfw.get_x11_display(), ctypes.c_void_p), 1)
+            shown = ctypes.cast(glfw.get_x11_display(), ctypes.c_void_p)
+            if not shown:  # the extension would take it for an address
+                return "not held off: GLFW names no X display"
+            saver.XScreenSaverSuspend(shown, 1)
         except (OSError, AttributeError, ctypes.ArgumentError):
             return "held off by GLFW while full-screen; for display power saving install libxss1"
         return "held off through the X screen saver extension"

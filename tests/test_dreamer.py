@@ -3,11 +3,13 @@
 import hashlib
 import inspect
 import json
+import logging
 import shutil
 import subprocess
 import sys
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -358,6 +360,105 @@ def test_half_precision_stays_within_40_db(folder: Folder) -> None:
         assert isinstance(half._sampler, UNetSampler) and half._sampler.taped
         error = np.mean((full.dream(waypoint()).astype(float) - half.dream(waypoint())) ** 2)
         assert 10 * np.log10(255**2 / error) > 40
+
+
+@pytest.mark.parametrize("show", ["house", "film"])
+def test_the_built_in_model_dreams_in_float16_as_on_a_gpu(show: str) -> None:
+    from engine.config import load_show
+
+    ours = load_show(show)
+    pictures = []
+    for dtype in ("float32", "float16"):
+        spec = DreamSpec.from_show(replace(ours, model=replace(ours.model, dtype=dtype, device="cpu")))
+        model = Dreamer(replace(spec, width=256, height=256))
+        assert model.dtype == getattr(torch, dtype)
+        pictures.append(model.dream(waypoint(weights=(1 / len(spec.prompts),) * len(spec.prompts))).astype(float))
+    assert 10 * np.log10(255**2 / np.square(pictures[0] - pictures[1]).mean()) > 40
+    assert pictures[1].std() > 5
+
+
+def swell(path: Path, part: str, weight: str) -> None:
+    """Scales a weight to as much as float16 holds: what comes of it does not fit any more."""
+    from safetensors.torch import load_file, save_file
+
+    file = path / part / "diffusion_pytorch_model.safetensors"
+    state = load_file(file)
+    state[weight] *= 60_000 / state[weight].abs().max()
+    save_file(state, file, {"format": "pt"})
+
+
+@pytest.mark.parametrize("kind", ["sd", "sdxl"])
+def test_a_decoder_that_overflows_float16_is_run_in_float32(
+    folder: Folder, tmp_path: Path, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    shutil.copytree(folder(kind), tmp_path / kind)
+    config = tmp_path / kind / "vae" / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"force_upcast": False}))
+    swell(tmp_path / kind, "vae", "decoder.conv_in.weight")
+    with caplog.at_level(logging.WARNING, "pedesis"):
+        black = dreamer(tmp_path / kind, dtype="float16")
+    assert black.dtype == torch.float16 and "decoder's numbers leave float16's range" in caplog.text
+    whole = dreamer(tmp_path / kind, dtype="float32").dream(waypoint()).astype(float)
+    assert np.abs(black.dream(waypoint()) - whole).max() < 12 and whole.std() > 1
+
+
+def test_a_network_that_overflows_float16_is_run_in_float32(
+    folder: Folder, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    shutil.copytree(folder("sd"), tmp_path / "sd")
+    swell(tmp_path / "sd", "unet", "conv_in.weight")
+    with caplog.at_level(logging.WARNING, "pedesis"):
+        ours = dreamer(tmp_path / "sd", dtype="float16")
+    assert ours.dtype == torch.float32 and "it is run in float32" in caplog.text
+    assert (ours.dream(waypoint()) == dreamer(tmp_path / "sd").dream(waypoint())).all()
+
+
+def test_a_pipeline_that_dreams_no_numbers_is_one_sentence(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = dreamer(folder("sd3"))
+    assert isinstance(ours._sampler, PipelineSampler)
+    decode = ours._sampler._pipe.vae.decode
+    monkeypatch.setattr(
+        ours._sampler._pipe.vae, "decode", lambda *a, **k: tuple(x * float("nan") for x in decode(*a, **k))
+    )
+    with pytest.raises(ModelError, match=r"dreams no numbers in float32; set model\.dtype to auto or float32"):
+        ours.dream(waypoint())
+
+
+@pytest.mark.parametrize("kind", ["sd", "sdxl", "sd3"])
+def test_text_encoders_leave_before_the_rest_comes(
+    folder: Folder, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moves: list[tuple[str, str]] = []
+    plain = torch.nn.Module.to
+
+    def to(module: torch.nn.Module, *args: Any, **options: Any) -> torch.nn.Module:
+        if args and isinstance(args[0], torch.device | str):
+            moves.append((type(module).__name__, str(args[0])))
+        return plain(module, *args, **options)
+
+    monkeypatch.setattr(torch.nn.Module, "to", to)
+    monkeypatch.setattr("engine.dreamer.load.pick_device", lambda _: torch.device("cpu:0"))  # one that has a name
+    dreamer(folder(kind))
+    encoders = [n for n, (name, where) in enumerate(moves) if "Text" in name or "T5" in name]
+    others = [n for n in range(len(moves)) if n not in encoders]
+    assert encoders and others and max(encoders) < min(others)
+    assert {moves[n][1] for n in encoders} == {"cpu", "cpu:0"} and {moves[n][1] for n in others} == {"cpu:0"}
+
+
+def test_a_card_too_old_for_this_torch_is_not_chosen(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise RuntimeError("CUDA error: no kernel image is available for execution on the device")
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda *_: "Old Card")
+    monkeypatch.setattr(torch, "ones", refuse)
+    with caplog.at_level(logging.WARNING, "pedesis"):
+        assert pick_device("auto").type == ("mps" if torch.backends.mps.is_available() else "cpu")
+    assert "no code for Old Card" in caplog.text
+    with pytest.raises(ModelError, match="no code for Old Card; install an older build"):
+        pick_device("cuda")
 
 
 def test_a_recording_dreams_what_the_functions_dream(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:

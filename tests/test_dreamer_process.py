@@ -99,6 +99,46 @@ def test_pictures_come_in_order_with_their_waypoints(started: Callable[..., Drea
     assert status.peak_rss_mb == 2.0
 
 
+def test_a_child_that_cannot_be_started_for_now_is_tried_again(
+    started: Callable[..., DreamerProcess], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dreamer = started(fake_worker.steady)
+    collect(dreamer, 3)
+    assert dreamer.pid is not None
+    with monkeypatch.context() as patch:
+
+        def refuse(*_: object) -> None:
+            raise OSError(errno.EMFILE, "Too many open files")
+
+        patch.setattr("multiprocessing.popen_spawn_posix.Popen._launch", refuse)
+        os.kill(dreamer.pid, signal.SIGKILL)
+        end = time.monotonic() + 10
+        while dreamer.status.losses < 4 and time.monotonic() < end:
+            dreamer.poll(0.02)
+    assert "cannot be started (OSError: [Errno 24] Too many open files)" in dreamer.status.message
+    until(dreamer, "dreaming")
+    assert collect(dreamer, 3)
+
+
+def test_a_working_folder_that_was_deleted_does_not_keep_a_child_from_starting(
+    started: Callable[..., DreamerProcess], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert collect(started(fake_worker.steady), 3)
+
+
+def test_a_stage_that_slept_does_not_take_its_dreamer_for_hung(started: Callable[..., DreamerProcess]) -> None:
+    dreamer = started(fake_worker.steady, limits=Limits(picture_s=20.0))
+    collect(dreamer, 3)
+    pid = dreamer.pid
+    dreamer._heard_at -= 100.0  # as a clock that went on while both were stopped would have it
+    dreamer._polled_at -= 100.0  # type: ignore[operator]
+    collect(dreamer, 3)
+    assert dreamer.pid == pid and dreamer.status.losses == 0
+
+
 def test_poll_never_waits_and_the_child_is_kept_busy(started: Callable[..., DreamerProcess]) -> None:
     dreamer = started(fake_worker.quick)
     collect(dreamer, 10)

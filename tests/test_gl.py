@@ -32,6 +32,40 @@ def test_no_graphics_is_one_sentence_with_the_cure(monkeypatch: pytest.MonkeyPat
     assert "\n" not in str(caught.value)
 
 
+def test_the_next_device_is_tried_where_the_first_may_not_be_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    real, asked = moderngl.create_context, []
+
+    def some(**options: Any) -> moderngl.Context:
+        asked.append(options.pop("device_index"))
+        if asked[-1] == 0:
+            raise Exception("eglInitialize failed (0x3001)")
+        return real(**options)
+
+    monkeypatch.setattr(moderngl, "create_context", some)
+    gl.create_context(headless=True).release()
+    assert asked == [0, 1]
+
+
+def test_the_first_devices_fault_is_told_where_none_opens(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = ["eglInitialize failed (0x3001)", "requested device index 1, but found 1 devices"]
+
+    def none(**options: Any) -> None:
+        raise Exception(said[options["device_index"]])
+
+    monkeypatch.setattr(moderngl, "create_context", none)
+    with pytest.raises(gl.NoGraphics, match=r"eglInitialize.*groups video and render"):
+        gl.create_context(headless=True)
+
+
+@pytest.mark.parametrize("platform", ["darwin", "win32"])
+def test_elsewhere_than_on_linux_there_is_no_egl(monkeypatch: pytest.MonkeyPatch, platform: str) -> None:
+    asked: dict[str, Any] = {}
+    monkeypatch.setattr(gl.sys, "platform", platform)
+    monkeypatch.setattr(moderngl, "create_context", asked.update)
+    gl.create_context(headless=True)
+    assert asked == {"require": 330, "standalone": True}
+
+
 def test_pass_draws_and_pixels_come_back_top_row_first(ctx: moderngl.Context) -> None:
     target = gl.make_target(ctx, (5, 3), "f1")
     shader = gl.Pass(ctx, source("in vec2 v_uv;\nout vec4 c;\nvoid main() { c = vec4(v_uv, 0.0, 1.0); }"))

@@ -150,7 +150,7 @@ def test_sharpness_sharpens_edges_only(ctx: moderngl.Context, shaders: Shaders) 
 
 def test_breathing_never_shows_an_edge() -> None:
     shapes = [(256, 256), (512, 288), (288, 512)]
-    screens = [(1280, 720), (720, 1280), (16, 16), (3840, 2160), (400, 100)]
+    screens = [(1280, 720), (720, 1280), (16, 16), (3840, 2160), (400, 100), (1920, 48), (64, 4096)]
     for own, screen, time_s in itertools.product(shapes, screens, np.linspace(0, 5000, 60)):
         view = view_of(own, screen, 1.0, float(time_s))
         for k in np.linspace(-0.5, 0.5, 9):
@@ -159,6 +159,14 @@ def test_breathing_never_shows_an_edge() -> None:
                 still_u, still_v = view_of(own, screen, 0.0, 0.0).at(0.5, 0.5)
                 assert 1 - still_u - 1e-9 <= u <= still_u + 1e-9
                 assert 1 - still_v - 1e-9 <= v <= still_v + 1e-9
+
+
+@pytest.mark.parametrize("screen", [(1280, 720), (4096, 64), (48, 1920), (10_000, 16)])
+def test_breathing_comes_no_nearer_than_a_sixth_on_any_shape_of_screen(screen: tuple[int, int]) -> None:
+    still = view_of((448, 256), screen, 0.0, 0.0)
+    for time_s in np.linspace(0, 5000, 60):
+        across = view_of((448, 256), screen, 1.0, float(time_s)).turn[0]
+        assert 5 / 6 * still.turn[0] < across < still.turn[0]
 
 
 def test_breathing_is_slow_and_never_stops() -> None:

@@ -520,10 +520,22 @@ def test_a_taken_port_is_one_sentence_with_the_cure(osc: OscIn) -> None:
     )
 
 
-@pytest.mark.parametrize("host", ["192.0.2.1", "no such host"])
+@pytest.mark.parametrize("host", ["192.0.2.1", "no such host", "192.168..1"])
 def test_an_address_of_another_machine(host: str) -> None:
     with pytest.raises(PortTaken, match=r"is not an address of this machine: put 127\.0\.0\.1, or 0"):
         OscIn(host, 7000, REGISTRY).start()
+
+
+def test_localhost_is_where_controllers_send_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    four = (socket.AF_INET, socket.SOCK_DGRAM, 17, "", ("127.0.0.1", 0))
+    six = (socket.AF_INET6, socket.SOCK_DGRAM, 17, "", ("::1", 0, 0, 0))
+    monkeypatch.setattr("engine.osc.socket.getaddrinfo", lambda *_, **__: [six, four])
+    osc = OscIn("localhost", 0, REGISTRY)
+    osc.start()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        sender.sendto(message("/walk/seed", 5), ("127.0.0.1", osc.port))
+    assert osc.drain() == [("walk.seed", 5)]
+    osc.close()
 
 
 def test_a_port_is_free_again_after_close(osc: OscIn) -> None:

@@ -1,5 +1,6 @@
 """Slots of shared memory: handed out, written by another process, gone afterwards."""
 
+import errno
 import multiprocessing
 import os
 import signal
@@ -41,6 +42,19 @@ def test_another_process_writes_a_slot_even_if_it_is_killed(die: bool) -> None:
     ring.close()
     with pytest.raises(FileNotFoundError):
         shared_memory.SharedMemory(name=name)
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="no posix_fallocate here")
+def test_shared_memory_that_is_too_small_is_one_sentence_and_nothing_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = set(os.listdir("/dev/shm"))
+
+    def full(*_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(OSError, match=r"25 MB of shared memory cannot be had .*--shm-size"):
+        Ring.create(8, 1024, 1024)
+    assert set(os.listdir("/dev/shm")) <= before
 
 
 def test_slots_are_claimed_once_and_given_back() -> None:

@@ -150,6 +150,7 @@ def test_defaults_as_gl_transitions_write_them(folder: Path) -> None:
         "uniform float a; // = 0.5\nuniform vec3 b; // = vec3(0.1, .2, -3)\nuniform int c /* = 4 */;\n"
         "uniform bool d;// = true\nuniform ivec2 e; // = ivec2(3, 4)\nuniform vec2 f; // = vec2(7.0)\n"
         "uniform float g; // softness of the edge\nuniform float h; // = 1e-2; small\n"
+        "uniform mat2 i; // = mat2(1.0)\nuniform uint j; // = -3\nuniform uvec2 k; // = uvec2(1, 2)\n"
         "vec4 transition(vec2 uv) { return vec4(0); }\n"
     )
     found = defaults(assemble(file, folder, transition=True))
@@ -161,4 +162,5 @@ def test_defaults_as_gl_transitions_write_them(folder: Path) -> None:
         "e": (3, 4),
         "f": (7.0, 7.0),
         "h": 0.01,
+        "k": (1, 2),
     }

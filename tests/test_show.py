@@ -184,6 +184,15 @@ def test_a_suspended_machine_goes_on_from_where_it_was(player: Player) -> None:
     assert distance(here, player.navigator.waypoint()) < 0.1
 
 
+def test_a_stage_far_too_slow_walks_on_all_the_same(player: Player) -> None:
+    run(player, 1.0)
+    begun_s = player.navigator.time_s
+    for _ in range(8):
+        player.clock.frame += FPS // 2  # type: ignore[attr-defined]
+        player.step()
+    assert player.navigator.time_s - begun_s == pytest.approx(8 * live.LONGEST_STEP_S, abs=0.1)
+
+
 def test_a_recording_that_fails_ends_and_the_show_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

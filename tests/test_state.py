@@ -65,6 +65,43 @@ def test_what_the_artist_has_changed_since_goes_first() -> None:
     assert controls.target("walk.seed") == 5 and controls.target("look.grain") == 0.9
 
 
+def test_trying_another_seed_does_not_cost_the_walk_of_months() -> None:
+    before = play(load_show("gallery"))
+    for seed in range(20, 40):
+        memory, navigator, controls = begin(load_show("gallery", seed=seed))
+        memory.recall(navigator, controls)
+        memory.keep(navigator, controls)
+        memory.close()
+        assert recall(load_show("gallery"))[1].to_dict() == before.to_dict() or seed >= 26
+    assert len(json.loads(memory.path.read_text())["walks"]) <= 8
+
+
+def test_a_thread_that_cannot_be_started_costs_the_memory_and_not_the_show(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    memory, navigator, controls = begin(load_show("gallery"))
+
+    def refuse(_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch, caplog.at_level(logging.WARNING, "pedesis"):
+        patch.setattr("threading.Thread.start", refuse)
+        memory.keep(navigator, controls)
+    assert "could not save where the walk is: can't start new thread" in caplog.text
+    memory.close()
+    assert memory.path.exists()
+
+
+def test_a_user_without_a_home_is_one_warning(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.delenv("XDG_STATE_HOME")
+    monkeypatch.setattr("os.path.expanduser", lambda path: path)  # as it is for a uid that no passwd file knows
+    with caplog.at_level(logging.WARNING, "pedesis"):
+        assert recall(load_show("gallery"))[0] is False
+    assert "set HOME, or XDG_STATE_HOME" in caplog.text
+
+
 def test_off_and_on_ends_a_black_a_frozen_and_a_paused_stage() -> None:
     show = load_show("gallery")
     play(show, stage__blackout=True, stage__freeze=True, walk__pause=True, walk__speed=0.5)
@@ -112,8 +149,8 @@ def test_a_memory_with_one_bad_number_starts_afresh(key: str, value: object) -> 
     play(show, walk__speed=0.7)
     path = Memory(show).path
     note = json.loads(path.read_text())
-    assert key in note["navigator"]
-    note["navigator"][key] = value
+    assert key in next(iter(note["walks"].values()))
+    next(iter(note["walks"].values()))[key] = value
     path.write_text(json.dumps(note))
     found, navigator, controls = recall(show)
     assert not found and controls.target("walk.speed") == show.values["walk.speed"]

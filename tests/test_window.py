@@ -55,7 +55,7 @@ def display() -> Iterator[str]:
 
 def test_pacer_keeps_the_rate_without_drift(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
-    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
 
     def sleep(seconds: float) -> None:
         now[0] += seconds + 0.0007  # a kernel wakes late, always
@@ -199,6 +199,51 @@ except NoDisplay as error:
 with open_stage(windowed=True, size=(100, 60)) as stage:
     stage.present()
 """
+
+
+BACK = """
+import time
+import glfw
+from engine.window import open_stage
+with open_stage() as stage:
+    stage.poll()
+    # What GLFW itself does when the monitor of a full screen is unplugged.
+    glfw.set_window_monitor(stage._window, None, 0, 0, 320, 200, glfw.DONT_CARE)
+    until = time.monotonic() + 10
+    while not glfw.get_window_monitor(stage._window) and time.monotonic() < until:
+        stage.poll()
+        stage.present()
+    assert glfw.get_window_monitor(stage._window)
+    until = time.monotonic() + 10
+    while stage.size != (800, 600) and time.monotonic() < until:
+        stage.poll()
+        stage.present()
+    assert stage.size == (800, 600) and stage.fullscreen
+    assert glfw.get_input_mode(stage._window, glfw.CURSOR) == glfw.CURSOR_HIDDEN
+    stage.set_fullscreen(False)
+    for _ in range(100):
+        stage.poll()
+        stage.present()
+    assert not glfw.get_window_monitor(stage._window)  # who left it himself is not sent back
+    print(stage.screen_saver)
+"""
+
+
+def test_a_screen_that_comes_back_is_filled_again(display: str) -> None:
+    done = python(BACK, display)
+    assert done.returncode == 0, done.stderr
+
+
+def test_gnomes_own_blanking_is_held_off(display: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = tmp_path / "gnome-session-inhibit"
+    fake.write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/said\n')
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("XDG_CURRENT_DESKTOP", "ubuntu:GNOME")
+    done = python(BACK, display)
+    assert done.returncode == 0, done.stderr
+    assert "held off by gnome-session-inhibit" in done.stdout
+    assert "--inhibit idle" in (tmp_path / "said").read_text() and "tail --pid=" in (tmp_path / "said").read_text()
 
 
 def test_a_window_lives(display: str) -> None:

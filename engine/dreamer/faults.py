@@ -13,6 +13,7 @@ from engine.models import ModelError
 _OVER_FILES_AND_SETTINGS = (OSError, ValueError, KeyError, ImportError, RuntimeError)
 _ABOUT_THE_FILE = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
 _DRIVERS = ("CUDA", "cuDNN", "CUDNN", "CUBLAS", "CUSOLVER", "NVML", "HIP error", "MPS backend")  # as torch spells them
+_FULL = ("out of memory", "can't allocate memory", "alloc_failed", "unable to find an engine")  # cuDNN's for it, too
 _LONGEST = 200  # characters of what a library says; diffusers ends with paragraphs of advice
 
 
@@ -45,7 +46,7 @@ def is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
     said = str(error).lower()
-    return isinstance(error, RuntimeError) and ("out of memory" in said or "can't allocate memory" in said)
+    return isinstance(error, RuntimeError) and any(words in said for words in _FULL)
 
 
 def led_to_by_memory(error: BaseException) -> bool:

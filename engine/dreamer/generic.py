@@ -156,6 +156,9 @@ class PipelineSampler:
                 raise
             name = type(self._pipe).__name__
             raise ModelError(f"{name} cannot dream with these settings ({line(error)}); {_INSTEAD}") from error
+        if not (self._tried or torch.isfinite(images).all()):
+            name, precision = type(self._pipe).__name__, str(self._dtype).removeprefix("torch.")
+            raise ModelError(f"{name} dreams no numbers in {precision}; set model.dtype to auto or float32")
         self._tried = True
         scaled = images[0].permute(1, 2, 0).float().mul(255)  # (H, W, 3)
         return scaled.clamp_(0, 255).round_().to(torch.uint8).contiguous()

@@ -20,10 +20,13 @@ from numpy.typing import NDArray
 from engine import models
 from engine.dreamer.faults import to_model_error
 from engine.dreamer.generic import PipelineSampler, check, encode
-from engine.dreamer.sampler import Parts, Settings, UNetSampler
+from engine.dreamer.sampler import HalfOverflow, Parts, Settings, UNetSampler
 from engine.dreamer.spec import DreamSpec
 from engine.models import ModelError, ModelPlace
 from engine.navigator import Waypoint
+from engine.walk import Conditioning
+
+log = logging.getLogger("pedesis")
 
 _DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 _SMALL_BYTES = 200e6
@@ -41,11 +44,16 @@ class Dreamer:
         self.dtype = pick_dtype(spec.model.dtype, self.device, spec.economy, fast)
         if self.device.type == "cpu":
             torch.set_num_threads(pick_threads(place))
+        load = self._load_fast if fast else self._load_generic
         with to_model_error(place.name), quiet():
-            if fast:
-                self._sampler: UNetSampler | PipelineSampler = self._load_fast(place, progress)
-            else:
-                self._sampler = self._load_generic(place, progress)
+            sampler: UNetSampler | PipelineSampler | None = None
+            with contextlib.suppress(HalfOverflow):
+                sampler = load(place, progress)
+            if sampler is None:
+                log.warning("%s: its numbers leave float16's range; it is run in float32", place.name)
+                self.dtype = torch.float32
+                sampler = load(place, progress)
+            self._sampler = sampler
 
     @property
     def described(self) -> str:
@@ -96,13 +104,13 @@ class Dreamer:
             options = {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
         pipe = getattr(diffusers, place.pipeline)(**parts, **options)
         progress("reading the materials")
-        pipe.to(self.device)
-        guided = self.spec.model.guidance > 1.0
-        conditioning = encode(pipe, self.spec.prompts, self.spec.model.negative, guided)
+        conditioning = self._read_materials(pipe)
         pipe.unet.to(memory_format=torch.channels_last)
         pipe.vae.to(memory_format=torch.channels_last)
-        if self.dtype == torch.float16 and getattr(pipe.vae.config, "force_upcast", False):
-            pipe.vae.to(torch.float32)  # SDXL's decoder overflows in float16
+        # SDXL's decoder overflows in float16. The others have the same word in their configuration, where nobody
+        # put it: it is what diffusers writes for those that say nothing.
+        if self.dtype == torch.float16 and xl and getattr(pipe.vae.config, "force_upcast", False):
+            pipe.vae.to(torch.float32)
         if self.spec.economy >= 2:
             pipe.vae.enable_tiling()
         progress("trying the network out")  # three times, which takes a large one minutes on a CPU
@@ -130,25 +138,55 @@ class Dreamer:
             pipe.vae = _load_decoder(self.spec.model.decoder, self.dtype)
         pipe.scheduler = _pick_scheduler(self.spec.model.scheduler, pipe.scheduler)
         pipe.set_progress_bar_config(disable=True)
-        pipe.to(self.device)
+        progress("reading the materials")
+        conditioning = self._read_materials(pipe)
         if self.spec.economy >= 2 and hasattr(getattr(pipe, "vae", None), "enable_tiling"):
             pipe.vae.enable_tiling()
-        progress("reading the materials")
+        return PipelineSampler(pipe, conditioning, self._settings(0))
+
+
+    def _read_materials(self, pipe: Any) -> Conditioning:
+        """Encodes the prompts, and puts the pipeline on its device. The text encoders, often the largest part, are
+        needed this once and leave the device before the rest comes."""
+        parts = {n: p for n, p in pipe.components.items() if isinstance(p, torch.nn.Module)}
+        encoders = [p for n, p in parts.items() if n.startswith("text_encoder")]
+        for part in encoders:
+            part.to(self.device)
         guided = self.spec.model.guidance > 1.0
         conditioning = encode(pipe, self.spec.prompts, self.spec.model.negative, guided)
-        return PipelineSampler(pipe, conditioning, self._settings(0))
+        for part in encoders:
+            part.to("cpu")
+        for part in parts.values():
+            if part not in encoders:
+                part.to(self.device)
+        return conditioning
 
 
 def pick_device(wanted: str) -> torch.device:
     """auto: CUDA, then Apple's, then the CPU."""
     if wanted == "auto":
         if torch.cuda.is_available():
-            return torch.device("cuda")
+            if _has_kernels():
+                return torch.device("cuda")
+            log.warning("this torch has no code for %s: dreaming on the CPU", torch.cuda.get_device_name())
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     device = torch.device(wanted)
     if device.type == "cuda" and not torch.cuda.is_available():
         raise ModelError(f"model.device asks for {wanted}, but torch sees no CUDA device; use auto or cpu")
+    if device.type == "cuda" and not _has_kernels():
+        card = f"this torch ({torch.__version__}) has no code for {torch.cuda.get_device_name()}"
+        raise ModelError(f"model.device asks for {wanted}, but {card}; install an older build of torch, or use cpu")
     return device
+
+
+def _has_kernels() -> bool:
+    """Whether CUDA computes at all. is_available() counts cards, those too old for this build of torch as well."""
+    try:
+        return float((torch.ones(8, device="cuda") * 2).sum()) == 16.0
+    except RuntimeError as error:
+        if "no kernel image" in str(error):
+            return False
+        raise
 
 
 def pick_dtype(wanted: str, device: torch.device, economy: int, fast: bool = True) -> torch.dtype:

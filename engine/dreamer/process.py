@@ -11,6 +11,7 @@ in either direction, no pipe can fill, and nobody blocks on a child that has sto
 import contextlib
 import math
 import multiprocessing
+import os
 import time
 from collections import deque
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Any
 
+from engine.dreamer.faults import line
 from engine.dreamer.spec import DreamSpec, Keyframe
 from engine.navigator import Waypoint
 from engine.ring import Ring
@@ -29,6 +31,7 @@ SLOTS = 8
 BACKOFF_S = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 HEALTHY_S = 60.0  # after dreaming this long, the next death counts as the first again
 GIVE_UP = 4  # ends in a row with the same words before a first picture: a fifth start would end so too
+ASLEEP_S = 1.0  # nobody asking for longer than this: we slept, and that the child said nothing means nothing
 HISTORY = 4096  # intervals kept for the statistics
 
 Supply = Callable[[], Waypoint | None]
@@ -109,7 +112,7 @@ class DreamerProcess:
         """Spawns the child; returns at once, it loads on its own."""
         if self._ring is not None:
             raise RuntimeError("start() needs a dreamer that is not running; this one is")
-        self._started_at = time.monotonic()
+        self._started_at = time.perf_counter()
         # The ring comes first: it starts the resource tracker that every child then shares.
         self._ring = Ring.create(SLOTS, self._spec.width, self._spec.height)
         self._spawn()
@@ -118,9 +121,11 @@ class DreamerProcess:
         """The keyframes that have come, oldest first; hands out new waypoints. Waits at most `timeout_s` for one."""
         if self._ring is None:
             return []
-        now = time.monotonic()
+        now = time.perf_counter()
         if self._polled_at is not None:  # how often we come by decides how far ahead the child must be fed
             self._poll_gap_s += 0.1 * (min(0.25, now - self._polled_at) - self._poll_gap_s)
+            if now - self._polled_at > ASLEEP_S:
+                self._heard_at += now - self._polled_at
         self._polled_at = now
         for slot in self._shown:
             self._ring.release(slot)
@@ -129,7 +134,7 @@ class DreamerProcess:
         keyframes = self._read(0.0)
         self._feed()
         deadline = now + timeout_s
-        while not keyframes and (left := deadline - time.monotonic()) > 0 and self.status.state != "failed":
+        while not keyframes and (left := deadline - time.perf_counter()) > 0 and self.status.state != "failed":
             self._watch()
             keyframes = self._read(min(left, 0.05))
             self._feed()
@@ -156,21 +161,27 @@ class DreamerProcess:
             from engine.dreamer.worker import main  # torch-free to import
 
             self._worker = main
+        _leave_lost_folder()
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe(duplex=True)
         ring = (self._ring.name, self._ring.slots, self._ring.width, self._ring.height)
-        self._process = context.Process(
+        process = context.Process(
             target=self._worker,
             args=(theirs, self._spec, ring, self._nice),
             daemon=True,
             name="pedesis-dreamer",
         )
-        self._process.start()
-        theirs.close()  # or the child's death would not show as the end of the pipe
-        self._pipe = ours
+        try:
+            process.start()
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            theirs.close()  # or the child's death would not show as the end of the pipe
+        self._process, self._pipe = process, ours
         self._last_words = self._fault = ""
         self._begun = 0
-        self._heard_at = self._born_at = time.monotonic()
+        self._heard_at = self._born_at = time.perf_counter()
         self.status.state = "loading" if self.status.restarts == 0 else "restarting"
 
     def _feed(self) -> None:
@@ -219,12 +230,13 @@ class DreamerProcess:
         return keyframes
 
     def _ending(self) -> str:
-        assert self._process is not None
+        if self._process is None:
+            return "it ended"
         self._process.join(0.02)  # its pipe goes a moment before it does; the stage cannot wait for longer
         return "it ended" if self._process.exitcode is None else f"it ended with code {self._process.exitcode}"
 
     def _hear(self, message: tuple[Any, ...]) -> Keyframe | None:
-        self._heard_at = time.monotonic()
+        self._heard_at = time.perf_counter()
         kind, *rest = message
         if kind == "done":
             return self._take(*rest)
@@ -271,19 +283,29 @@ class DreamerProcess:
         """Sees a dead or hung child, and starts the next when its time has come."""
         if self.status.state in ("failed", "stopped"):
             return
-        now = time.monotonic()
+        now = time.perf_counter()
         if self._restart_at is not None:
             if now >= self._restart_at:
                 self._restart_at = None
                 self.status.restarts += 1
-                self._spawn()
+                try:
+                    self._spawn()
+                except (OSError, RuntimeError) as error:  # no memory or no handles left, for now
+                    self._lost(f"it cannot be started ({line(error)})")
             return
         if self._process is None:
             return
-        if not self._process.is_alive() and not (self._pipe is not None and self._pipe.poll(0)):
+        if not self._process.is_alive() and not self._has_said():
             self._lost(self._ending())
         elif now - self._heard_at > self._patience_s():
             self._lost(f"no word from it for {now - self._heard_at:.0f} s")
+
+    def _has_said(self) -> bool:
+        """Whether something is still to be read. On Windows a pipe that is closed cannot even be asked."""
+        try:
+            return self._pipe is not None and self._pipe.poll(0)
+        except OSError:
+            return False
 
     def _patience_s(self) -> float:
         if self.status.state != "dreaming":
@@ -314,7 +336,7 @@ class DreamerProcess:
             return self._end("failed", f"the dreamer ended {GIVE_UP} times in a row: {self._fault}")
         pause_s = BACKOFF_S[min(self._failures, len(BACKOFF_S) - 1)]
         self._failures += 1
-        self._restart_at = time.monotonic() + pause_s
+        self._restart_at = time.perf_counter() + pause_s
         said = f" ({self._last_words})" if self._last_words else ""
         self.status.state = "restarting"
         self.status.message = f"the dreamer stopped: {why}{said}; again in {pause_s:g} s"
@@ -339,3 +361,11 @@ class DreamerProcess:
             if self._process.is_alive():
                 self._process.kill()
             self._process.join(wait_s)
+
+
+def _leave_lost_folder() -> None:
+    """A child starts in its parent's folder, which may have been deleted meanwhile: none could be started then."""
+    try:
+        os.getcwd()
+    except OSError:
+        os.chdir(os.path.abspath(os.sep))

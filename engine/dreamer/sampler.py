@@ -8,6 +8,7 @@ latents, steps and scheduler, without what they do anew for every picture: sched
 a trip through numpy, Python around every block.
 """
 
+import logging
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,11 +23,17 @@ from engine.models import ModelError
 from engine.navigator import Point, Waypoint
 from engine.walk import Conditioning, Noise
 
+log = logging.getLogger("pedesis")
+
 Run = Callable[..., Tensor]
 # Up to so many calls of a network of up to so many parameters are recorded in one piece, which saves the text's
 # keys and values in every step. Elsewhere, but where one call is all there is, the network alone is recorded: trying
 # it out costs a few calls only.
 UNROLLED, SMALL = 8, 100e6
+
+
+class HalfOverflow(Exception):
+    """A network whose numbers do not fit in float16: its pictures would be black, without an error."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +90,8 @@ class UNetSampler:
         self._unrolls = calls == 1 or (calls <= UNROLLED and size < SMALL)
         self._latent = self._through(network)
         self._decoded: Run = lambda z: to_uint8(decode(parts.vae, z, parts.xl))
+        if parameter.dtype == torch.float16:
+            self._check_range(parts)
         # Once recorded, nothing here holds the modules any more: weights that were packed are not kept twice.
         self.taped = taped and self._tape(network)
 
@@ -99,9 +108,18 @@ class UNetSampler:
     def picture(self, waypoint: Waypoint, before_decode: Callable[[], None] | None = None) -> Tensor:
         """The picture of a waypoint, (H, W, 3) uint8 on the device."""
         latent = self.latent(waypoint)
+        if latent.device.type != "cuda":
+            if before_decode is not None:
+                before_decode()
+            return self._decoded(latent)
+        # So far CUDA has only been told. The decoder is told after it at once; the word waits until it is so far.
+        dreamt = torch.cuda.Event()
+        dreamt.record()
+        picture = self._decoded(latent)
         if before_decode is not None:
+            dreamt.synchronize()
             before_decode()
-        return self._decoded(latent)
+        return picture
 
     @torch.inference_mode()
     def latent(self, waypoint: Waypoint) -> Tensor:
@@ -112,13 +130,28 @@ class UNetSampler:
         mixed = self._conditioning.mix(weights)
         return [mixed[name] for name in self._text_names]
 
-    def _tape(self, network: Run) -> bool:
-        """Puts recordings in place of the functions; leaves those that cannot be recorded."""
+    def _trials(self) -> list[Waypoint]:
+        """Two waypoints that have nothing in common: one between all materials, one at the first."""
         count = self._conditioning.count
         weights = ([1.0 / count] * count, [1.0] + [0.0] * (count - 1))
-        walks = [Waypoint(0.0, 0, (Point(seed, 0.0, 0.0, 1.0),), tuple(w)) for seed, w in enumerate(weights)]
+        return [Waypoint(0.0, 0, (Point(seed, 0.0, 0.0, 1.0),), tuple(w)) for seed, w in enumerate(weights)]
+
+    @torch.no_grad()
+    def _check_range(self, parts: Parts) -> None:
+        """Dreams once in float16; a decoder that overflows is put into float32. Raises HalfOverflow."""
+        latent = self.latent(self._trials()[0])
+        if not torch.isfinite(latent).all():
+            raise HalfOverflow
+        if not torch.isfinite(decode(parts.vae, latent, parts.xl)).all():
+            log.warning("the decoder's numbers leave float16's range; it is run in float32")
+            parts.vae.to(torch.float32)
+
+    def _tape(self, network: Run) -> bool:
+        """Puts recordings in place of the functions; leaves those that cannot be recorded."""
         with torch.no_grad():
-            (noise, *text), (other_noise, *other_text) = ([self.noise(w), *self._text(w.weights)] for w in walks)
+            (noise, *text), (other_noise, *other_text) = (
+                [self.noise(w), *self._text(w.weights)] for w in self._trials()
+            )
             times = self._solver.timesteps
             if self._unrolls:
                 latent = tape.record(self._latent, [noise, *text], [other_noise, *other_text], self._precision)

@@ -80,7 +80,8 @@ class Program:
     def to(self, device: torch.device) -> "Program":
         self._rows = [row.to(device) for row in self._rows]
         self._offsets = None if self._offsets is None else self._offsets.to(device)
-        self.timesteps = [t.to(device) for t in self.timesteps]
+        # Apple's GPUs have no float64, in which one of the schedulers counts; networks take float32 anyhow.
+        self.timesteps = [(t.float() if t.dtype == torch.float64 else t).to(device) for t in self.timesteps]
         return self
 
     def run(self, noise: Tensor, predict: Predict) -> Tensor:

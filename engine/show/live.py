@@ -16,6 +16,7 @@ from engine.clock import Clock, RealClock
 from engine.config import Show
 from engine.controls import Controls
 from engine.dreamer.process import DreamerProcess, DreamSpec
+from engine.film_file import free_name
 from engine.look import Look
 from engine.models import ModelError
 from engine.navigator import TICK_S, Waypoint
@@ -30,7 +31,7 @@ from engine.window import NoDisplay, Stage, open_stage
 
 log = logging.getLogger("pedesis")
 
-LONGEST_STEP_S = 0.25  # after a longer gap (a suspended machine) the walk goes on from where it was
+LONGEST_STEP_S = 0.25  # a longer frame (a machine suspended, or far too slow) moves the walk no further than this
 OVERLAY_HZ = 2.0
 SAVE_EVERY_S = 10.0
 
@@ -116,7 +117,7 @@ class Player:
             log.warning("%s; the last good one stays", error)
         if self.meter.frames == 0:
             self.dreamer.start()  # after the first picture: the import of torch would hold it up
-        self.meter.frame(time.monotonic())
+        self.meter.frame(time.perf_counter())
         self._save(now_s)
 
     def _walk(self) -> float:
@@ -124,8 +125,8 @@ class Player:
         now_s = self.clock.now() - self._skipped_s
         behind = now_s - self.navigator.time_s
         if behind > LONGEST_STEP_S:
-            self._skipped_s += behind - TICK_S
-            now_s = self.navigator.time_s + TICK_S
+            self._skipped_s += behind - LONGEST_STEP_S
+            now_s = self.navigator.time_s + LONGEST_STEP_S
         while self.navigator.time_s <= now_s - TICK_S:
             plan.tick(self.controls, self.navigator)
         return now_s
@@ -218,20 +219,14 @@ class _Recording:
             self.recorder = None
 
 
-def free_name(path: Path) -> Path:
-    """The path itself, or the first of path-2, path-3 ... that is not taken: a restart must not cost a recording."""
-    names = (path, *(path.with_name(f"{path.stem}-{n}{path.suffix}") for n in range(2, 10_000)))
-    return next((name for name in names if not name.exists()), path)
-
-
 def run_live(show: Show, options: LiveOptions, clock: Clock | None = None) -> dict[str, Any]:
     """Plays the show until the window closes, the duration ends, or SIGTERM or SIGINT; returns its stats.
 
     Raises what the rooms raise when they cannot start: NoDisplay, PortTaken, ModelError.
     """
     with ExitStack() as stack:
+        stop = stack.enter_context(StopRequest())  # first in, last out: asking twice must not cut the rest short
         player = Player(show, options, clock or RealClock(), stack)
-        stop = stack.enter_context(StopRequest())
         if show.stage.resume:
             player.recall()
         start_s = player.clock.now()

@@ -6,7 +6,7 @@ second. Nothing here raises: a full disk, a folder that cannot be made or a dama
 remembered, never the show.
 
 What the artist has changed since goes before what is remembered: a parameter that the show file or --set now
-starts elsewhere starts there, and another seed is another walk.
+starts elsewhere starts there, and another seed is another walk, which does not cost the one before.
 """
 
 import hashlib
@@ -28,6 +28,7 @@ log = logging.getLogger("pedesis")
 
 # Off and on again is the attendant's one cure: it must end a black or a frozen stage.
 NOT_RECALLED = frozenset({"stage.blackout", "stage.freeze", "walk.pause"})
+WALKS = 8  # of one show, remembered by their seeds
 
 
 class Memory:
@@ -38,6 +39,7 @@ class Memory:
         self._said = ""  # the last trouble that was logged, so that it is not told every ten seconds
         self._writer = threading.Thread()
         self._newest: str | None = None
+        self._walks: dict[str, Any] = {}  # of other seeds: trying one must not cost the walk of months
 
     @property
     def path(self) -> Path:
@@ -48,11 +50,14 @@ class Memory:
 
     def keep(self, navigator: Navigator, controls: Controls) -> None:
         """Begins to write it, whole or not at all; where the last is still being written, this one takes its turn."""
-        note = {"values": self._show.values, "navigator": navigator.to_dict(), "controls": controls.snapshot()}
-        self._newest = json.dumps(note)
+        walks = {**self._walks, _walk(self._show.values): navigator.to_dict()}
+        self._newest = json.dumps({"values": self._show.values, "walks": walks, "controls": controls.snapshot()})
         if not self._writer.is_alive():
             self._writer = threading.Thread(target=self._write, name="memory", daemon=True)
-            self._writer.start()
+            try:
+                self._writer.start()
+            except RuntimeError as error:  # no memory for its stack, or no more threads
+                self._say(f"could not save where the walk is: {error}")
 
     def close(self, timeout_s: float = 1.0) -> None:
         """Waits for what is being written, and no longer than a show that was asked to end may take."""
@@ -93,8 +98,12 @@ class Memory:
         started: Mapping[str, Any] = note.get("values", values)
         same = {name for name in values if name in started and started[name] == values[name]}
         snapshot = {part: dict(note["controls"][part]) for part in ("now", "target")}
-        if {"walk.seed", "walk.loop"} <= same:
-            navigator.restore(note["navigator"])
+        # earlier versions knew one walk, that of the seed which the show then had
+        walks = dict(note["walks"] if "walks" in note else {_walk(started): note["navigator"]})
+        mine = walks.pop(_walk(values), None)
+        if mine is not None:
+            navigator.restore(mine)
+        self._walks = dict(list(walks.items())[1 - WALKS :])
         wanted = same - NOT_RECALLED
         kept = {part: {n: v for n, v in of.items() if n in wanted} for part, of in snapshot.items()}
         controls.restore({**kept, "fired": note["controls"].get("fired")})
@@ -103,3 +112,8 @@ class Memory:
         if words != self._said:
             self._said = words
             log.warning("%s", words)
+
+
+def _walk(values: Mapping[str, Any]) -> str:
+    """What a walk is known by: where it starts and whether it closes."""
+    return f"seed {values['walk.seed']}, loop {values['walk.loop']}"
