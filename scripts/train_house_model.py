@@ -1,4 +1,4 @@
-"""Make the built-in model from nothing: paint, autoencoder, words, latents, diffusion, few steps, finish, export.
+"""Make the built-in model from nothing: paint, autoencoder, words, latents, diffusion, few steps, texture, export.
 
     python scripts/train_house_model.py --work ~/pedesis-train
 
@@ -19,7 +19,7 @@ files under 16 MiB; pictures and latents are made again where they are missing):
 Not from nothing but from an exported model, here the one that is shipped, its autoencoder as it is:
 
     python scripts/train_house_model.py --work W --from engine/house_model \
-        --stages render,latents,diffusion,distill,finish,export,evaluate
+        --stages render,latents,diffusion,distill,finish,texture,export,evaluate
 """
 
 from __future__ import annotations
@@ -36,11 +36,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import torch
 import torch.distributed as dist
 
-from scripts.house_model import adopt, autoencoder, card, data, diffusion, distill, export, finish
+from scripts.house_model import adopt, autoencoder, card, data, diffusion, distill, export, finish, texture
 from scripts.house_model.training import Budget, join, pick_device
 
-STAGES = ("render", "autoencoder", "words", "latents", "diffusion", "distill", "finish", "export", "evaluate")
-MINUTES = {"autoencoder": 60.0, "words": 18.0, "diffusion": 240.0, "distill": 45.0, "finish": 20.0}
+TRAINED = ("render", "autoencoder", "words", "latents", "diffusion", "distill", "finish", "texture")
+STAGES = (*TRAINED, "export", "evaluate")
+MINUTES = {"autoencoder": 120.0, "words": 18.0, "diffusion": 240.0, "distill": 45.0, "finish": 20.0, "texture": 40.0}
 
 
 def options(argv: list[str] | None = None) -> argparse.Namespace:
@@ -85,6 +86,8 @@ def run_stage(stage: str, o: argparse.Namespace, device: str) -> None:
         distill.train(o.work, budget, device, guidance=o.guidance, **share, **more)
     elif stage == "finish":
         finish.train(o.work, budget, device, **share)
+    elif stage == "texture":
+        texture.train(o.work, budget, device, root=o.painted, **share)
     elif stage == "latents":
         diffusion.encode_set(o.work, device, root=o.painted)
         if int(os.environ.get("RANK", 0)) == 0:

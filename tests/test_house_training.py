@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import logging
 import warnings
@@ -183,6 +184,25 @@ def test_export_is_a_plain_folder_and_samples_alike(tmp_path: Path, caplog: pyte
                       latents=noise, output_type="latent").images
         ours = diffusion.sample(pipe.unet, noise, cond, steps)
         assert torch.allclose(theirs.float(), ours, atol=0.05), float((theirs - ours).abs().max())
+
+
+def test_a_decoder_is_made_to_fit_half_precision_and_decodes_the_same() -> None:
+    vae = autoencoder.build((16, 16, 32, 48), 8).eval()
+    with torch.no_grad():
+        vae.decoder.conv_in.weight *= 3e5  # as training may leave it: group norms do not mind
+        for name, p in vae.decoder.named_parameters():
+            if name.endswith("bias"):
+                p.add_(torch.randn(p.shape, generator=generator(0, "bias", 0)) * 0.3)
+    z = torch.randn(2, 8, 8, 8, generator=generator(0, "half", 0))
+    with torch.no_grad():
+        before = vae.decode(z).sample
+        assert not torch.isfinite(copy.deepcopy(vae).half().decode(z.half()).sample).all()
+        export.fit_half(vae)
+        assert torch.allclose(vae.decode(z).sample, before, atol=1e-3)
+        once = copy.deepcopy(vae.state_dict())
+        export.fit_half(vae)  # what fits is left as it is
+        assert all(torch.equal(once[name], value) for name, value in vae.state_dict().items())
+        assert torch.isfinite(vae.half().decode(z.half()).sample).all()
 
 
 def test_an_export_is_where_a_new_training_begins(tmp_path: Path) -> None:

@@ -99,7 +99,7 @@ def text(figures: dict[str, object], training: str, distilled: bool = True, step
 def training_note(work: Path, machine: str = "two CPU cores") -> str:
     """What the checkpoints say about how the weights came to be."""
     said, minutes = [], 0.0
-    for stage in ("autoencoder", "diffusion", "distill", "finish"):
+    for stage in ("autoencoder", "diffusion", "distill", "finish", "texture"):
         path = work / stage / "state.json"
         if path.exists():
             note = json.loads(path.read_text())

@@ -21,7 +21,7 @@ from torch import Tensor
 
 BLOCK = 64
 NOT_PAINTING = {"__init__", "adopt", "autoencoder", "card", "data", "diffusion", "distill", "evaluate", "export"}
-NOT_PAINTING |= {"finish", "latents", "training", "words"}
+NOT_PAINTING |= {"finish", "latents", "texture", "training", "words"}
 UNSEEN_SEED = 900_000  # pictures from here on are for evaluation and are never trained on
 
 
@@ -73,6 +73,11 @@ def render(
     return made
 
 
+def group_of(note: dict) -> str:
+    """The world of a pure picture, or `hybrid`."""
+    return "hybrid" if note["attributes"].get("hybrid") else note["attributes"]["world"]
+
+
 class Pictures:
     """The painted blocks as one long list; memory-mapped, so thousands cost nothing until they are read."""
 
@@ -86,9 +91,10 @@ class Pictures:
     def __len__(self) -> int:
         return len(self.blocks) * BLOCK
 
-    def crops(self, count: int, size: int, g: torch.Generator) -> Tensor:
-        """Random square crops, half of them mirrored: (count, 3, size, size) in -1..1."""
-        which = torch.randint(len(self), (count,), generator=g).tolist()
+    def crops(self, count: int, size: int, g: torch.Generator, which: list[int] | None = None) -> Tensor:
+        """Random square crops, half of them mirrored: (count, 3, size, size) in -1..1; of any pictures, or of those."""
+        if which is None:
+            which = torch.randint(len(self), (count,), generator=g).tolist()
         high, wide = self.blocks[0].shape[2:]
         out = []
         for i in which:

@@ -181,9 +181,12 @@ class Latents:
         self.device = device
         self.recaption = data.painter_module().recaption
 
-    def batch(self, count: int, g: torch.Generator, drop: float = DROP) -> tuple[Tensor, Tensor]:
-        """Latents (B, 16, h, w) and conditioning (B, 24, D)."""
-        which = torch.randint(len(self.z), (count,), generator=g).tolist()
+    def batch(
+        self, count: int, g: torch.Generator, drop: float = DROP, which: list[int] | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Latents (B, 16, h, w) and conditioning (B, 24, D); of any pictures, or of those."""
+        if which is None:
+            which = torch.randint(len(self.z), (count,), generator=g).tolist()
         rng = random.Random(int(torch.randint(2**31, (), generator=g)))
         sides = [self.recaption(self.notes[i]["attributes"], rng) for i in which]
         mix = torch.tensor([self.notes[i]["mix"] for i in which])

@@ -82,11 +82,6 @@ def ssim(y: Tensor, x: Tensor) -> Tensor:
     return s.mean((1, 2, 3))
 
 
-def group_of(note: dict) -> str:
-    """The world of a pure picture, or `hybrid`."""
-    return "hybrid" if note["attributes"].get("hybrid") else note["attributes"]["world"]
-
-
 @torch.inference_mode()
 def reconstruction(model: Model, unseen: data.Pictures) -> dict[str, float]:
     """PSNR and SSIM of decoded against painted, in all and by world."""
@@ -97,7 +92,7 @@ def reconstruction(model: Model, unseen: data.Pictures) -> dict[str, float]:
         y = model.vae.decode(autoencoder.encode(model.vae, x)).sample.clamp(-1, 1)
         x, y = x.add(1).div(2), y.add(1).div(2)
         for j, p, s in zip(which, psnr(y, x).tolist(), ssim(y, x).tolist(), strict=True):
-            rows.setdefault(group_of(unseen.notes[j]), []).append((p, s))
+            rows.setdefault(data.group_of(unseen.notes[j]), []).append((p, s))
     rows["all"] = [r for rs in list(rows.values()) for r in rs]
     out = {}
     for name, values in sorted(rows.items()):
@@ -195,7 +190,7 @@ def train_reader(
     notes = pictures.notes
     which = [
         i for i, n in enumerate(notes)
-        if group_of(n) != "hybrid" and n["attributes"].get(key) and world in (None, n["attributes"]["world"])
+        if data.group_of(n) != "hybrid" and n["attributes"].get(key) and world in (None, n["attributes"]["world"])
     ][:count]
     names = sorted({notes[i]["attributes"][key] for i in which})
     x = torch.cat([
@@ -223,7 +218,7 @@ def agreement(
     model: Model, readers: dict[str, Reader], recaption: object, notes: list[dict], steps: int = 4
 ) -> dict[str, float]:
     """How often the classifier reads from a dream what its prompt asked for; and from paintings, its ceiling."""
-    pure = [n for n in notes if group_of(n) != "hybrid"]
+    pure = [n for n in notes if data.group_of(n) != "hybrid"]
     rng = random.Random(5)
     cond = model.words([recaption(n["attributes"], rng)[0] for n in pure])
     made = model.dream(model.noise(len(pure), 4), cond, steps).cpu()
@@ -238,7 +233,7 @@ def agreement(
 
 def ceiling(readers: dict[str, Reader], unseen: data.Pictures) -> dict[str, float]:
     """The classifier's own accuracy on unseen paintings."""
-    which = [i for i, n in enumerate(unseen.notes) if group_of(n) != "hybrid"]
+    which = [i for i, n in enumerate(unseen.notes) if data.group_of(n) != "hybrid"]
     x = unseen.batch(which).add(1).div(2)
     out = {}
     for key, reader in readers.items():
