@@ -24,6 +24,7 @@ from scripts.house_model import (  # noqa: E402
     evaluate,
     export,
     finish,
+    texture,
     training,
 )
 from scripts.house_model.training import Budget, Job, fit, generator  # noqa: E402
@@ -267,6 +268,45 @@ def test_finishing_teaches_the_last_step_and_keeps_the_others() -> None:
     assert lesson(learns=True)["moved"] > 1e-3
     made = finish.last_step(pair.dreamer, z, cond)
     assert abs(float(made.detach().std()) - 3) < abs(float(due.std()) - 3), "dreams are to grow as large as paintings"
+
+
+def test_texture_is_taught_to_the_decoder_and_latents_mean_what_they_did() -> None:
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        pair = texture.Pair(autoencoder.build((8, 8, 16, 16), 8).eval(), texture.Critic(width=8))
+    x = torch.rand(2, 3, 64, 64, generator=generator(0, "texture", 0)) * 2 - 1
+    z = torch.randn(2, 8, 8, 8, generator=generator(0, "texture", 1))
+    small = torch.zeros(2, 3, 8, 8)
+
+    def loss(learns: bool, painted: float, dreamt: float) -> dict:
+        paintings, dreams = (x, torch.full((2,), painted)), (z, small, torch.full((2,), dreamt))
+        return texture.step_loss(pair, paintings, dreams, generator(0, "texture", 2), learns)
+
+    def moved(part: torch.nn.Module) -> bool:
+        return any(p.grad is not None and p.grad.abs().max() > 0 for p in part.parameters())
+
+    loss(learns=False, painted=1, dreamt=1)["loss"].backward()
+    assert moved(pair.critic) and not moved(pair.vae)
+    pair.zero_grad(set_to_none=True)
+    whole = loss(learns=True, painted=1, dreamt=1)
+    whole["loss"].backward()
+    assert moved(pair.vae.decoder) and not moved(pair.vae.encoder) and not moved(pair.vae.quant_conv)
+    none = loss(learns=True, painted=0, dreamt=0)
+    due = none["loss"] + texture.AMOUNT * whole["amount"] - texture.LEARN * whole["liked"]
+    assert torch.isclose(whole["loss"], due, atol=3e-3), "the share is that of texture alone"
+
+
+def test_the_amount_of_detail_is_counted_by_place_and_not_by_likeness() -> None:
+    g = generator(0, "amount", 0)
+    soft = torch.full((1, 3, 64, 64), 0.2)
+    rough = soft.clone()
+    rough[..., :32] += 0.1 * torch.randn(1, 3, 64, 32, generator=g)
+    other = soft.clone()
+    other[..., :32] += 0.1 * torch.randn(1, 3, 64, 32, generator=g)
+    elsewhere = other.flip(-1)
+    assert texture.amount(rough, rough) == 0
+    assert texture.amount(other, rough) < 0.2 * texture.amount(soft, rough)
+    assert texture.amount(elsewhere, rough) > 1.5 * texture.amount(soft, rough)
 
 
 def test_the_card_does_not_claim_random_weights_for_what_began_from_an_export(tmp_path: Path) -> None:
