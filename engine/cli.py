@@ -250,6 +250,7 @@ def film_with_progress(
 ) -> None:
     """Films with a progress bar that tells speed and time left."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     from engine.recorder import check
@@ -266,7 +267,7 @@ def film_with_progress(
         console=Console(stderr=True),
     )
     with bar:
-        task = bar.add_task(str(out), total=job.frames, rate="loading the model")
+        task = bar.add_task(escape(str(out)), total=job.frames, rate="loading the model")
 
         def progress(done: int, of: int) -> None:
             speed = bar.tasks[task].speed
@@ -277,9 +278,8 @@ def film_with_progress(
             guarded(lambda: run_film(show, job, progress, lambda measured: keep_stats(measured, stats)))
         except FilmError as error:
             fail(str(error), code=1)
-        except KeyboardInterrupt:
-            done = bar.tasks[task].completed
-            fail(f"stopped; {out} holds what was done" if done else "stopped before the first frame", code=130)
+        except KeyboardInterrupt as stopped:
+            fail(str(stopped) or "stopped before the first frame", code=130)
     typer.echo(f"{out}: {job.frames} frames, {size[0]}x{size[1]}, {float(fps):.6g} fps")
 
 

@@ -13,7 +13,6 @@ Usage:
 encoding is done in a thread of the recorder's own, so that a slow disk or encoder never holds the stage.
 """
 
-import errno
 import os
 import sys
 import threading
@@ -37,6 +36,9 @@ from av.video.reformatter import (
     VideoReformatter,
 )
 
+from engine.film_file import RecorderError as RecorderError
+from engine.film_file import Series, is_series, reason, url
+
 Size = tuple[int, int]
 OnFull = Literal["wait", "drop"]
 
@@ -45,10 +47,6 @@ _GOP_S = 1.0
 # Accurate and the same on every processor; no slower than swscale's quick path here (1.6 ms at 1280x720).
 _SCALER = Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.BITEXACT
 _SCALER |= Interpolation.FULL_CHR_H_INP
-
-
-class RecorderError(Exception):
-    """A recording cannot start: one sentence with what was asked, what is possible."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +114,7 @@ def check(path: str | Path, size: Size, codec: str = "h264") -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as fault:
-        raise RecorderError(f"cannot record to {path}: {_reason(fault)}") from None
+        raise RecorderError(f"cannot record to {path}: {reason(fault)}") from None
     if not os.access(path if path.exists() else path.parent, os.W_OK):
         raise RecorderError(f"cannot record to {path}: not allowed to write there")
 
@@ -175,8 +173,11 @@ class Recorder:
     the rest keep their own times, so the file plays at the right speed with a held picture in the gap.
 
     The file by its suffix: .mp4 and .mov (fragmented while recording, an ordinary file after `close`), .mkv,
-    or a pattern such as `still-%06d.png`. A fault while recording (disk full, encoder) ends the recording
+    or numbered pictures such as `still-%06d.png`. A fault while recording (disk full, encoder) ends the recording
     with what it has: `error` says so in one sentence and nothing is raised.
+
+    path: the name it goes by; draft: where it is written instead, of the same suffix (see FilmFile).
+    Raises RecorderError when it cannot start.
     """
 
     def __init__(
@@ -188,8 +189,10 @@ class Recorder:
         codec: str = "h264",
         depth: int = 8,
         on_full: OnFull = "wait",
+        draft: Path | None = None,
     ) -> None:
         self.path = Path(path)
+        self._draft = draft or self.path
         self.size = size
         self.fps = exact_fps(fps)
         self.error: str | None = None
@@ -289,9 +292,9 @@ class Recorder:
             thread = threading.get_native_id()
             os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + 5)
         try:
-            output = _Output(self.path, self.size, self.fps, self._codec, self._crf, self._live)
+            output = _Output(self._draft, self.size, self.fps, self._codec, self._crf, self._live)
         except Exception as fault:
-            self._refusal = f"cannot record to {self.path}: {_reason(fault)}"
+            self._refusal = f"cannot record to {self.path}: {reason(fault)}"
             return
         finally:
             self._opened.set()
@@ -329,7 +332,7 @@ class Recorder:
             if self.error is None:
                 self.error = (
                     f"recording {self.path} ended after {self.written} frames "
-                    f"({float(self.written / self.fps):.1f} s): {_reason(fault)}"
+                    f"({float(self.written / self.fps):.1f} s): {reason(fault)}"
                 )
             self._changed.notify_all()
 
@@ -353,7 +356,7 @@ class _Output:
         elif path.suffix.lower() == ".mkv":
             options["cluster_time_limit"] = str(int(_GOP_S * 1000))
         image = codec.encoder == "png"
-        self._container = av.open(str(path), "w", format="image2" if image else None, options=options)
+        self._container = av.open(url(path), "w", format="image2" if image else None, options=options)
         stream = self._container.add_stream(codec.encoder, rate=fps)
         assert isinstance(stream, av.VideoStream)
         stream.width, stream.height = size
@@ -419,12 +422,9 @@ class _Output:
 
 def _choose_codec(path: Path, codec: str, size: Size) -> _Codec:
     suffix = path.suffix.lower()
-    if suffix == ".png":
+    if is_series(path):
         codec = "png"
-        if "%" not in path.name:
-            raise RecorderError(
-                f"numbered pictures need a name like {path.stem}-%06d.png, given {path.name!r}"
-            )
+        Series.of(path)
     if codec not in _CODECS:
         raise RecorderError(f"codec is one of {', '.join(CODECS)}, given {codec!r}")
     chosen = _CODECS[codec]
@@ -441,17 +441,3 @@ def _choose_codec(path: Path, codec: str, size: Size) -> _Codec:
             f"given {width}x{height}"
         )
     return chosen
-
-
-def _reason(fault: Exception) -> str:
-    """Why a file could not be written, in a person's words."""
-    number = getattr(fault, "errno", None)
-    if number == errno.ENOSPC:
-        return "the disk is full"
-    if number == errno.EFBIG:
-        return "the file has reached the largest size allowed here (file system or limit)"
-    if number == errno.EDQUOT:
-        return "the disk quota is used up"
-    if number in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return "not allowed to write there"
-    return getattr(fault, "strerror", None) or str(fault)

@@ -1,6 +1,7 @@
 """Films: exact frames, the same bytes twice, a crash on the way that does not show."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -8,6 +9,7 @@ import threading
 import time
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
 from functools import partial
@@ -23,8 +25,9 @@ import pytest
 from engine.blend import Blend
 from engine.config import Show, load_show
 from engine.dreamer.process import DreamerProcess, Keyframe
-from engine.recorder import Recorder, _Output
-from engine.show.film import FilmError, FilmJob, run_film
+from engine.film_file import FilmFile
+from engine.recorder import Recorder, RecorderError, _Output
+from engine.show.film import FilmError, FilmJob, _ended_well, run_film
 from tests.shows import dreamers, write_tiny_show
 
 
@@ -155,6 +158,14 @@ def test_a_disk_that_fills_up_is_said_and_what_was_done_is_kept(show: Show, tmp_
     done = subprocess.run(["bash", "-c", film_it], capture_output=True, text=True, timeout=200)
     assert done.returncode == 1
     assert "ended after" in done.stderr and "Traceback" not in done.stderr, done.stderr
+    said = re.search(re.escape(str(out)) + r" holds what was done, (\d+) frames", done.stderr)
+    assert said and int(said[1]) > 10, done.stderr
+    shown = 0
+    with av.open(str(out)) as container:
+        for packet in container.demux(video=0):
+            with suppress(av.error.InvalidDataError):  # the last may be torn, of what did not fit
+                shown += len(packet.decode())
+    assert shown >= int(said[1])
 
 
 def test_the_command_reports_progress_and_keeps_what_was_done_when_interrupted(show: Show, tmp_path: Path) -> None:
@@ -165,16 +176,19 @@ def test_the_command_reports_progress_and_keeps_what_was_done_when_interrupted(s
     said: list[str] = []
     threading.Thread(target=lambda: said.extend(process.stderr), daemon=True).start()  # type: ignore[arg-type]
     deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and (not out.exists() or out.stat().st_size < 20_000):
+    draft = tmp_path / "f.part.mp4"
+    while time.monotonic() < deadline and (not draft.exists() or draft.stat().st_size < 20_000):
         time.sleep(0.2)
     process.send_signal(signal.SIGINT)
     assert process.wait(15) == 130
     assert len(pictures(out)) > 10
-    assert "holds what was done" in "".join(said)
+    assert f"stopped; {out} holds what was done, {len(pictures(out))} frames" in " ".join("".join(said).split())
+    assert not draft.exists()
 
 
 def test_wrong_numbers_are_refused_before_anything_starts(show: Show) -> None:
-    for wrong in (["--size", "161x96"], ["--duration", "0"], ["--fps", "0"], ["--set", "walk.sped=1"]):
+    mistakes = ("--size 161x96", "--duration 0", "--fps 0", "--set walk.sped=1", "--out a-%d.png")
+    for wrong in map(str.split, mistakes):
         done = subprocess.run(
             [sys.executable, "-m", "engine.cli", "film", str(show.path), *wrong],
             capture_output=True,
@@ -193,3 +207,99 @@ def test_a_film_that_never_gets_a_picture_leaves_the_older_one_alone(show: Show,
         run_film(broken, FilmJob(out, 1.0, Fraction(24), 160, 96), measured=measured.append)
     assert out.read_bytes() == b"an hour of last night"
     assert len(measured) == 1 and measured[0]["stage"]["frames"] == 0
+
+
+# --- where the film lies -------------------------------------------------------------------------------------
+
+
+def test_a_film_onto_a_name_that_another_is_being_made_for_is_refused_before_anything_starts(
+    show: Show, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[object] = []
+    monkeypatch.setattr("engine.show.film.DreamerProcess", lambda *given, **more: started.append(given))
+    out = tmp_path / "one.mp4"
+    with FilmFile(out), pytest.raises(RecorderError, match=r"another film is being written to .*one\.mp4"):
+        film(show, out)
+    assert not started and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("older", [b"an hour of last night", None])
+def test_a_stopped_film_holds_every_frame_drawn_and_leaves_a_finished_one_alone(
+    show: Show, tmp_path: Path, older: bytes | None
+) -> None:
+    out, draft = tmp_path / "h.mp4", tmp_path / "h.part.mp4"
+    if older is not None:
+        out.write_bytes(older)
+    drawn = []
+
+    def stop_at_three(done: int, of: int) -> None:
+        drawn.append(done)
+        if done == 3:
+            signal.raise_signal(signal.SIGTERM)
+
+    with pytest.raises(KeyboardInterrupt) as stopped:
+        film(show, out, progress=stop_at_three)
+    lies = out if older is None else draft
+    assert len(pictures(lies)) == len(drawn) == 3
+    assert f"stopped; {lies} holds what was done, 3 frames" in str(stopped.value)
+    assert draft.exists() == (older is not None)
+    if older is not None:
+        assert out.read_bytes() == older and f"{out} is the older film still" in str(stopped.value)
+
+
+class Underway:
+    """A readback with so many pictures still to be flushed."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+
+    def flush(self) -> list[np.ndarray]:
+        return [np.full((96, 160, 3), n, np.uint8) for n in range(self._count)]
+
+
+def end(out: Path, written: int, underway: int, by: BaseException | None = None) -> None:
+    """A film that drew `written + underway` frames and then was whole, or ended by that."""
+    with FilmFile(out) as file:
+        recorder = Recorder(out, (160, 96), 24, draft=file.draft)
+        with _ended_well(file, recorder, Underway(underway)):  # type: ignore[arg-type]
+            for n in range(written):
+                recorder.write(np.full((96, 160, 3), n, np.uint8))
+            if by is not None:
+                raise by
+
+
+def test_a_whole_film_takes_the_place_of_an_older_one(tmp_path: Path) -> None:
+    out = tmp_path / "a.mp4"
+    out.write_bytes(b"an hour of last night")
+    end(out, 8, 2)
+    assert len(pictures(out)) == 10 and list(tmp_path.iterdir()) == [out]
+
+
+def test_a_film_stopped_before_a_frame_was_drawn_leaves_everything_as_it_was(tmp_path: Path) -> None:
+    out = tmp_path / "a.mp4"
+    out.write_bytes(b"an hour of last night")
+    with pytest.raises(KeyboardInterrupt, match=r"^stopped; no frame was recorded$"):
+        end(out, 0, 0, KeyboardInterrupt())
+    assert out.read_bytes() == b"an hour of last night" and list(tmp_path.iterdir()) == [out]
+
+
+def test_a_film_that_cannot_go_on_says_why_and_where_it_lies(tmp_path: Path) -> None:
+    out = tmp_path / "a.mkv"
+    with pytest.raises(FilmError, match=r"^the dreamer cannot go on; .*a\.mkv holds what was done, 5 frames$"):
+        end(out, 3, 2, FilmError("the dreamer cannot go on"))
+    assert len(pictures(out)) == 5 and list(tmp_path.iterdir()) == [out]
+
+
+def test_a_shorter_film_of_numbered_pictures_leaves_none_of_the_longer_one(tmp_path: Path) -> None:
+    out = tmp_path / "s-%04d.png"
+    names = [f"s-{n:04d}.png" for n in range(1, 16)]
+    others = {"s-00007.png", "s-007.png", "s-0007.jpg", "as-0007.png", "s-2-0007.png"}
+    end(out, 13, 2)
+    for name in others:
+        (tmp_path / name).write_bytes(b"somebody's")
+    assert {p.name for p in tmp_path.iterdir()} == {*names, *others}
+    with pytest.raises(KeyboardInterrupt, match="4 frames, and after them the pictures of an older film"):
+        end(out, 2, 2, KeyboardInterrupt())
+    assert {p.name for p in tmp_path.iterdir()} == {*names, *others}
+    end(out, 4, 2)
+    assert {p.name for p in tmp_path.iterdir()} == {*names[:6], *others}

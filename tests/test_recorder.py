@@ -176,6 +176,31 @@ def test_numbered_pictures_are_exact(tmp_path: Path) -> None:
     assert np.array_equal(shown, picture(1))
 
 
+@pytest.mark.parametrize(
+    ("name", "codec"),
+    [
+        ("2025-11-24T20:15.mp4", "h264"),
+        ("http:walk.mkv", "h264"),
+        ("take:2.mov", "prores"),
+        ("file:take.mp4", "h265"),
+        ("-|?&%%#@.mp4", "h264"),
+        ("a:b/pipe:1.mp4", "h264"),
+        ("20:15-%04d.png", "png"),
+        ("100% art %03d/s-%04d.png", "png"),
+        ("50% %s-%04d%.png", "png"),
+    ],
+)
+def test_a_name_is_a_name_whatever_signs_are_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, codec: str
+) -> None:
+    monkeypatch.chdir(tmp_path)  # as it is typed: a name that begins with what FFmpeg might take for something else
+    room.check(name, SIZE, codec)
+    film(Path(name), 3, codec=codec)
+    made = sorted(str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file())
+    pictures = [name.replace("-%04d", f"-{n:04d}") for n in (1, 2, 3)]
+    assert made == (pictures if codec == "png" else [name])
+
+
 # --- when things go wrong -----------------------------------------------------------------------------------
 
 KILLED = """
@@ -344,6 +369,8 @@ def test_encoder_fault_ends_the_recording_and_never_blocks(
         ("f.mp4", (160, 96), {"codec": "divx"}, "one of h264, h265, prores, png, given 'divx'"),
         ("f.mp4", (160, 96), {"codec": "prores"}, ".mov or .mkv"),
         ("f.png", (160, 96), {}, "f-%06d.png"),
+        ("f-%d.png", (160, 96), {}, "like f-%06d.png, given 'f-%d.png'"),
+        ("f-%04d-%04d.png", (160, 96), {}, "like f-%06d.png, given 'f-%04d-%04d.png'"),
         ("f.mp4", (160, 96), {"fps": 0}, "1 to 1000"),
         ("f.mp4", (160, 96), {"fps": "fast"}, "given 'fast'"),
         ("f.mp4", (160, 96), {"fps": float("nan")}, "given nan"),

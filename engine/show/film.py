@@ -8,7 +8,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -19,6 +19,7 @@ from engine.clock import LockstepClock
 from engine.config import Show
 from engine.controls import Controls
 from engine.dreamer.process import DreamerProcess, DreamSpec, Keyframe
+from engine.film_file import FilmFile, reason
 from engine.gl import create_context, make_target
 from engine.look import Look
 from engine.navigator import TICK_HZ, TICK_S, Waypoint
@@ -35,7 +36,7 @@ AHEAD = 6  # keyframes dreamt before they are needed: enough to keep the dreamer
 
 
 class FilmError(Exception):
-    """A film that cannot go on; one sentence with the cure."""
+    """A film that cannot go on; one sentence with the cure, and where what was done lies."""
 
 
 @dataclass(frozen=True)
@@ -113,8 +114,8 @@ def run_film(
 
     progress is called with frames done and frames in all; measured with the stats, however the film ends.
     Raises FilmError, and what the rooms raise when they cannot start (ModelError, NoGraphics, RecorderError).
-    Asked to stop by SIGINT or SIGTERM it raises KeyboardInterrupt and leaves a playable file of what was done. A
-    file that bears the name already is overwritten when the first frame is there, not before.
+    Asked to stop by SIGINT or SIGTERM it raises KeyboardInterrupt, which says where what was done lies; every frame
+    drawn is in it. A film that bears the name already is replaced by a whole one only (see FilmFile).
     """
     size = (job.width, job.height)
     recorder_check(job.out, size, show.film.codec)
@@ -123,6 +124,7 @@ def run_film(
     meter = stats.Meter()
     with ExitStack() as stack:
         stop = stack.enter_context(StopRequest())
+        file = stack.enter_context(FilmFile(job.out))  # before the model: a name that is taken is known at once
         dreamer = DreamerProcess(DreamSpec.from_show(show), supply, lossless=True)
         stack.callback(lambda: measured(stats.report(meter, dreamer.status, None)))
         stack.callback(dreamer.stop)
@@ -136,28 +138,52 @@ def run_film(
         readback = Readback(ctx, size)
         feed = _Feed(dreamer, supply, blend, stop)
         feed.until(0.0)
-        recorder = Recorder(job.out, size, job.fps, crf=show.film.crf, codec=show.film.codec)
+        recorder = Recorder(job.out, size, job.fps, crf=show.film.crf, codec=show.film.codec, draft=file.draft)
         stack.callback(recorder.close)
         clock = LockstepClock(job.fps)
-        while clock.frame < job.frames:
-            at = clock.frame / clock.fps
-            while ticks < at * TICK_HZ:
-                controls.tick(TICK_S)
-                ticks += 1
-            feed.until(float(at))
-            picture = blend.render(float(at), controls, live=False)
-            look.render(picture, target.framebuffer, controls, float(at))
-            ctx.finish()  # with nothing of one frame under way in the next, the film is the same every time
-            _write(recorder, readback.push(target.framebuffer))
-            meter.frame(time.monotonic())
-            clock.advance()
-            progress(clock.frame, job.frames)
-        for frame in readback.flush():
-            _write(recorder, frame)
-        recorder.close()
-        if recorder.error:
-            raise FilmError(recorder.error)
+        with _ended_well(file, recorder, readback):
+            while clock.frame < job.frames:
+                at = clock.frame / clock.fps
+                while ticks < at * TICK_HZ:
+                    controls.tick(TICK_S)
+                    ticks += 1
+                feed.until(float(at))
+                picture = blend.render(float(at), controls, live=False)
+                look.render(picture, target.framebuffer, controls, float(at))
+                ctx.finish()  # with nothing of one frame under way in the next, the film is the same every time
+                _write(recorder, readback.push(target.framebuffer))
+                meter.frame(time.perf_counter())
+                clock.advance()
+                progress(clock.frame, job.frames)
         return stats.report(meter, dreamer.status, None)
+
+
+@contextmanager
+def _ended_well(file: FilmFile, recorder: Recorder, readback: Readback) -> Iterator[None]:
+    """Ends the film with every frame drawn in it, also when it is stopped or cannot go on, and gives it its name.
+
+    Raises FilmError or KeyboardInterrupt, either with where what was done lies.
+    """
+    early: FilmError | KeyboardInterrupt | None = None
+    try:
+        yield
+    except FilmError as error:
+        early = error
+    except KeyboardInterrupt:
+        early = KeyboardInterrupt("stopped")
+    for frame in readback.flush():
+        recorder.write(frame)
+    recorder.close()
+    if recorder.error and not isinstance(early, FilmError):  # also while the last frames of a stopped one went in
+        early = FilmError(recorder.error)
+    if early is not None:
+        raise type(early)(f"{early}; {file.keep(recorder.written)}") from None
+    try:
+        file.finish(recorder.written)
+    except OSError as fault:
+        raise FilmError(
+            f"the film is whole and lies at {file.draft}, but an older one could not make room: {reason(fault)}"
+        ) from None
 
 
 class _Watch:

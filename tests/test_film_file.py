@@ -1,0 +1,168 @@
+"""A film's place on the disk: one film at a time, an older one whole until this one is, nothing left lying about."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import av
+import pytest
+
+from engine.film_file import FilmFile, RecorderError, Series, free_name
+
+fcntl = pytest.importorskip("fcntl", reason="files are not locked on Windows")
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def names(folder: Path) -> set[str]:
+    return {p.name for p in folder.iterdir()}
+
+
+@pytest.mark.parametrize("name", ["walk.mp4", "walk-%04d.png"])
+def test_two_films_onto_one_name_are_kept_apart_and_leave_no_lock(tmp_path: Path, name: str) -> None:
+    with FilmFile(tmp_path / name):
+        with pytest.raises(RecorderError, match=f"another film is being written to .*{name}: "):
+            FilmFile(tmp_path / name).__enter__()
+        with FilmFile(tmp_path / "other.mp4"), FilmFile(tmp_path / "other-%04d.png"):
+            pass
+    assert not names(tmp_path)
+    with FilmFile(tmp_path / name):
+        pass
+
+
+def test_a_link_and_what_it_means_are_one_film_and_the_link_stays(tmp_path: Path) -> None:
+    store, link = tmp_path / "store" / "walk.mp4", tmp_path / "walk.mp4"
+    store.parent.mkdir()
+    store.write_bytes(b"older")
+    link.symlink_to(store)
+    with FilmFile(link) as file:
+        with pytest.raises(RecorderError, match="another film"):
+            FilmFile(store).__enter__()
+        file.draft.write_bytes(b"newer")
+        file.finish(1)
+    assert link.is_symlink() and store.read_bytes() == b"newer" and names(store.parent) == {"walk.mp4"}
+
+
+def test_who_waited_for_the_lock_of_a_film_that_has_just_ended_does_not_hold_that_film(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between opening the draft and locking it, the other film may give it its name."""
+    path, draft = tmp_path / "walk.mp4", tmp_path / "walk.part.mp4"
+    draft.write_bytes(b"the other film, whole")
+    real = fcntl.flock
+
+    def late(fd: int, how: int) -> None:
+        if not path.exists():
+            os.replace(draft, path)
+        real(fd, how)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    with FilmFile(path) as file:
+        assert file.draft == draft and draft.read_bytes() == b""
+        with pytest.raises(RecorderError, match="another film"):
+            FilmFile(path).__enter__()
+    assert path.read_bytes() == b"the other film, whole" and names(tmp_path) == {"walk.mp4"}
+
+
+def test_a_place_without_locks_goes_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(fd: int, how: int) -> None:
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr(fcntl, "flock", none)
+    with FilmFile(tmp_path / "walk.mp4") as file:
+        file.draft.write_bytes(b"a film")
+        file.finish(1)
+    assert names(tmp_path) == {"walk.mp4"}
+
+
+def test_a_system_without_locks_goes_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.film_file.fcntl", None)
+    with FilmFile(tmp_path / "walk.mp4") as file:
+        file.draft.write_bytes(b"a film")
+        file.finish(1)
+    assert names(tmp_path) == {"walk.mp4"}
+
+
+def test_a_pipe_is_written_to_as_it_is(tmp_path: Path) -> None:
+    pipe = tmp_path / "walk.mkv"
+    os.mkfifo(pipe)
+    with FilmFile(pipe) as file:
+        assert file.draft == pipe
+        file.finish(3)
+    assert pipe.is_fifo() and names(tmp_path) == {"walk.mkv"}
+
+
+def test_a_place_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    (tmp_path / "walk.part.mp4").mkdir()
+    with pytest.raises(RecorderError, match=r"cannot record to .*walk\.mp4: Is a directory"):
+        FilmFile(tmp_path / "walk.mp4").__enter__()
+
+
+KILLED = """
+import sys
+from pathlib import Path
+import numpy as np
+sys.path[:0] = [{root!r}]
+from engine.film_file import FilmFile
+from engine.recorder import Recorder
+with FilmFile(Path({path!r})) as file:
+    recorder = Recorder(file.path, (160, 96), 30, draft=file.draft)
+    for index in range(100_000):
+        recorder.write(np.full((96, 160, 3), index % 256, np.uint8))
+        if index % 30 == 0:
+            print(recorder.written, flush=True)
+"""
+
+
+def test_a_killed_film_can_be_played_and_holds_nobody_up_and_the_older_one_is_whole(tmp_path: Path) -> None:
+    path, draft = tmp_path / "walk.mp4", tmp_path / "walk.part.mp4"
+    path.write_bytes(b"an hour of last night")
+    script = KILLED.format(root=str(ROOT), path=str(path))
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        written = 0
+        while written < 90:
+            written = int(child.stdout.readline())
+        with pytest.raises(RecorderError, match="another film"):
+            FilmFile(path).__enter__()
+        child.kill()
+    assert path.read_bytes() == b"an hour of last night"
+    for _ in range(2):  # a next film that draws nothing takes nothing away
+        with av.open(str(draft)) as container:
+            assert sum(1 for _ in container.decode(video=0)) >= written - 30
+        with FilmFile(path) as file:
+            assert file.draft == draft
+
+
+def test_a_recording_takes_the_next_name_that_is_free(tmp_path: Path) -> None:
+    path = tmp_path / "live.mp4"
+    for name in ("live.mp4", "live-2.mp4", "live-3.mp4"):
+        assert free_name(path).name == name
+        (tmp_path / name).touch()
+
+
+@pytest.mark.parametrize(
+    ("name", "nexts"),
+    [
+        ("live-%05d.png", ["live-2-%05d.png", "live-3-%05d.png"]),
+        ("live%04d.png", ["live-2-%04d.png", "live-3-%04d.png"]),
+        ("live_%04d_a.PNG", ["live_2_%04d_a.PNG", "live_3_%04d_a.PNG"]),
+        ("%06d.png", ["2-%06d.png", "3-%06d.png"]),
+    ],
+)
+def test_numbered_pictures_take_the_next_name_of_which_no_picture_is_there(
+    tmp_path: Path, name: str, nexts: list[str]
+) -> None:
+    path = tmp_path / "g" / name
+    assert free_name(path) == path, "a folder that is yet to be made"
+    path.parent.mkdir()
+    for free in (name, *nexts):
+        assert free_name(path).name == free
+        Series.of(path.with_name(free)).picture(3).touch()  # the first ones may have been moved away
+
+
+def test_the_numbers_of_a_series_are_its_own_and_go_on_beyond_its_digits(tmp_path: Path) -> None:
+    series = Series.of(tmp_path / "a.b-%02d.png")
+    for name in ("a.b-09.png", "a.b-100.png", "a.b-0100.png", "a.b-7.png", "aXb-11.png", "a.b-1x.png", "za.b-12.png"):
+        (tmp_path / name).touch()
+    assert series.numbers() == [9, 100]
