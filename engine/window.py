@@ -239,8 +239,9 @@ class WindowStage(Stage):
         if glfw.get_window_monitor(self._window):
             return
         names = [glfw.get_monitor_name(monitor) for monitor in glfw.get_monitors()]
-        if self._monitor_name in names:  # under another number, it may be
-            self._display = names.index(self._monitor_name)
+        if self._monitor_name in names:
+            if self._monitor_name not in names[self._display : self._display + 1]:  # it has another number now
+                self._display = names.index(self._monitor_name)
             self._fill()
             self._entered()
 
@@ -257,7 +258,7 @@ class WindowStage(Stage):
         self.refresh_hz = float(hz) if hz > 0 else HEADLESS_HZ
         # vsync paces; but some servers (Xvfb, a few compositors, a driver set to "off") never wait.
         # A pacer a shade faster than the screen sleeps only when the swap did not.
-        self._pacer = Pacer(self.refresh_hz * 1.02)
+        self._pacer = Pacer(self.refresh_hz * (1.0 if _is_on(glfw, "WAYLAND") else 1.02))
 
     def _measure(self) -> None:
         width, height = self._glfw.get_framebuffer_size(self._window)
