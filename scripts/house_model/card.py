@@ -33,7 +33,7 @@ no picture from anywhere else was used.
 
 | part | what |
 |---|---|
-| `vae` | `AutoencoderKL`, 256×256 to 16×16×16 latents, trained as a plain autoencoder with latent noise |
+| `vae` | `AutoencoderKL`, 256×256 to 16×16×16 latents, trained as a plain autoencoder with latent noise{textured} |
 | `unet` | `UNet2DConditionModel`, rectified flow{distilled} |
 | `scheduler` | `DPMSolverMultistepScheduler`, flow prediction, order {order} |
 | `text_encoder`, `tokenizer` | `CLIPTextModel` of width 256, 24 places, distilled from all-MiniLM-L6-v2 (Apache-2.0) |
@@ -90,6 +90,7 @@ def text(figures: dict[str, object], training: str, distilled: bool = True, step
     return TEMPLATE.format(
         steps=steps,
         distilled=", guided, distilled to 4 steps, the last of them taught by a critic of latents" if distilled else "",
+        textured=", its decoder's last lesson texture, from a critic of patches" if distilled else "",
         order=1 if distilled else 2,
         training=training,
         figures=table,
