@@ -53,7 +53,7 @@ class Model:
         for n, c in zip(noise.split(batch), cond.split(batch), strict=True):
             z = diffusion.sample(self.unet, n, c, steps)
             with torch.autocast(n.device.type, torch.bfloat16):
-                x = self.vae.decode(z).sample
+                x = self.vae.decode(z / self.vae.config.scaling_factor).sample
             out.append(x.float().add(1).div(2).clamp(0, 1))
         return torch.cat(out)
 
