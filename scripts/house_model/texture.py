@@ -36,11 +36,11 @@ from scripts.house_model.training import (
 )
 
 # Of the lesson, by world. A painting's own texture can be had more nearly than a dream's, which nobody knows.
-PAINTED = {"pulp": 1.0, "hybrid": 0.7, "memory": 0.1, "clouds": 0.05}
-DREAMT = {"pulp": 1.0, "hybrid": 1.0, "memory": 0.8, "clouds": 0.4}
+PAINTED = {"pulp": 1.0, "hybrid": 0.7, "memory": 0.0, "clouds": 0.05}
+DREAMT = {"pulp": 1.0, "hybrid": 1.0, "memory": 0.3, "clouds": 0.3}
 DREAMS = 768
 ALONE = 40  # lessons that the critic has first
-LEARN = 0.2  # weight of the critic's opinion,
+LEARN = 0.1  # weight of the critic's opinion,
 AMOUNT = 0.1  # of a painting's amount of detail,
 KEEP = 2.0  # and of a dream's staying what it was, seen at an eighth of its size
 RATE, CRITICS_RATE = 1.2e-3, 1e-3
