@@ -32,7 +32,7 @@ HEADLESS_CURE = (
     "install a driver with EGL (Debian and Ubuntu: apt-get install libegl1 libgl1-mesa-dri); "
     "if there is one, is this user in the groups video and render?"
 )
-EGL_DEVICES = 8  # no machine has more
+EGL_DEVICES = 8  # tried at most
 
 _VERTEX_UNIFORMS = {"u_turn", "u_shift"}
 

@@ -333,9 +333,8 @@ def start_glfw() -> Any:
         raise NoDisplay(f"the window library GLFW does not load ({error}): {cure}") from error
     glfw.ERROR_REPORTING = "ignore"
     # Which GLFW is loaded is not certain: a newer one of the system's goes first, and may know both.
-    wanted = {"x11": "X11", "wayland": "WAYLAND"}[_variant()]
     if sys.platform.startswith("linux") and hasattr(glfw, "PLATFORM"):
-        platform = getattr(glfw, f"PLATFORM_{wanted}")
+        platform = getattr(glfw, f"PLATFORM_{_variant().upper()}")
         if glfw.platform_supported(platform):
             glfw.init_hint(glfw.PLATFORM, platform)
     if not glfw.init():

@@ -39,8 +39,9 @@ import torch.distributed as dist
 from scripts.house_model import adopt, autoencoder, card, data, diffusion, distill, export, finish, texture
 from scripts.house_model.training import Budget, join, pick_device
 
-TRAINED = ("render", "autoencoder", "words", "latents", "diffusion", "distill", "finish", "texture")
-STAGES = (*TRAINED, "export", "evaluate")
+STAGES = (
+    "render", "autoencoder", "words", "latents", "diffusion", "distill", "finish", "texture", "export", "evaluate",
+)
 MINUTES = {"autoencoder": 120.0, "words": 18.0, "diffusion": 240.0, "distill": 45.0, "finish": 20.0, "texture": 40.0}
 
 

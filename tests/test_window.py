@@ -133,8 +133,19 @@ def test_no_display_is_one_sentence_with_the_cure(display_name: str | None, said
     assert issubclass(NoDisplay, Exception)
 
 
-WINDOW = """
+UNTIL = """
 import time
+
+def until(true, limit_s=10):
+    end = time.monotonic() + limit_s
+    while not true() and time.monotonic() < end:
+        stage.poll()
+        stage.present()
+    return true()
+
+"""
+
+WINDOW = UNTIL + """
 import glfw, numpy as np
 from engine.gl import read_pixels
 from engine.window import has_display, open_stage
@@ -144,11 +155,7 @@ with open_stage(windowed=True, size=(320, 180)) as stage:
     assert glfw.get_input_mode(stage._window, glfw.CURSOR) == glfw.CURSOR_NORMAL
     for size in [(500, 120), (64, 300), (16, 16), (640, 480)]:
         glfw.set_window_size(stage._window, *size)
-        until = time.monotonic() + 5
-        while stage.size != size and time.monotonic() < until:
-            stage.poll()
-            stage.present()
-        assert stage.size == size, (stage.size, size)
+        assert until(lambda: stage.size == size, 5), (stage.size, size)
         stage.framebuffer.use()
         stage.framebuffer.clear(0.2, 0.4, 0.6)
         pixels = read_pixels(stage.framebuffer)
@@ -160,18 +167,10 @@ with open_stage(windowed=True, size=(320, 180)) as stage:
         stage.present()
     assert time.monotonic() - begin > 0.45  # paced though this server has no vsync
     stage.set_fullscreen(True)
-    until = time.monotonic() + 5
-    while stage.size != (800, 600) and time.monotonic() < until:
-        stage.poll()
-        stage.present()
-    assert stage.size == (800, 600) and stage.fullscreen
+    assert until(lambda: stage.size == (800, 600), 5) and stage.fullscreen
     assert glfw.get_input_mode(stage._window, glfw.CURSOR) == glfw.CURSOR_HIDDEN
     stage.set_fullscreen(False)
-    until = time.monotonic() + 5
-    while stage.size != (640, 480) and time.monotonic() < until:
-        stage.poll()
-        stage.present()
-    assert stage.size == (640, 480) and not stage.fullscreen
+    assert until(lambda: stage.size == (640, 480), 5) and not stage.fullscreen
     for key, action in [(glfw.KEY_F, glfw.PRESS), (glfw.KEY_F, glfw.REPEAT), (glfw.KEY_F, glfw.RELEASE),
                         (glfw.KEY_ESCAPE, glfw.PRESS), (glfw.KEY_SPACE, glfw.PRESS), (-1, glfw.PRESS)]:
         stage._pressed(key, action)
@@ -201,24 +200,15 @@ with open_stage(windowed=True, size=(100, 60)) as stage:
 """
 
 
-BACK = """
-import time
+BACK = UNTIL + """
 import glfw
 from engine.window import open_stage
 with open_stage() as stage:
     stage.poll()
     # What GLFW itself does when the monitor of a full screen is unplugged.
     glfw.set_window_monitor(stage._window, None, 0, 0, 320, 200, glfw.DONT_CARE)
-    until = time.monotonic() + 10
-    while not glfw.get_window_monitor(stage._window) and time.monotonic() < until:
-        stage.poll()
-        stage.present()
-    assert glfw.get_window_monitor(stage._window)
-    until = time.monotonic() + 10
-    while stage.size != (800, 600) and time.monotonic() < until:
-        stage.poll()
-        stage.present()
-    assert stage.size == (800, 600) and stage.fullscreen
+    assert until(lambda: glfw.get_window_monitor(stage._window))
+    assert until(lambda: stage.size == (800, 600)) and stage.fullscreen
     assert glfw.get_input_mode(stage._window, glfw.CURSOR) == glfw.CURSOR_HIDDEN
     stage.set_fullscreen(False)
     for _ in range(100):

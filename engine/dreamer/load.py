@@ -103,8 +103,7 @@ class Dreamer:
         if not xl:
             options = {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
         pipe = getattr(diffusers, place.pipeline)(**parts, **options)
-        progress("reading the materials")
-        conditioning = self._read_materials(pipe)
+        conditioning = self._read_materials(pipe, progress)
         pipe.unet.to(memory_format=torch.channels_last)
         pipe.vae.to(memory_format=torch.channels_last)
         # SDXL's decoder overflows in float16. The others have the same word in their configuration, where nobody
@@ -138,16 +137,15 @@ class Dreamer:
             pipe.vae = _load_decoder(self.spec.model.decoder, self.dtype)
         pipe.scheduler = _pick_scheduler(self.spec.model.scheduler, pipe.scheduler)
         pipe.set_progress_bar_config(disable=True)
-        progress("reading the materials")
-        conditioning = self._read_materials(pipe)
+        conditioning = self._read_materials(pipe, progress)
         if self.spec.economy >= 2 and hasattr(getattr(pipe, "vae", None), "enable_tiling"):
             pipe.vae.enable_tiling()
         return PipelineSampler(pipe, conditioning, self._settings(0))
 
-
-    def _read_materials(self, pipe: Any) -> Conditioning:
+    def _read_materials(self, pipe: Any, progress: Progress) -> Conditioning:
         """Encodes the prompts, and puts the pipeline on its device. The text encoders, often the largest part, are
         needed this once and leave the device before the rest comes."""
+        progress("reading the materials")
         parts = {n: p for n, p in pipe.components.items() if isinstance(p, torch.nn.Module)}
         encoders = [p for n, p in parts.items() if n.startswith("text_encoder")]
         for part in encoders:

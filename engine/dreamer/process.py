@@ -230,8 +230,7 @@ class DreamerProcess:
         return keyframes
 
     def _ending(self) -> str:
-        if self._process is None:
-            return "it ended"
+        assert self._process is not None
         self._process.join(0.02)  # its pipe goes a moment before it does; the stage cannot wait for longer
         return "it ended" if self._process.exitcode is None else f"it ended with code {self._process.exitcode}"
 

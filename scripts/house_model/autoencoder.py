@@ -113,9 +113,15 @@ def often(pictures: data.Pictures) -> list[int]:
     return [i for i, note in enumerate(pictures.notes) for _ in range(SEEN[data.group_of(note)])]
 
 
-def seen(among: list[int], count: int, g: torch.Generator) -> list[int]:
-    """So many of them."""
-    return [among[i] for i in torch.randint(len(among), (count,), generator=g).tolist()]
+def draw(
+    pictures: data.Pictures, among: list[int], n: int, batch: int, crop: int, g: torch.Generator
+) -> tuple[list[int], Tensor]:
+    """The pictures of step n, their numbers and (B, 3, h, w): by turns `batch` crops, and as many pixels whole."""
+    whole = pictures.blocks[0].shape[2]
+    big = n % 4 > 1  # two processes share out the steps by turns: both have some of each
+    many, size = (max(1, batch * crop**2 // whole**2), whole) if big else (batch, crop)
+    which = [among[i] for i in torch.randint(len(among), (many,), generator=g).tolist()]
+    return which, pictures.crops(many, size, g, which)
 
 
 def train(
@@ -126,16 +132,13 @@ def train(
     root = root or data.folder(work, data.painter_module())
     pictures = data.Pictures(root)
     among = often(pictures)
-    whole = pictures.blocks[0].shape[2]
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         vae = build().to(device, memory_format=torch.channels_last)
 
     def step(model: nn.Module, n: int) -> dict[str, Tensor]:
         g = generator(seed, "autoencoder", n)
-        big = n % 4 > 1  # two processes share out the steps by turns: both have some of each
-        many, size = (max(1, batch * crop**2 // whole**2), whole) if big else (batch, crop)
-        x = pictures.crops(many, size, g, seen(among, many, g))
+        _, x = draw(pictures, among, n, batch, crop, g)
         return step_loss(model, x.to(device, memory_format=torch.channels_last), g)
 
     def sheet(ema: nn.Module, n: int) -> None:

@@ -56,6 +56,20 @@ class Critic(nn.Module):
         return self.last(h)[:, 0] + (h * said).mean(1)
 
 
+def told_apart(real: Tensor, false: Tensor) -> Tensor:
+    """The critic's own lesson, of what it says of paintings and of dreams (hinge loss)."""
+    return F.relu(1 - real).mean() + F.relu(1 + false).mean()
+
+
+def opinion(critic: nn.Module, x: Tensor, *more: Tensor) -> Tensor:
+    """How well a critic likes each of a batch, (B,): a lesson for who made it, and none for the critic."""
+    critic.requires_grad_(False)
+    with torch.autocast(x.device.type, torch.bfloat16):
+        liked = critic(x, *more).float()
+    critic.requires_grad_(True)
+    return liked.flatten(1).mean(1)
+
+
 class Pair(nn.Module):
     """The dreamer and its critic, which learn together."""
 
@@ -85,13 +99,10 @@ def step_loss(
     made = last_step(pair.dreamer, z, cond)
     with torch.autocast(z.device.type, torch.bfloat16):
         real, false = pair.critic(*paintings).float(), pair.critic(made.detach(), cond).float()
-    told_apart = F.relu(1 - real).mean() + F.relu(1 + false).mean()
+    critics = told_apart(real, false)
     if not learns:
-        return {"loss": told_apart, "critic": told_apart.detach()}
-    pair.critic.requires_grad_(False)  # its own lesson is above
-    with torch.autocast(z.device.type, torch.bfloat16):
-        liked = pair.critic(made, cond).float().mean()
-    pair.critic.requires_grad_(True)
+        return {"loss": critics, "critic": critics.detach()}
+    liked = opinion(pair.critic, made, cond).mean()
     keep = (F.avg_pool2d(made, 4) - F.avg_pool2d(due, 4)).square().mean()
     levels = sigmas(distill.STEPS)[:-2]
     now = levels[torch.randint(len(levels), (len(due),), generator=g)].to(due.device)
@@ -100,9 +111,9 @@ def step_loss(
     with torch.no_grad():
         was = velocity(before, point, now, cond)
     hold = (velocity(pair.dreamer, point, now, cond) - was).square().mean()
-    loss = told_apart - LEARN * liked + KEEP * keep + HOLD * hold
+    loss = critics - LEARN * liked + KEEP * keep + HOLD * hold
     moved = (made - due).square().mean()
-    parts = {"critic": told_apart, "liked": liked, "keep": keep, "hold": hold, "moved": moved}
+    parts = {"critic": critics, "liked": liked, "keep": keep, "hold": hold, "moved": moved}
     return {"loss": loss, **{name: part.detach() for name, part in parts.items()}}
 
 

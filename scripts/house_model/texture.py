@@ -5,8 +5,8 @@ Usage: `texture.train(work, Budget(minutes=40), device)`, after the dreamer is f
 A decoder that was trained to come near leaves out what the latents do not hold: of the finest detail, half. Here it
 learns from a critic of patches (PatchGAN, Isola et al. 2017; hinge loss; for a decoder, after Esser et al. 2021,
 "Taming Transformers"), on paintings and on the dreamer's own dreams, and is held to a painting's *amount* of detail,
-place by place and octave by octave, which the critic alone finds slowly. Texture that is not the painting's own costs
-decibels: paper is to have all of it and skies little.
+place by place and octave by octave. Texture that is not the painting's own costs decibels: paper is to have all of it
+and skies little.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from scripts.house_model import autoencoder, data
 from scripts.house_model.diffusion import Latents, Words, load_vae, sample
 from scripts.house_model.distill import STEPS
 from scripts.house_model.evaluate import pyramid
-from scripts.house_model.finish import load_finished
+from scripts.house_model.finish import load_finished, opinion, told_apart
 from scripts.house_model.training import (
     Budget,
     Job,
@@ -35,7 +35,7 @@ from scripts.house_model.training import (
     save_sheet,
 )
 
-# Of the lesson, by world. A painting's own texture can be had more nearly than a dream's, which nobody knows.
+# Of the lesson, by world. Glass and skies come near enough to their paintings; a dream has none to come near to.
 PAINTED = {"pulp": 1.0, "hybrid": 0.7, "memory": 0.0, "clouds": 0.05}
 DREAMT = {"pulp": 1.0, "hybrid": 1.0, "memory": 0.3, "clouds": 0.3}
 DREAMS = 768
@@ -100,27 +100,24 @@ def step_loss(
     """paintings: pictures (B, 3, h, w) in -1..1, their shares of the lesson (B,); dreams: latents, what they showed
     before at an eighth of the size, shares. learns: whether the decoder has this lesson too, or the critic alone."""
     x, share = paintings
-    z_dreamt, small, share_dreamt = dreams
+    z_dreamt, small, dreams_share = dreams
     with torch.no_grad(), torch.autocast(x.device.type, torch.bfloat16):
         z = autoencoder.encode(pair.vae, x).float()
     z = z + autoencoder.LATENT_NOISE * torch.randn(z.shape, generator=g).to(z.device)
     with torch.autocast(x.device.type, torch.bfloat16):
         y = pair.vae.decode(torch.cat([z, z_dreamt])).sample.float()
         real, false = pair.critic(x).float(), pair.critic(y.detach()).float()
-    shares = torch.cat([share, share_dreamt])
-    told_apart = F.relu(1 - real).mean() + F.relu(1 + false).mean()
+    critics = told_apart(real, false)
     if not learns:
-        return {"loss": told_apart, "critic": told_apart.detach()}
-    pair.critic.requires_grad_(False)  # its own lesson is above
-    with torch.autocast(x.device.type, torch.bfloat16):
-        liked = pair.critic(y).float().flatten(1).mean(1)
-    pair.critic.requires_grad_(True)
-    again, dreamt = y.split([len(x), len(z_dreamt)])
+        return {"loss": critics, "critic": critics.detach()}
+    liked = opinion(pair.critic, y)
+    again, dream = y.split([len(x), len(z_dreamt)])
     near = autoencoder.nearness(again, x)
     due = amount(again, x)
-    keep = (F.avg_pool2d(dreamt, 8) - small).square().mean()
-    loss = told_apart + near - LEARN * (shares * liked).mean() + AMOUNT * (share * due).mean() + KEEP * keep
-    parts = {"critic": told_apart, "liked": liked.mean(), "amount": due.mean(), "keep": keep}
+    keep = (F.avg_pool2d(dream, 8) - small).square().mean()
+    learned = LEARN * (torch.cat([share, dreams_share]) * liked).mean()
+    loss = critics + near - learned + AMOUNT * (share * due).mean() + KEEP * keep
+    parts = {"critic": critics, "liked": liked.mean(), "amount": due.mean(), "keep": keep}
     parts["psnr"] = autoencoder.psnr(again, x)
     return {"loss": loss, **{name: part.detach() for name, part in parts.items()}}
 
@@ -153,28 +150,24 @@ def train(
     """Train the decoder on; latents mean what they did."""
     pictures = data.Pictures(root or data.folder(work, data.painter_module()))
     latents = Latents(work, Words(work / "latents", device, fast=True), device)
-    before = load_vae(work, device).to(memory_format=torch.channels_last)
-    dreams = dreamt(work, latents, before, count, seed)
+    vae = load_vae(work, device).to(memory_format=torch.channels_last)
+    dreams = dreamt(work, latents, vae, count, seed)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        pair = Pair(before, Critic()).to(device)
+        pair = Pair(vae, Critic()).to(device)
     world = rank_of()[1]
-    whole = pictures.blocks[0].shape[2]
     among = autoencoder.often(pictures)
 
     def step(model: nn.Module, n: int) -> dict[str, Tensor]:
         g = generator(seed, "texture", n)
-        big = n % 4 > 1  # as the autoencoder was trained: by turns crops, and whole pictures
-        size, many = (whole, max(1, batch * CROP**2 // whole**2)) if big else (CROP, batch)
-        which = autoencoder.seen(among, many, g)
-        x = pictures.crops(many, size, g, which).to(device)
-        chosen = torch.randint(len(dreams[0]), (many,), generator=g)
+        which, x = autoencoder.draw(pictures, among, n, batch, CROP, g)
+        chosen = torch.randint(len(dreams[0]), (len(which),), generator=g)
         z, small, share = (part[chosen] for part in dreams)
-        if not big:
+        if x.shape[-1] == CROP:
             top, left = (int(torch.randint(9, (), generator=g)) for _ in range(2))
             z = z[:, :, top : top + 8, left : left + 8]
             small = small[:, :, 2 * top : 2 * top + 16, 2 * left : 2 * left + 16]
-        paintings = (x, shares(PAINTED, pictures.notes, which).to(device))
+        paintings = (x.to(device), shares(PAINTED, pictures.notes, which).to(device))
         return step_loss(model, paintings, (z, small, share), g, n // world >= ALONE)
 
     def sheet(ema: nn.Module, n: int) -> None:
