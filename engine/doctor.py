@@ -42,16 +42,16 @@ print(json.dumps({"vendor": info["GL_VENDOR"], "renderer": info["GL_RENDERER"], 
 _DISPLAYS = """
 import json
 from engine.window import NoDisplay, start_glfw
-said = []
+said = {"displays": []}
 try:
     glfw = start_glfw()
     for monitor in glfw.get_monitors():
         mode = glfw.get_video_mode(monitor)
         name = glfw.get_monitor_name(monitor)
-        said.append([name.decode() if isinstance(name, bytes) else name, *mode.size, mode.refresh_rate])
-except NoDisplay:
-    pass
-print(json.dumps({"displays": said}))
+        said["displays"].append([name.decode() if isinstance(name, bytes) else name, *mode.size, mode.refresh_rate])
+except NoDisplay as error:
+    said["error"], _, said["cure"] = str(error).rpartition(": ")
+print(json.dumps(said))
 """
 _ENCODERS = """
 import json, av
@@ -211,10 +211,8 @@ def _displays(answer: dict[str, Any]) -> Check:
     found = answer.get("displays", [])
     if not found:
         why = answer.get("error", "none found")
-        cure = (
-            "--headless works; for a window start from a desktop session, or set DISPLAY or WAYLAND_DISPLAY"
-        )
-        return Check("displays", None, why, cure)
+        cure = "--headless works; for a window start from a desktop session, or set DISPLAY or WAYLAND_DISPLAY"
+        return Check("displays", None, why, answer.get("cure", cure))
     return Check(
         "displays", True, ", ".join(f"{i}: {n} {w}x{h} {hz} Hz" for i, (n, w, h, hz) in enumerate(found))
     )

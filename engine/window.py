@@ -296,7 +296,11 @@ class WindowStage(Stage):
             self._windowed_size = glfw.get_window_size(self._window)
             self._fill()
         else:
-            glfw.set_window_monitor(self._window, None, 60, 60, *self._windowed_size, glfw.DONT_CARE)
+            # A window larger than the screen that it leaves is an error to Wayland, and GLFW then hangs.
+            screen = glfw.get_window_size(self._window)
+            part = min(1.0, *(0.9 * whole / own for whole, own in zip(screen, self._windowed_size, strict=True)))
+            size = [max(int(own * part), 1) for own in self._windowed_size]
+            glfw.set_window_monitor(self._window, None, 60, 60, *size, glfw.DONT_CARE)
             self._wait_for_screen()
         self._fullscreen = on
         self._entered()
@@ -327,6 +331,11 @@ def start_glfw() -> Any:
     if sys.platform.startswith("linux") and not where:
         raise NoDisplay(f"there is no display (neither DISPLAY nor WAYLAND_DISPLAY is set): {cure}")
     os.environ.setdefault("PYGLFW_LIBRARY_VARIANT", _variant())
+    if sys.platform.startswith("linux") and _variant() == "wayland" and _kills():
+        raise NoDisplay(
+            f"GLFW crashes on the Wayland desktop {where}, as it does where no keyboard and no mouse is connected: "
+            "connect one, or run Pedesis through XWayland or with --headless."
+        )
     try:
         import glfw  # only here: a headless server may lack the libraries it links to
     except (ImportError, OSError) as error:
@@ -348,6 +357,12 @@ def _variant() -> str:
     # XWayland where there is a choice: a native Wayland window that is covered or on a screen asleep
     # gets no frame callbacks, and the buffer swap, hence the show, would wait for them for ever.
     return "wayland" if os.environ.get("WAYLAND_DISPLAY") and not os.environ.get("DISPLAY") else "x11"
+
+
+def _kills() -> bool:
+    """Whether GLFW takes its process down as it starts: it does on Wayland without a seat (glfw/glfw#2517)."""
+    trial = "import glfw; glfw.ERROR_REPORTING = 'ignore'; glfw.init()"
+    return subprocess.run([sys.executable, "-c", trial], capture_output=True).returncode < 0
 
 
 def _is_on(glfw: Any, platform: str) -> bool:

@@ -6,7 +6,7 @@
 
 RUN_PACKAGES=(libegl1 libegl-mesa0 libgl1 libgl1-mesa-dri libglx-mesa0
     libx11-6 libxrandr2 libxcursor1 libxinerama1 libxi6 libxkbcommon0)
-TEST_PACKAGES=(xvfb liblo-tools ffmpeg)
+TEST_PACKAGES=(xvfb weston liblo-tools ffmpeg)
 
 say() { printf '%s\n' "pedesis: $*" >&2; }
 

@@ -91,6 +91,8 @@ def test_each_answer_becomes_the_right_verdict() -> None:
     assert doctor._gl(fault).ok is False and "libegl1" in doctor._gl(fault).cure
     assert doctor._encoders({"version": "18", "encoders": ["libx265"]}).ok is False
     assert doctor._displays({"displays": []}).ok is None
+    crash = doctor._displays({"displays": [], "error": "GLFW crashes", "cure": "connect a keyboard"})
+    assert (crash.ok, crash.says, crash.cure) == (None, "GLFW crashes", "connect a keyboard")
     assert (
         "1: Wall 3840x2160 60 Hz"
         in doctor._displays({"displays": [["A", 1, 2, 3], ["Wall", 3840, 2160, 60]]}).says

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +19,11 @@ from engine.gl import read_pixels
 from engine.window import NoDisplay, Pacer, open_stage
 
 ROOT = Path(__file__).resolve().parents[1]
+VARIANT = "PYGLFW_LIBRARY_VARIANT"  # which of GLFW's libraries an earlier test of this process chose
 
 
-def python(code: str, display: str | None) -> subprocess.CompletedProcess[str]:
-    env = {k: v for k, v in os.environ.items() if k not in ("DISPLAY", "WAYLAND_DISPLAY")}
+def python(code: str, display: str | None, **more: str) -> subprocess.CompletedProcess[str]:
+    env = {k: v for k, v in os.environ.items() if k not in ("DISPLAY", "WAYLAND_DISPLAY", VARIANT)} | more
     if display is not None:
         env["DISPLAY"] = display
     return subprocess.run(
@@ -48,6 +50,32 @@ def display() -> Iterator[str]:
         if not number:
             pytest.skip("Xvfb did not start")
         yield f":{number}"
+    finally:
+        server.terminate()
+        server.wait(10)
+
+
+@contextmanager
+def weston(folder: Path, *options: str, **env: str) -> Iterator[dict[str, str]]:
+    """A Wayland desktop; what a client of it needs in its environment."""
+    if shutil.which("weston") is None:
+        pytest.skip("weston is not installed (apt-get install weston)")
+    folder.chmod(0o700)
+    own = {"XDG_RUNTIME_DIR": str(folder), "WAYLAND_DISPLAY": "pedesis-test"}
+    socket = folder / own["WAYLAND_DISPLAY"]
+    server = subprocess.Popen(
+        ["weston", "--no-config", "--use-pixman", "--idle-time=0", f"--socket={socket.name}", *options],
+        env={**os.environ, "XDG_RUNTIME_DIR": str(folder), **env},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        end = time.monotonic() + 15
+        while not socket.exists():
+            if server.poll() is not None or time.monotonic() > end:
+                pytest.skip("weston did not start")
+            time.sleep(0.05)
+        yield own
     finally:
         server.terminate()
         server.wait(10)
@@ -140,6 +168,7 @@ def until(true, limit_s=10):
     end = time.monotonic() + limit_s
     while not true() and time.monotonic() < end:
         stage.poll()
+        stage.framebuffer.clear()  # Mesa 22's software renderer dies of a swap without a picture on Wayland
         stage.present()
     return true()
 
@@ -247,3 +276,46 @@ def test_full_screen_fills_it_and_a_monitor_that_is_not_there_is_named(display: 
     done = python(FULL, display)
     assert done.returncode == 0, done.stderr
     assert "display 3 was asked for and there are 1: choose --display 0" in done.stdout
+
+
+WAYLAND = UNTIL + """
+import numpy as np
+from engine.gl import read_pixels
+from engine.window import open_stage
+with open_stage() as stage:
+    import glfw  # not before: the engine chooses which of GLFW's libraries it is
+    assert glfw.get_platform() == glfw.PLATFORM_WAYLAND
+    assert until(lambda: stage.size == FULL) and stage.fullscreen, stage.size
+    assert glfw.get_input_mode(stage._window, glfw.CURSOR) == glfw.CURSOR_HIDDEN
+    stage.framebuffer.use()
+    stage.framebuffer.clear(0.2, 0.4, 0.6)
+    pixels = read_pixels(stage.framebuffer)
+    assert pixels.shape == (FULL[1], FULL[0], 3) and np.abs(pixels.astype(int) - [51, 102, 153]).max() <= 1
+    assert not until(lambda: False, 0.5)
+    stage.set_fullscreen(False)  # to a window that was to be larger than this screen
+    assert not until(lambda: stage.size == FULL, 0.5) and not stage.fullscreen
+    assert max(a / b for a, b in zip(stage.size, FULL)) <= 0.9
+    stage.set_fullscreen(True)
+    assert until(lambda: stage.size == FULL)
+    print(stage.screen_saver)
+"""
+
+
+@pytest.mark.parametrize("scale", [1, 2])
+def test_full_screen_on_wayland(display: str, tmp_path: Path, scale: int) -> None:
+    """A screen of 640×400, also as a dense one of half as many points: every one of its pixels is drawn."""
+    size = ("--backend=x11-backend.so", "--width=640", "--height=400")
+    if scale == 2:
+        size = ("--backend=x11-backend.so", "--width=320", "--height=200", "--scale=2")
+    with weston(tmp_path, *size, DISPLAY=display) as desktop:
+        done = python(WAYLAND.replace("FULL", "(640, 400)"), None, **desktop)
+    assert done.returncode == 0, done.stderr
+    assert "held off by GLFW" in done.stdout
+
+
+def test_a_wayland_desktop_without_keyboard_and_mouse_is_one_sentence(tmp_path: Path) -> None:
+    with weston(tmp_path, "--backend=headless-backend.so") as desktop:
+        done = python(NO_DISPLAY, None, **desktop)
+    assert done.returncode == 0, done.stderr
+    assert "no keyboard and no mouse" in done.stdout and "--headless" in done.stdout
+    assert done.stdout.strip().count("\n") == 0
