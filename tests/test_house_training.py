@@ -150,13 +150,31 @@ def test_folded_latents_are_unit_and_decode_the_same() -> None:
 
 def test_flow_and_window_losses_reach_the_student() -> None:
     teacher, student = tiny_unet().eval(), tiny_unet()
+    both = (teacher, distill.apart(teacher))
     z, cond = torch.randn(2, 16, 4, 4), torch.randn(2, 24, 32)
     for losses in (
         diffusion.flow_loss(student, z, cond, generator(0, "f", 0)),
-        distill.window_loss(student, teacher, z, cond, cond[:1], generator(0, "w", 0), substeps=2),
+        distill.window_loss(student, both, z, cond, cond[:1], generator(0, "w", 0), substeps=2),
     ):
         losses["loss"].backward()
     assert all(p.grad is not None for p in student.parameters())
+
+
+def test_apart_no_place_attends_to_another_and_the_teacher_is_as_it_was() -> None:
+    teacher = tiny_unet().eval()
+    z, cond, sigma = torch.randn(2, 16, 4, 4), torch.randn(2, 24, 32), torch.tensor([0.3, 0.8])
+    with torch.no_grad():
+        before = diffusion.velocity(teacher, z, sigma, cond)
+        other = distill.apart(teacher)
+        assert torch.equal(diffusion.velocity(teacher, z, sigma, cond), before)
+        assert not torch.allclose(diffusion.velocity(other, z, sigma, cond), before)
+        for unet, alone in ((teacher, False), (other, True)):
+            attention = next(m for name, m in unet.named_modules() if name.endswith(".attn1"))
+            x = torch.randn(1, 4, attention.to_q.in_features)
+            y = attention(x)
+            x[:, 3] += 1.0
+            assert torch.equal(attention(x)[:, :3], y[:, :3]) is alone
+            assert not torch.allclose(attention(x)[:, 3], y[:, 3])
 
 
 def test_export_is_a_plain_folder_and_samples_alike(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -204,6 +222,15 @@ def test_a_decoder_is_made_to_fit_half_precision_and_decodes_the_same() -> None:
         export.fit_half(vae)  # what fits is left as it is
         assert all(torch.equal(once[name], value) for name, value in vae.state_dict().items())
         assert torch.isfinite(vae.half().decode(z.half()).sample).all()
+
+
+def test_a_decoder_made_to_fit_half_precision_is_trained_on_at_its_old_size() -> None:
+    vae = tiny_vae().eval()
+    before = copy.deepcopy(vae.state_dict())
+    export.scale_stream(vae, 2.0**-7)
+    assert any(not torch.equal(before[name], value) for name, value in vae.state_dict().items())
+    adopt.unfit_half(vae)
+    assert all(torch.equal(before[name], value) for name, value in vae.state_dict().items())
 
 
 def test_an_export_is_where_a_new_training_begins(tmp_path: Path) -> None:

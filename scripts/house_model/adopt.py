@@ -12,8 +12,10 @@ import json
 import shutil
 from pathlib import Path
 
+import torch
 from torch import nn
 
+from scripts.house_model.export import blocks, scale_stream
 from scripts.house_model.training import save_tensors
 
 FROM = "from.json"  # in the work folder, for the model card: these weights did not begin at random
@@ -34,7 +36,10 @@ def begin(folder: Path, work: Path) -> list[str]:
     for stage, (kind, part) in parts.items():
         if (work / stage / "state.json").exists():
             continue
-        state = kind.from_pretrained(folder / part).float().state_dict()
+        network = kind.from_pretrained(folder / part).float()
+        if part == "vae":
+            unfit_half(network)
+        state = network.state_dict()
         both = {f"{of}.{k}": v.clone() for of in ("ema", "model") for k, v in state.items()}
         save_tensors(work / stage, "ckpt", both)
         note = {"stage": stage, "step": 0, "spent_s": 0.0, "light": True}
@@ -46,3 +51,14 @@ def begin(folder: Path, work: Path) -> list[str]:
     if laid:
         (work / FROM).write_text(json.dumps({"model": folder.name}))
     return laid
+
+
+@torch.no_grad()
+def unfit_half(vae: nn.Module) -> None:
+    """Undoes `export.fit_half`, in place: what writes into the decoder's stream writes about as much as anything else.
+
+    The optimiser's steps are as large for a small weight as for a large one: weights of a hundredth of their due
+    size would be lost in a few hundred of them.
+    """
+    ratios = torch.stack([b.conv1.weight.square().mean() / b.conv2.weight.square().mean() for b in blocks(vae)])
+    scale_stream(vae, 2.0 ** max(0, round(float(ratios.median().log2()) / 2)))

@@ -92,19 +92,30 @@ def fit_half(vae: nn.Module) -> None:
     black), for every group norm that reads it takes its size away again. So whatever writes into it may write less:
     the first convolution and the last of each block; of those that carry it on, the biases alone.
     """
-    decoder = vae.decoder
-    blocks = [*decoder.mid_block.resnets, *(r for up in decoder.up_blocks for r in up.resnets)]
     seen: list[float] = []
-    hooks = [block.register_forward_hook(lambda _m, _i, out: seen.append(float(out.abs().max()))) for block in blocks]
+    hooks = [
+        block.register_forward_hook(lambda _m, _i, out: seen.append(float(out.abs().max()))) for block in blocks(vae)
+    ]
     vae.decode(torch.randn(4, vae.config.latent_channels, 16, 16, generator=torch.Generator().manual_seed(0)))
     for hook in hooks:
         hook.remove()
-    by = 2.0 ** min(0, -math.ceil(math.log2(max(seen) / STREAM)))
-    for conv in (decoder.conv_in, *(block.conv2 for block in blocks)):
+    scale_stream(vae, 2.0 ** min(0, -math.ceil(math.log2(max(seen) / STREAM))))
+
+
+def blocks(vae: nn.Module) -> list[nn.Module]:
+    """The decoder's residual blocks, which read one stream and write into it."""
+    decoder = vae.decoder
+    return [*decoder.mid_block.resnets, *(r for up in decoder.up_blocks for r in up.resnets)]
+
+
+@torch.no_grad()
+def scale_stream(vae: nn.Module, by: float) -> None:
+    """Makes the decoder's residual stream `by` times as large, in place; every group norm takes it away again."""
+    for conv in (vae.decoder.conv_in, *(block.conv2 for block in blocks(vae))):
         conv.weight *= by
         conv.bias *= by
-    carriers = [block.conv_shortcut for block in blocks if block.conv_shortcut is not None]
-    carriers += [sampler.conv for up in decoder.up_blocks for sampler in up.upsamplers or []]
+    carriers = [block.conv_shortcut for block in blocks(vae) if block.conv_shortcut is not None]
+    carriers += [sampler.conv for up in vae.decoder.up_blocks for sampler in up.upsamplers or []]
     for conv in carriers:
         conv.bias *= by
 
