@@ -25,7 +25,9 @@ from scripts.house_model.training import Budget, Job, fit, generator
 
 STEPS = 4
 GUIDANCE = 1.8
-WHOLENESS = 0.6  # how far away from the dreamer whose places know nothing of each other
+# How far away from the dreamer whose places know nothing of each other. The teacher's own walk is no rougher for it
+# (p95/median 2.2, 1.9 and 2.0 at 0, 0.25 and 0.6). The model shipped so far was distilled without it.
+WHOLENESS = 0.6
 UPPER_END = 0.6  # share of samples taken at the very level the engine's schedule asks for
 
 
