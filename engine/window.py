@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import time
+from functools import cache
 from typing import Any, Protocol
 
 import moderngl
@@ -359,6 +360,7 @@ def _variant() -> str:
     return "wayland" if os.environ.get("WAYLAND_DISPLAY") and not os.environ.get("DISPLAY") else "x11"
 
 
+@cache  # asked by has_display and again by the stage, and it costs a start of Python
 def _kills() -> bool:
     """Whether GLFW takes its process down as it starts: it does on Wayland without a seat (glfw/glfw#2517)."""
     trial = "import glfw; glfw.ERROR_REPORTING = 'ignore'; glfw.init()"

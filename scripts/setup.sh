@@ -74,8 +74,8 @@ other_packages() { # not Debian: look for what is needed, say how to get it
     fi
     [ "${#missing[@]}" -gt 0 ] || return 0
     say "missing on this system: ${missing[*]}; going on without. To install:"
-    say "  Fedora: sudo dnf install mesa-libEGL mesa-libGL mesa-dri-drivers xorg-x11-server-Xvfb liblo ffmpeg-free"
-    say "  Arch: sudo pacman -S mesa libglvnd xorg-server-xvfb liblo ffmpeg    macOS: brew install ffmpeg liblo"
+    say "  Fedora: sudo dnf install mesa-libEGL mesa-libGL mesa-dri-drivers xorg-x11-server-Xvfb weston liblo ffmpeg-free"
+    say "  Arch: sudo pacman -S mesa libglvnd xorg-server-xvfb weston liblo ffmpeg    macOS: brew install ffmpeg liblo"
     return 1
 }
 

@@ -251,10 +251,18 @@ def guided(
         return velocity(unet, z, sigma, cond)
     if empty is None:
         raise ValueError(f"guidance {guidance} needs the empty prompt's conditioning, and none was given")
+    v, v_empty = with_and_without(unet, z, sigma, cond, empty)
+    return v_empty + guidance * (v - v_empty)
+
+
+def with_and_without(
+    unet: nn.Module, z: Tensor, sigma: Tensor, cond: Tensor, empty: Tensor
+) -> tuple[Tensor, Tensor]:
+    """The directions under the words and under none, in one evaluation."""
     both = torch.cat([cond, empty.expand_as(cond)])
     level = sigma.repeat(2) if sigma.ndim else sigma
     v, v_empty = velocity(unet, torch.cat([z, z]), level, both).chunk(2)
-    return v_empty + guidance * (v - v_empty)
+    return v, v_empty
 
 
 def train(

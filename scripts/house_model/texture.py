@@ -41,8 +41,8 @@ DREAMT = {"pulp": 1.0, "hybrid": 1.0, "memory": 0.3, "clouds": 0.3}
 DREAMS = 768
 ALONE = 40  # lessons that the critic has first
 LEARN = 0.1  # weight of the critic's opinion,
-# More detail here than is a painting's own makes paper a net of small cells. LEARN 0.15 and AMOUNT 0.03 for 17 minutes
-# more made it fainter and gave pulp 0.4 dB, and the distance grew from 2.5 to 2.9.
+# So much of it makes paper a net of small cells. LEARN 0.15 and AMOUNT 0.03 for 17 minutes more made that fainter and
+# gave pulp 0.4 dB; the same dreamer's distance grew from 2.5 to 3.0.
 AMOUNT = 0.1  # of a painting's amount of detail,
 KEEP = 2.0  # and of a dream's staying what it was, seen at an eighth of its size
 RATE, CRITICS_RATE = 1.2e-3, 1e-3
