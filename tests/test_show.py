@@ -8,13 +8,14 @@ from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
 from engine.clock import LockstepClock
 from engine.config import Show, load_show
 from engine.dreamer.process import DreamerStatus, Keyframe
-from engine.gl import read_pixels
+from engine.gl import make_target, read_pixels
 from engine.models import ModelError
 from engine.navigator import Waypoint, distance
 from engine.show import live
@@ -206,3 +207,44 @@ def test_a_recording_that_fails_ends_and_the_show_goes_on(
         run(player, 0.5)
         assert player.recording.recorder is None
     assert sum("the disk is full; the show goes on" in r.message for r in caplog.records) == 1
+
+
+def test_a_window_of_another_size_is_recorded_into_a_film_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.setattr(live, "DreamerProcess", FlatDreamer)
+    with ExitStack() as stack:
+        player = make(tmp_path, stack, record=tmp_path / "a.mp4")
+        run(player, 1.0)
+        for size in ((151, 90), (152, 96), (1, 1), (160, 91)):  # a window dragged, folded away and unfolded
+            target = make_target(player.stage.ctx, size, "f1")
+            player.stage.size, player.stage.framebuffer = size, target.framebuffer
+            run(player, 0.2)
+        run(player, 2.0)
+    films = sorted(tmp_path.glob("*.mp4"))
+    assert [film.name for film in films] == ["a-2.mp4", "a.mp4"]
+    lengths = []
+    for film in films:
+        with av.open(str(film)) as opened:
+            frames = list(opened.decode(video=0))
+        lengths.append(((frames[0].width, frames[0].height), frames[-1].time))
+    (second, second_s), (first, first_s) = lengths
+    assert (second, first) == ((160, 90), (192, 108))
+    assert first_s == pytest.approx(0.9, abs=0.1)
+    assert second_s == pytest.approx(1.1, abs=0.1), "the new size is filmed from a second after it came"
+
+
+def test_a_recording_that_cannot_be_begun_again_ends_and_the_show_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.setattr(live, "DreamerProcess", FlatDreamer)
+    with ExitStack() as stack, caplog.at_level(logging.ERROR, "pedesis"):
+        player = make(tmp_path, stack, record=tmp_path / "films" / "a.mp4")
+        run(player, 0.3)
+        (tmp_path / "films").rename(tmp_path / "gone")
+        (tmp_path / "films").write_text("a file where the folder was")
+        player.stage.size = (160, 90)
+        run(player, 2.0)
+    assert sum("recording ended: cannot record" in r.message for r in caplog.records) == 1

@@ -22,7 +22,7 @@ from engine.models import ModelError
 from engine.navigator import TICK_S, Waypoint
 from engine.osc import OscIn
 from engine.overlay import Overlay
-from engine.recorder import Readback, Recorder, exact_fps
+from engine.recorder import Readback, Recorder, RecorderError, even_size, exact_fps
 from engine.shaders import Shaders
 from engine.show import plan, stats, stills
 from engine.show.signals import StopRequest
@@ -34,6 +34,7 @@ log = logging.getLogger("pedesis")
 LONGEST_STEP_S = 0.25  # a longer frame (a machine suspended, or far too slow) moves the walk no further than this
 OVERLAY_HZ = 2.0
 SAVE_EVERY_S = 10.0
+SETTLED_S = 1.0  # how long a window must have kept its size to be filmed again
 
 
 @dataclass(frozen=True)
@@ -184,39 +185,60 @@ class Player:
 
 
 class _Recording:
-    """What is on stage, encoded in a thread as it happens; ends itself, saying so, when the disk or encoder fails."""
+    """What is on stage, encoded in a thread as it happens; ends itself, saying so, when the disk or encoder fails.
+
+    A film has one size. When the window changes its own, the film ends there and the next is begun beside it, as
+    soon as the window has kept its size for a moment: a hand that drags at it would leave a hundred films.
+    """
 
     def __init__(self, stage: Stage, path: Path, show: Show) -> None:
-        self.size = (stage.size[0] & ~1, stage.size[1] & ~1)
-        self.stage = stage
+        self.stage, self.path, self.crf = stage, path, show.film.crf
         self.fps = exact_fps(show.film.fps)
-        self.readback = Readback(stage.ctx, self.size)
-        path = free_name(path)
+        self.size = even_size(stage.size)
+        self.recorder: Recorder | None = None
+        self.failed = False
+        self._next_s = self._begin_at_s = 0.0
+        self._begin()
+
+    def _begin(self) -> None:
+        """A new file. Raises RecorderError."""
+        path = free_name(self.path)
+        self.recorder = Recorder(path, self.size, self.fps, crf=self.crf, on_full="drop")
+        self.readback = Readback(self.stage.ctx, self.size)
         log.info("recording to %s", path)
-        self.recorder: Recorder | None = Recorder(path, self.size, self.fps, crf=show.film.crf, on_full="drop")
-        self._next_s = 0.0
 
     def push(self, now_s: float) -> None:
-        if self.recorder is None or now_s < self._next_s:
-            return
-        if (self.stage.size[0] & ~1, self.stage.size[1] & ~1) != self.size:
-            self._end("the window changed its size, which a film cannot")
+        if self.failed or now_s < self._next_s:
             return
         self._next_s = max(self._next_s + float(1 / self.fps), now_s - float(1 / self.fps))
+        size = even_size(self.stage.size)
+        if size != self.size:
+            self.close()
+            self.size, self._begin_at_s = size, now_s + SETTLED_S
+        try:
+            if self.recorder is None:
+                if now_s < self._begin_at_s or not all(self.size):  # a folded window has one pixel
+                    return
+                self._begin()
+            self._write(now_s)
+        except RecorderError as fault:
+            self.close()
+            self.failed = True
+            log.error("recording ended: %s; the show goes on", fault)
+
+    def _write(self, now_s: float) -> None:
+        assert self.recorder is not None
         frame = self.readback.push(self.stage.framebuffer)
         if frame is not None:
             self.recorder.write(frame, time_s=now_s)
         if self.recorder.error:
-            self._end(self.recorder.error)
-
-    def _end(self, why: str) -> None:
-        log.error("recording ended: %s; the show goes on", why)
-        self.close()
+            raise RecorderError(self.recorder.error)
 
     def close(self) -> None:
         if self.recorder:
             self.recorder.close()
             self.recorder = None
+            self.readback.release()
 
 
 def run_live(show: Show, options: LiveOptions, clock: Clock | None = None) -> dict[str, Any]:
