@@ -21,11 +21,11 @@ import torch
 from diffusers import DiffusionPipeline
 
 from engine.dreamer.generic import PipelineSampler, encode
-from engine.dreamer.load import Dreamer, pick_device, pick_dtype
+from engine.dreamer.load import Dreamer, pick_device, pick_dtype, pick_threads
 from engine.dreamer.sampler import UNetSampler
 from engine.dreamer.schedule import Program
 from engine.dreamer.spec import DreamSpec
-from engine.models import ModelError
+from engine.models import ModelError, find
 from engine.navigator import Point, Waypoint
 from engine.specs import ModelSpec
 
@@ -474,6 +474,22 @@ def test_economy_is_half_precision_then_tiles(folder: Folder) -> None:
     one, two = dreamer(folder("sd"), economy=1), dreamer(folder("sd"), economy=2)
     assert one.dtype == two.dtype == torch.bfloat16
     assert two.dream(waypoint()).shape == (64, 64, 3)
+
+
+@pytest.mark.parametrize(
+    ("megabytes", "cores", "crowded", "threads"),
+    [(30, 8, False, 2), (30, 1, False, 1), (30, 8, True, 1), (900, 8, False, 8), (900, 8, True, 8)],
+)
+def test_threads_are_chosen_by_the_models_size_and_whether_the_stage_draws_beside_it(
+    monkeypatch: pytest.MonkeyPatch, megabytes: int, cores: int, crowded: bool, threads: int
+) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr("engine.models.weight_bytes", lambda folder: megabytes * 10**6)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(cores)), raising=False)
+    place = find("house")
+    assert pick_threads(place, crowded) == threads
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    assert pick_threads(place, crowded) == 3
 
 
 def test_precision_is_chosen_by_the_kind_of_device() -> None:

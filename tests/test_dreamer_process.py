@@ -19,7 +19,7 @@ import pytest
 from engine.dreamer import process as process_module
 from engine.dreamer import worker
 from engine.dreamer.faults import is_out_of_memory, led_to_by_memory, to_model_error
-from engine.dreamer.process import GIVE_UP, DreamerProcess, DreamSpec, Keyframe, Limits
+from engine.dreamer.process import GIVE_UP, NICE, DreamerProcess, DreamSpec, Keyframe, Limits
 from engine.models import ModelError
 from engine.navigator import Point, Waypoint
 from engine.ring import Ring
@@ -358,7 +358,7 @@ def test_the_real_child_dreams_is_killed_and_dreams_the_same_again(tiny_sd: Path
             if len(pictures) >= 2 and not killed:
                 assert dreamer.pid is not None
                 child = psutil.Process(dreamer.pid)
-                assert child.nice() >= min(19, psutil.Process().nice() + 10)
+                assert child.nice() >= min(19, psutil.Process().nice() + NICE)
                 os.kill(dreamer.pid, signal.SIGINT)
                 time.sleep(0.1)
                 assert child.is_running(), "Ctrl-C is not for the child"

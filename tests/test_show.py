@@ -28,7 +28,7 @@ class FlatDreamer:
     """Dreams a flat colour for every waypoint asked of it, four a second, until told to stop."""
 
     def __init__(self, spec: object, supply) -> None:
-        self.status = DreamerStatus(state="dreaming")
+        self.spec, self.status = spec, DreamerStatus(state="dreaming")
         self.supply, self.polls, self.started, self.dead = supply, 0, False, False
 
     def start(self) -> None:
@@ -93,6 +93,17 @@ def test_a_picture_is_there_at_once_and_dissolves_into_the_first_keyframe(player
     assert np.abs(frames[-1].reshape(-1, 3).mean(0) - (200, 120, 40)).max() < 4
     steps = [np.abs(b.astype(int) - a).mean() for a, b in pairwise(frames)]
     assert max(steps) < 6, "it jumped"
+
+
+@pytest.mark.parametrize("software", [True, False])
+def test_the_dreamer_is_told_whether_the_stage_draws_on_its_processor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, software: bool
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.setattr(live, "DreamerProcess", FlatDreamer)
+    monkeypatch.setattr(live, "is_software", lambda ctx: software)
+    with ExitStack() as stack:
+        assert make(tmp_path, stack).dreamer.spec.crowded is software
 
 
 def test_space_pauses_and_goes_on(player: Player) -> None:

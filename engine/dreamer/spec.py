@@ -24,12 +24,13 @@ class DreamSpec:
     width: int  # pixels of a keyframe
     height: int
     economy: int = 0  # 0 as the show asks, 1 half precision, 2 and decoding in tiles; grows after out-of-memory
+    crowded: bool = False  # a software renderer draws on the same processor, and goes first
 
     @staticmethod
-    def from_show(show: "Show") -> "DreamSpec":
+    def from_show(show: "Show", crowded: bool = False) -> "DreamSpec":
         """The dreaming part of a show."""
         prompts = tuple(material.prompt for material in show.materials)
-        return DreamSpec(show.model, prompts, show.model.width, show.model.height)
+        return DreamSpec(show.model, prompts, show.model.width, show.model.height, crowded=crowded)
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from engine.config import Show
 from engine.controls import Controls
 from engine.dreamer.process import DreamerProcess, DreamSpec
 from engine.film_file import free_name
+from engine.gl import is_software
 from engine.look import Look
 from engine.models import ModelError
 from engine.navigator import TICK_S, Waypoint
@@ -60,8 +61,6 @@ class Player:
         self.navigator = plan.new_navigator(show)
         self.memory = Memory(show)
         self.osc = _open_osc(show, stack)
-        self.dreamer = DreamerProcess(DreamSpec.from_show(show), self._waypoint)
-        stack.callback(self.dreamer.stop)
         self.stage: Stage = open_stage(
             show.stage,
             headless=options.headless,
@@ -69,7 +68,10 @@ class Player:
             display=options.display,
             size=options.size,
         )
-        stack.callback(self.stage.close)
+        spec = DreamSpec.from_show(show, crowded=is_software(self.stage.ctx))
+        self.dreamer = DreamerProcess(spec, self._waypoint)
+        stack.callback(self.dreamer.stop)
+        stack.callback(self.stage.close)  # the window goes first: ending the dreamer can take a second
         self.shaders = Shaders(self.stage.ctx)
         self.blend = Blend(self.stage.ctx, self.shaders, (show.model.width, show.model.height))
         self.look = Look(self.stage.ctx, self.shaders, show.stage.fit)
