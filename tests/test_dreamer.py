@@ -478,7 +478,7 @@ def test_economy_is_half_precision_then_tiles(folder: Folder) -> None:
 
 @pytest.mark.parametrize(
     ("megabytes", "cores", "crowded", "threads"),
-    [(30, 8, False, 2), (30, 1, False, 1), (30, 8, True, 1), (900, 8, False, 8), (900, 8, True, 8)],
+    [(30, 8, False, 2), (30, 1, False, 1), (30, 2, True, 1), (30, 8, True, 2), (900, 8, False, 8), (900, 8, True, 8)],
 )
 def test_threads_are_chosen_by_the_models_size_and_whether_the_stage_draws_beside_it(
     monkeypatch: pytest.MonkeyPatch, megabytes: int, cores: int, crowded: bool, threads: int

@@ -205,15 +205,16 @@ def pick_threads(place: ModelPlace, crowded: bool = False) -> int:
     """Two for a small network, else every core this process may use; OMP_NUM_THREADS overrules it.
 
     The built-in model on two free cores: 165 ms a picture on one thread, 102 on two that wait as worker.SPIN has it.
-    Beside a stage that draws on both cores (crowded) two wait for one another: 44 pictures where one makes 65.
-    By the model's size and the kind of machine and not by trying, because another number of threads makes other bytes.
+    Beside a stage that draws on both cores (crowded) two wait for one another: 44 pictures where one makes 65; four
+    cores should hold both, and were not there to measure. By the model's size and the kind of machine and not by
+    trying, because another number of threads makes other bytes.
     """
     if os.environ.get("OMP_NUM_THREADS", "").isdigit():
         return max(1, int(os.environ["OMP_NUM_THREADS"]))
     network = "unet" if "unet" in place.components else "transformer"
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if models.weight_bytes(place.path / network) < _SMALL_BYTES:
-        return 1 if crowded else min(2, cores)
+        return 1 if crowded and cores < 4 else min(2, cores)
     return cores
 
 
