@@ -47,10 +47,14 @@ class FlatDreamer:
         return [Keyframe(waypoint, pixels, self.status.keyframes, 0.1)]
 
 
-@pytest.fixture()
-def player(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Player]:
+@pytest.fixture(autouse=True)
+def flat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setattr(live, "DreamerProcess", FlatDreamer)
+
+
+@pytest.fixture()
+def player(tmp_path: Path) -> Iterator[Player]:
     with ExitStack() as stack:
         yield make(tmp_path, stack)
 
@@ -99,8 +103,6 @@ def test_a_picture_is_there_at_once_and_dissolves_into_the_first_keyframe(player
 def test_the_dreamer_is_told_whether_the_stage_draws_on_its_processor(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, software: bool
 ) -> None:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    monkeypatch.setattr(live, "DreamerProcess", FlatDreamer)
     monkeypatch.setattr(live, "is_software", lambda ctx: software)
     with ExitStack() as stack:
         assert make(tmp_path, stack).dreamer.spec.crowded is software
@@ -206,10 +208,8 @@ def test_a_stage_far_too_slow_walks_on_all_the_same(player: Player) -> None:
 
 
 def test_a_recording_that_fails_ends_and_the_show_goes_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    monkeypatch.setattr(live, "DreamerProcess", FlatDreamer)
     with ExitStack() as stack, caplog.at_level(logging.ERROR, "pedesis"):
         player = make(tmp_path, stack, record=tmp_path / "a.mp4")
         run(player, 0.5)
@@ -220,11 +220,7 @@ def test_a_recording_that_fails_ends_and_the_show_goes_on(
     assert sum("the disk is full; the show goes on" in r.message for r in caplog.records) == 1
 
 
-def test_a_window_of_another_size_is_recorded_into_a_film_of_its_own(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    monkeypatch.setattr(live, "DreamerProcess", FlatDreamer)
+def test_a_window_of_another_size_is_recorded_into_a_film_of_its_own(tmp_path: Path) -> None:
     with ExitStack() as stack:
         player = make(tmp_path, stack, record=tmp_path / "a.mp4")
         run(player, 1.0)
@@ -246,11 +242,18 @@ def test_a_window_of_another_size_is_recorded_into_a_film_of_its_own(
     assert second_s == pytest.approx(1.1, abs=0.1), "the new size is filmed from a second after it came"
 
 
+def test_a_recording_whose_end_does_not_fit_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with ExitStack() as stack, caplog.at_level(logging.ERROR, "pedesis"):
+        player = make(tmp_path, stack, record=tmp_path / "a.mp4")
+        run(player, 0.5)
+        assert player.recording and player.recording.recorder
+        player.recording.recorder._fail(OSError(28, "No space left on device"))
+    assert [r.message.count("the disk is full; the show goes on") for r in caplog.records] == [1]
+
+
 def test_a_recording_that_cannot_be_begun_again_ends_and_the_show_goes_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    monkeypatch.setattr(live, "DreamerProcess", FlatDreamer)
     with ExitStack() as stack, caplog.at_level(logging.ERROR, "pedesis"):
         player = make(tmp_path, stack, record=tmp_path / "films" / "a.mp4")
         run(player, 0.3)

@@ -219,14 +219,13 @@ class _Recording:
             self.size, self._begin_at_s = size, now_s + SETTLED_S
         try:
             if self.recorder is None:
-                if now_s < self._begin_at_s or not all(self.size):  # a folded window has one pixel
+                if self.failed or now_s < self._begin_at_s or not all(self.size):  # a folded window has one pixel
                     return
                 self._begin()
             self._write(now_s)
         except RecorderError as fault:
+            self._fail(str(fault))
             self.close()
-            self.failed = True
-            log.error("recording ended: %s; the show goes on", fault)
 
     def _write(self, now_s: float) -> None:
         assert self.recorder is not None
@@ -236,11 +235,18 @@ class _Recording:
         if self.recorder.error:
             raise RecorderError(self.recorder.error)
 
+    def _fail(self, why: str) -> None:
+        self.failed = True
+        log.error("recording ended: %s; the show goes on", why)
+
     def close(self) -> None:
-        if self.recorder:
-            self.recorder.close()
-            self.recorder = None
-            self.readback.release()
+        if self.recorder is None:
+            return
+        self.recorder.close()
+        if self.recorder.error and not self.failed:  # a disk that was full for the last of it
+            self._fail(self.recorder.error)
+        self.recorder = None
+        self.readback.release()
 
 
 def run_live(show: Show, options: LiveOptions, clock: Clock | None = None) -> dict[str, Any]:
