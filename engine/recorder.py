@@ -41,6 +41,7 @@ from engine.film_file import Series, is_series, reason, url
 
 Size = tuple[int, int]
 OnFull = Literal["wait", "drop"]
+SMALLEST = 16  # pixels, a film's short side
 
 # A fragment is closed at every key picture, and a killed recording loses the open one: one second.
 _GOP_S = 1.0
@@ -434,10 +435,10 @@ def _choose_codec(path: Path, codec: str, size: Size) -> _Codec:
     if chosen.encoder not in av.codecs_available:
         raise RecorderError(f"this machine has no {chosen.encoder} encoder; see `pedesis doctor`")
     width, height = size
-    if min(size) < 16 or (chosen.pix_fmt != "rgb24" and even_size(size) != size):
-        near = even_size((max(width, 16), max(height, 16)))
+    if min(size) < SMALLEST or (chosen.pix_fmt != "rgb24" and even_size(size) != size):
+        near = even_size((max(width, SMALLEST), max(height, SMALLEST)))
         raise RecorderError(
-            f"a film's sides are even and at least 16 pixels (nearest: {near[0]}x{near[1]}), "
+            f"a film's sides are even and at least {SMALLEST} pixels (nearest: {near[0]}x{near[1]}), "
             f"given {width}x{height}"
         )
     return chosen

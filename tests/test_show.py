@@ -224,10 +224,11 @@ def test_a_window_of_another_size_is_recorded_into_a_film_of_its_own(tmp_path: P
     with ExitStack() as stack:
         player = make(tmp_path, stack, record=tmp_path / "a.mp4")
         run(player, 1.0)
-        for size in ((151, 90), (152, 96), (1, 1), (160, 91)):  # a window dragged, folded away and unfolded
+        dragged = ((151, 90), 0.2), ((152, 96), 0.2), ((1, 1), 1.4), ((160, 12), 1.4), ((160, 91), 0.2)
+        for size, seconds in dragged:  # and folded away, made a strip, and opened again
             target = make_target(player.stage.ctx, size, "f1")
             player.stage.size, player.stage.framebuffer = size, target.framebuffer
-            run(player, 0.2)
+            run(player, seconds)
         run(player, 2.0)
     films = sorted(tmp_path.glob("*.mp4"))
     assert [film.name for film in films] == ["a-2.mp4", "a.mp4"]

@@ -23,7 +23,7 @@ from engine.models import ModelError
 from engine.navigator import TICK_S, Waypoint
 from engine.osc import OscIn
 from engine.overlay import Overlay
-from engine.recorder import Readback, Recorder, RecorderError, even_size, exact_fps
+from engine.recorder import SMALLEST, Readback, Recorder, RecorderError, even_size, exact_fps
 from engine.shaders import Shaders
 from engine.show import plan, stats, stills
 from engine.show.signals import StopRequest
@@ -219,7 +219,7 @@ class _Recording:
             self.size, self._begin_at_s = size, now_s + SETTLED_S
         try:
             if self.recorder is None:
-                if self.failed or now_s < self._begin_at_s or not all(self.size):  # a folded window has one pixel
+                if self.failed or now_s < self._begin_at_s or min(self.size) < SMALLEST:  # a folded window has one pixel
                     return
                 self._begin()
             self._write(now_s)
