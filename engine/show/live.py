@@ -219,7 +219,7 @@ class _Recording:
             self.size, self._begin_at_s = size, now_s + SETTLED_S
         try:
             if self.recorder is None:
-                if self.failed or now_s < self._begin_at_s or min(self.size) < SMALLEST:  # a folded window has one pixel
+                if self.failed or now_s < self._begin_at_s or min(self.size) < SMALLEST:  # 1x1 when folded
                     return
                 self._begin()
             self._write(now_s)
