@@ -68,7 +68,7 @@ def bench_dreamer(show: Show, quick: bool) -> list[Row]:
     from engine.models import find
 
     rounds = 6 if quick else 25
-    library_threads = torch.get_num_threads()  # ours takes as many as it does in a show, the library its default
+    library_threads = torch.get_num_threads()  # the library its default; ours, what a show takes that a GPU draws
     place = find(show.model.name)
     prompt = show.materials[0].prompt
     rows: list[Row] = []

@@ -201,10 +201,10 @@ def pick_dtype(wanted: str, device: torch.device, economy: int, fast: bool = Tru
     return half if economy >= 1 and wanted == "float32" else _DTYPES[wanted]
 
 
-def pick_threads(place: ModelPlace, crowded: bool = False) -> int:
+def pick_threads(place: ModelPlace, crowded: bool) -> int:
     """Two for a small network, else every core this process may use; OMP_NUM_THREADS overrules it.
 
-    The built-in model on two free cores: 165 ms a picture on one thread, 102 on two that wait as worker.SPIN has it.
+    The built-in model on two free cores: 165 ms a picture on one thread, 104 on two that wait as worker.SPIN has it.
     Beside a stage that draws on both cores (crowded) two wait for one another: 44 pictures where one makes 65; four
     cores should hold both, and were not there to measure. By the model's size and the kind of machine and not by
     trying, because another number of threads makes other bytes.

@@ -217,10 +217,10 @@ class _Recording:
         if size != self.size:
             self.close()
             self.size, self._begin_at_s = size, now_s + SETTLED_S
+        if self.recorder is None and (now_s < self._begin_at_s or min(size) < SMALLEST):  # 1x1 when folded
+            return
         try:
             if self.recorder is None:
-                if self.failed or now_s < self._begin_at_s or min(self.size) < SMALLEST:  # 1x1 when folded
-                    return
                 self._begin()
             self._write(now_s)
         except RecorderError as fault:
