@@ -108,6 +108,28 @@ def test_the_dreamer_is_told_whether_the_stage_draws_on_its_processor(
         assert make(tmp_path, stack).dreamer.spec.crowded is software
 
 
+@pytest.mark.parametrize("software", [True, False])
+def test_while_the_model_loads_a_processor_that_draws_does_so_less_often(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, software: bool
+) -> None:
+    waits: list[int] = []
+
+    class Counted:
+        def __init__(self, rate_hz: float) -> None:
+            assert 24 <= rate_hz <= 40
+
+        def wait(self) -> None:
+            waits.append(player.dreamer.status.keyframes)
+
+    monkeypatch.setattr(live, "is_software", lambda ctx: software)
+    monkeypatch.setattr(live, "Pacer", Counted)
+    with ExitStack() as stack:
+        player = make(tmp_path, stack)
+        run(player, 1.0)
+    assert player.dreamer.status.keyframes >= 2
+    assert set(waits) == ({0} if software else set())
+
+
 def test_space_pauses_and_goes_on(player: Player) -> None:
     run(player, 1.0)
     press(player, "space")

@@ -28,11 +28,14 @@ from engine.shaders import Shaders
 from engine.show import plan, stats, stills
 from engine.show.signals import StopRequest
 from engine.show.state import Memory
-from engine.window import NoDisplay, Stage, open_stage
+from engine.window import NoDisplay, Pacer, Stage, open_stage
 
 log = logging.getLogger("pedesis")
 
 LONGEST_STEP_S = 0.25  # a longer frame (a machine suspended, or far too slow) moves the walk no further than this
+# Where the processor draws, the waiting picture takes from the model what that needs to load. At 43 frames a second the
+# first dream was there after 10 s on two cores, at this after 6.5; the waiting picture is slow enough for it.
+WAITING_HZ = 30.0
 OVERLAY_HZ = 2.0
 SAVE_EVERY_S = 10.0
 SETTLED_S = 1.0  # how long a window must have kept its size to be filmed again
@@ -68,7 +71,8 @@ class Player:
             display=options.display,
             size=options.size,
         )
-        spec = DreamSpec.from_show(show, crowded=is_software(self.stage.ctx))
+        crowded = is_software(self.stage.ctx)
+        spec = DreamSpec.from_show(show, crowded=crowded)
         self.dreamer = DreamerProcess(spec, self._waypoint)
         stack.callback(self.dreamer.stop)
         stack.callback(self.stage.close)  # the window goes first: ending the dreamer can take a second
@@ -82,6 +86,7 @@ class Player:
         if self.recording:
             stack.callback(self.recording.close)
         self.quit = False
+        self._waiting = Pacer(WAITING_HZ) if crowded else None
         self._still = False
         self._told = ("starting", 0)  # the dreamer's state and losses that were last logged
         self._skipped_s = 0.0  # real time the walk did not go through
@@ -116,6 +121,8 @@ class Player:
             self.recording.push(now_s)
         self._show_overlay(now_s)
         self.stage.present()
+        if self._waiting and not self.dreamer.status.keyframes:
+            self._waiting.wait()
         for error in self.shaders.reload(now_s):
             log.warning("%s; the last good one stays", error)
         if self.meter.frames == 0:
