@@ -7,6 +7,7 @@ A walk's 2K normal fields are drawn once per seed by a CPU generator, so the sam
 every device; after that a place on the walk is one matrix-vector product with spectrum.coefficients.
 """
 
+import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 
@@ -40,18 +41,20 @@ class Noise:
         self.dtype = dtype
         self._keep = self._room = max(1, keep)
         self._bases: OrderedDict[int, Tensor] = OrderedDict()
+        self._lock = threading.Lock()  # a film dreams in several threads
 
     def basis(self, seed: int) -> Tensor:
         """The fields A_1..A_K, B_1..B_K of one seed, (2K, C*h*w) in float32 on the device."""
-        if seed in self._bases:
+        with self._lock:
+            if seed not in self._bases:
+                generator = torch.Generator("cpu").manual_seed(seed)
+                fields = torch.randn((2 * K, int(np.prod(self.shape))), generator=generator, dtype=torch.float32)
+                self._bases[seed] = fields.to(self.device)
             self._bases.move_to_end(seed)
-            return self._bases[seed]
-        generator = torch.Generator("cpu").manual_seed(seed)
-        fields = torch.randn((2 * K, int(np.prod(self.shape))), generator=generator, dtype=torch.float32)
-        self._bases[seed] = fields.to(self.device)
-        while len(self._bases) > self._room:
-            self._bases.popitem(last=False)
-        return self._bases[seed]
+            basis = self._bases[seed]
+            while len(self._bases) > self._room:
+                self._bases.popitem(last=False)
+            return basis
 
     def __call__(self, waypoint: Waypoint) -> Tensor:
         """The noise at a waypoint, (1, C, h, w) in the chosen dtype."""

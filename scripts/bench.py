@@ -380,7 +380,7 @@ def _film(show: Show, duration_s: float, kind: str) -> list[Row]:
     keyframes = list(plan.keyframes(plan.path(show, fps, job.frames), show.film.gap))
     places = iter(keyframes)
     start = time.perf_counter()
-    dreamer = DreamerProcess(DreamSpec.from_show(show), lambda: next(places, None), lossless=True)
+    dreamer = DreamerProcess(DreamSpec.from_show(show, film=True), lambda: next(places, None), lossless=True)
     dreamer.start()
     arrived = 0
     while arrived < len(keyframes):

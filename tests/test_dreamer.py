@@ -9,6 +9,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from diffusers import DiffusionPipeline
 from engine.dreamer.generic import PipelineSampler, encode
 from engine.dreamer.load import Dreamer, pick_device, pick_dtype, pick_threads
 from engine.dreamer.sampler import UNetSampler
-from engine.dreamer.schedule import Program
+from engine.dreamer.schedule import Program, Stepper
 from engine.dreamer.spec import DreamSpec
 from engine.models import ModelError, find
 from engine.navigator import Point, Waypoint
@@ -94,24 +95,23 @@ def assert_same(ours: np.ndarray, theirs: np.ndarray) -> None:
 
 
 SCHEDULERS = [
-    (None, True),
-    ("EulerDiscreteScheduler", True),
-    ("DPMSolverMultistepScheduler", True),
-    ("UniPCMultistepScheduler", True),
-    ("HeunDiscreteScheduler", True),
-    ("EulerAncestralDiscreteScheduler", True),
-    ("LCMScheduler", True),
-    ("DDPMScheduler", False),  # clips, so it is stepped through the library
+    None,
+    "EulerDiscreteScheduler",
+    "DPMSolverMultistepScheduler",
+    "UniPCMultistepScheduler",
+    "HeunDiscreteScheduler",
+    "EulerAncestralDiscreteScheduler",
+    "LCMScheduler",
+    "DDPMScheduler",
 ]
 
 
-@pytest.mark.parametrize(("scheduler", "compiled"), SCHEDULERS)
-def test_sd_equals_the_librarys_pipeline(folder: Folder, scheduler: str | None, compiled: bool) -> None:
+@pytest.mark.parametrize("scheduler", SCHEDULERS)
+def test_sd_equals_the_librarys_pipeline(folder: Folder, scheduler: str | None) -> None:
     ours = dreamer(folder("sd"), scheduler=scheduler)
     assert_same(ours.dream(waypoint()), library(folder("sd"), ours))
     assert isinstance(ours._sampler, UNetSampler)
-    if scheduler != "DDPMScheduler":
-        assert ours._sampler.compiled == compiled
+    assert ours._sampler.compiled
 
 
 @pytest.mark.parametrize("scheduler", [None, "DDIMScheduler", "EulerAncestralDiscreteScheduler"])
@@ -477,19 +477,61 @@ def test_economy_is_half_precision_then_tiles(folder: Folder) -> None:
 
 
 @pytest.mark.parametrize(
-    ("megabytes", "cores", "crowded", "threads"),
-    [(30, 8, False, 2), (30, 1, False, 1), (30, 2, True, 1), (30, 8, True, 2), (900, 8, False, 8), (900, 8, True, 8)],
+    ("megabytes", "cores", "beside", "threads"),
+    [
+        (30, 8, {}, 2),
+        (30, 1, {}, 1),
+        (30, 2, {"crowded": True}, 1),
+        (30, 8, {"crowded": True}, 2),
+        (30, 8, {"film": True}, 1),
+        (900, 8, {}, 8),
+        (900, 8, {"crowded": True}, 8),
+        (900, 8, {"film": True}, 8),
+    ],
 )
-def test_threads_are_chosen_by_the_models_size_and_whether_the_stage_draws_beside_it(
-    monkeypatch: pytest.MonkeyPatch, megabytes: int, cores: int, crowded: bool, threads: int
+def test_threads_are_chosen_by_the_models_size_and_what_is_done_beside_it(
+    monkeypatch: pytest.MonkeyPatch, megabytes: int, cores: int, beside: dict[str, bool], threads: int
 ) -> None:
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setattr("engine.models.weight_bytes", lambda folder: megabytes * 10**6)
     monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(cores)), raising=False)
     place = find("house")
-    assert pick_threads(place, crowded) == threads
+    options = {"crowded": False} | beside
+    assert pick_threads(place, **options) == threads
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
-    assert pick_threads(place, crowded) == 3
+    assert pick_threads(place, **options) == 3
+
+
+@pytest.mark.parametrize(
+    ("options", "hands"),
+    [({"film": True}, 3), ({}, 1), ({"film": True, "economy": 1}, 1)],
+    ids=["film", "live", "after out of memory"],
+)
+def test_a_film_dreams_as_many_pictures_at_once_as_there_are_cores(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], hands: int
+) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(3)), raising=False)
+    model = ModelSpec(name=str(folder("sd")), dtype="float32")
+    assert Dreamer(DreamSpec(model, PROMPTS, 64, 64, **options)).hands == hands
+    monkeypatch.setattr("engine.dreamer.sampler.compile_schedule", lambda own, steps, _: Stepper(own, steps))
+    assert Dreamer(DreamSpec(model, PROMPTS, 64, 64, **options)).hands == 1, "a scheduler has one state"
+
+
+def test_what_several_threads_dream_at_once_one_dreams_alike(folder: Folder) -> None:
+    ours = Dreamer(DreamSpec(ModelSpec(name=str(folder("sd")), dtype="float32"), PROMPTS, 64, 64, film=True))
+    # more seeds than are kept, so that the threads take one another's away
+    places = [Waypoint(0.0, 0, (Point(seed, 1.0, 0.1, 1.0),), WEIGHTS) for seed in range(12)]
+    one_by_one = [ours.dream(place) for place in places]
+
+    def dream(place: Waypoint) -> np.ndarray:
+        ours.lend_a_hand()
+        return ours.dream(place)
+
+    with ThreadPoolExecutor(4) as pool:
+        for _ in range(5):
+            for alone, together in zip(one_by_one, pool.map(dream, places), strict=True):
+                np.testing.assert_array_equal(alone, together)
 
 
 def test_precision_is_chosen_by_the_kind_of_device() -> None:
@@ -570,7 +612,7 @@ def test_nothing_random_is_drawn_from_the_global_generator(folder: Folder) -> No
 
 
 def test_compiled_schedules_are_programs(folder: Folder) -> None:
-    from engine.dreamer.schedule import Stepper, compile_schedule
+    from engine.dreamer.schedule import compile_schedule
 
     shape = (4, 8, 8)
     euler = diffusers.EulerDiscreteScheduler()

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -379,7 +380,9 @@ def test_waste_is_looked_for_after_the_first_picture_and_not_while_loading(monke
     seen: list[bool] = []
 
     class Noting:
-        described = "noting"
+        described, hands = "noting", 1
+
+        def lend_a_hand(self) -> None: ...
 
         def __init__(self, *_: Any) -> None:
             seen.append(gc.isenabled())
@@ -412,6 +415,88 @@ def test_waste_is_looked_for_after_the_first_picture_and_not_while_loading(monke
         gc.enable()
         gc.unfreeze()
         ring.close()
+
+
+class Two:
+    """A dreamer of two hands, whose first picture is only done when the second is, or never."""
+
+    described, hands = "two", 2
+
+    def __init__(self, *_: Any) -> None:
+        self.second = threading.Event()
+
+    def lend_a_hand(self) -> None: ...
+
+    def dream_into(self, waypoint: Waypoint, out: np.ndarray, before_decode: Callable[[], None]) -> None:
+        before_decode()
+        out[:] = phase = round(waypoint.points[0].phase)
+        if phase == 0:
+            assert self.second.wait(10)
+        elif phase == 1:
+            self.second.set()
+
+
+class Faulty(Two):
+    """The same, whose second hand fails."""
+
+    def dream_into(self, waypoint: Waypoint, out: np.ndarray, before_decode: Callable[[], None]) -> None:
+        if round(waypoint.points[0].phase) == 1:
+            raise ModelError("no second picture")
+        self.second.wait(0.2)
+
+
+class Pipe:
+    """Asks for so many pictures, then is closed when all have been answered."""
+
+    def __init__(self, asks: int) -> None:
+        self.said: list[tuple[Any, ...]] = []
+        self.asks, self.asked, self.answered = asks, Supply(), threading.Semaphore(0)
+
+    def recv(self) -> tuple[Any, ...]:
+        if self.asked.asked == self.asks:
+            for _ in range(self.asks):
+                self.answered.acquire()
+            raise EOFError
+        slot = self.asked.asked
+        return "dream", slot, self.asked()
+
+    def send(self, message: tuple[Any, ...]) -> None:
+        self.said.append(message)
+        if message[0] == "done":
+            self.answered.release()
+
+
+@pytest.fixture
+def ring() -> Iterator[Ring]:
+    ring = Ring.create(6, 16, 16)
+    yield ring
+    gc.enable()
+    gc.unfreeze()
+    ring.close()
+
+
+def test_of_several_hands_those_that_are_early_wait_for_their_turn(
+    monkeypatch: pytest.MonkeyPatch, ring: Ring
+) -> None:
+    monkeypatch.setattr("engine.models.find", lambda _: None)
+    monkeypatch.setattr("engine.dreamer.load.Dreamer", Two)
+    pipe = Pipe(6)
+    with pytest.raises(EOFError):
+        worker._run(pipe, spec(), ring)  # type: ignore[arg-type]
+    done = [message for message in pipe.said if message[0] == "done"]
+    assert [slot for _, slot, *_ in done] == list(range(6))
+    assert [at for _, _, at, *_ in done] == sorted(at for _, _, at, *_ in done), "intervals are never negative"
+    assert sum(message[0] == "want" for message in pipe.said) == 6
+    assert [int(ring.picture(slot).max()) for slot in range(6)] == list(range(6))
+
+
+def test_what_one_of_several_hands_ends_of_ends_them_all(monkeypatch: pytest.MonkeyPatch, ring: Ring) -> None:
+    monkeypatch.setattr("engine.models.find", lambda _: None)
+    monkeypatch.setattr("engine.dreamer.load.Dreamer", Faulty)
+    pipe = Pipe(6)
+    with pytest.raises(ModelError, match="no second picture"):
+        worker._run(pipe, spec(), ring)  # type: ignore[arg-type]
+    assert not any(message[0] == "done" for message in pipe.said)
 
 
 @pytest.mark.slow

@@ -1,6 +1,8 @@
 """The walk on the device: exact marginals, the kernel's covariance, loops that close, weights that mix."""
 
 import math
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
 import numpy as np
@@ -97,6 +99,23 @@ def test_seeds_kept_on_the_device_are_bounded() -> None:
         noise(at(1.0, seed=seed))
     assert len(noise._bases) == 3
     assert torch.equal(noise(at(1.0, seed=0)), first)
+
+
+def test_threads_that_take_one_anothers_seeds_away_get_their_own_noise() -> None:
+    noise = Noise((1, 2, 2), keep=1)
+    places = [at(1.0, seed=seed) for seed in range(4)]
+    alone = [noise(place) for place in places]
+
+    def agrees(n: int) -> bool:
+        return all(torch.equal(noise(places[n]), alone[n]) for _ in range(2000))
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            assert all(pool.map(agrees, range(4)))
+    finally:
+        sys.setswitchinterval(before)
 
 
 def test_a_waypoint_of_many_seeds_draws_each_of_them_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,6 +30,7 @@ log = logging.getLogger("pedesis")
 
 _DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 _SMALL_BYTES = 200e6
+HANDS = 4  # the film has no more than process.SLOTS under way
 Progress = Callable[[str], None]
 
 
@@ -42,8 +43,9 @@ class Dreamer:
         self.device = pick_device(spec.model.device)
         fast = models.is_fast(place.pipeline)
         self.dtype = pick_dtype(spec.model.dtype, self.device, spec.economy, fast)
+        self._threads = pick_threads(place, spec.crowded, spec.film)
         if self.device.type == "cpu":
-            torch.set_num_threads(pick_threads(place, spec.crowded))
+            torch.set_num_threads(self._threads)
         load = self._load_fast if fast else self._load_generic
         with to_model_error(place.name), quiet():
             sampler: UNetSampler | PipelineSampler | None = None
@@ -60,6 +62,19 @@ class Dreamer:
         """In a few words, for the status line."""
         precision = str(self.dtype).removeprefix("torch.")
         return f"{self.spec.model.name} on {self.device} in {precision}"
+
+    @property
+    def hands(self) -> int:
+        """Of how many threads each can dream a picture of its own at the same time: for a film with a small network
+        on a CPU as many as there are cores, up to HANDS; else one."""
+        shared = isinstance(self._sampler, UNetSampler) and self._sampler.compiled  # a scheduler has one state
+        alone = self.device.type != "cpu" or not self.spec.film or self.spec.economy > 0 or not shared
+        return 1 if alone else max(1, min(cores() // self._threads, HANDS))
+
+    def lend_a_hand(self) -> None:
+        """What a thread does before its first picture."""
+        if self.device.type == "cpu":
+            torch.set_num_threads(self._threads)  # OpenMP keeps the number for every thread
 
     def dream(self, waypoint: Waypoint, before_decode: Callable[[], None] | None = None) -> NDArray[np.uint8]:
         """The picture of a waypoint, (H, W, 3) uint8."""
@@ -201,21 +216,26 @@ def pick_dtype(wanted: str, device: torch.device, economy: int, fast: bool = Tru
     return half if economy >= 1 and wanted == "float32" else _DTYPES[wanted]
 
 
-def pick_threads(place: ModelPlace, crowded: bool) -> int:
-    """Two for a small network, else every core this process may use; OMP_NUM_THREADS overrules it.
+def pick_threads(place: ModelPlace, crowded: bool, film: bool = False) -> int:
+    """How many share one picture: two for a small network, else every core; OMP_NUM_THREADS overrules it.
 
     The built-in model on two free cores: 165 ms a picture on one thread, 104 on two that wait as worker.SPIN has it.
     Beside a stage that draws on both cores (crowded) two wait for one another: 44 pictures where one makes 65; four
-    cores should hold both, and were not there to measure. By the model's size and the kind of machine and not by
+    cores should hold both, and were not there to measure. In a film every thread has a picture of its own
+    (Dreamer.hands) and none waits: 84 ms a picture. By the model's size and the kind of machine and not by
     trying, because another number of threads makes other bytes.
     """
     if os.environ.get("OMP_NUM_THREADS", "").isdigit():
         return max(1, int(os.environ["OMP_NUM_THREADS"]))
     network = "unet" if "unet" in place.components else "transformer"
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if models.weight_bytes(place.path / network) < _SMALL_BYTES:
-        return 1 if crowded and cores < 4 else min(2, cores)
-    return cores
+        return 1 if film or (crowded and cores() < 4) else min(2, cores())
+    return cores()
+
+
+def cores() -> int:
+    """That this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def has_native_bfloat16() -> bool:

@@ -209,6 +209,8 @@ class DreamerProcess:
 
         It asks when it begins to decode. One will do if we come by before the decoding is done.
         """
+        if self._lossless:  # nothing steers a film, and it may dream several at once
+            return SLOTS - 3
         recent = list(self.status.intervals_s)[-8:]
         if not recent:
             return 1

@@ -25,12 +25,13 @@ class DreamSpec:
     height: int
     economy: int = 0  # 0 as the show asks, 1 half precision, 2 and decoding in tiles; grows after out-of-memory
     crowded: bool = False  # a software renderer draws on the same processor, and goes first
+    film: bool = False  # how many pictures there are in the end counts, and not how soon one is there
 
     @staticmethod
-    def from_show(show: "Show", crowded: bool = False) -> "DreamSpec":
+    def from_show(show: "Show", crowded: bool = False, film: bool = False) -> "DreamSpec":
         """The dreaming part of a show."""
         prompts = tuple(material.prompt for material in show.materials)
-        return DreamSpec(show.model, prompts, show.model.width, show.model.height, crowded=crowded)
+        return DreamSpec(show.model, prompts, show.model.width, show.model.height, crowded=crowded, film=film)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """The child process: waits for waypoints, dreams them into slots of the ring, says when it wants the next.
 
-Usage: spawned by process.DreamerProcess; `main(pipe, spec, ring, nice)`. Dreamer process, one thread, and a
-second that ends the process with its parent. Importing this module imports no torch; running it does.
+Usage: spawned by process.DreamerProcess; `main(pipe, spec, ring, nice)`. Dreamer process: one thread that dreams, for
+a film several, and one that ends the process with its parent. Importing this module imports no torch; running it does.
 
 Messages to the stage: ("loading", what), ("ready", with what), ("want", time) just before decoding, so that the
 next waypoint is there when the picture is done, ("done", slot, time, seconds, rss MB, peak MB), ("memory", why) and
@@ -9,15 +9,16 @@ next waypoint is there when the picture is done, ("done", slot, time, seconds, r
 """
 
 import gc
-import itertools
 import os
 import signal
 import sys
 import threading
 import time
 import traceback
+from concurrent import futures
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
+from typing import TYPE_CHECKING
 
 import psutil
 
@@ -25,7 +26,11 @@ from engine import models
 from engine.dreamer.faults import led_to_by_memory, line
 from engine.dreamer.spec import DreamSpec
 from engine.models import ModelError
+from engine.navigator import Waypoint
 from engine.ring import Ring
+
+if TYPE_CHECKING:
+    from engine.dreamer.load import Dreamer
 
 # How often a thread of GNU's OpenMP looks for work before it sleeps, which takes longer than many a layer. The
 # built-in model on two threads: 150 ms a picture at 0, 104 at 2,000, 95 at 20,000; in a film, where others want the
@@ -58,14 +63,8 @@ def main(pipe: Connection, spec: DreamSpec, ring_place: RingPlace, nice: int) ->
     except (EOFError, BrokenPipeError, ConnectionResetError):
         os._exit(0)  # the stage has gone; taking torch down in good order would take a second
     except Exception as error:
-        if isinstance(error, ModelError):
-            _say(pipe, ("failed", str(error)))
-        elif led_to_by_memory(error):
-            _say(pipe, ("memory", f"out of memory: {line(error)}"))
-        else:
-            traceback.print_exc(file=sys.stderr)
-            _say(pipe, ("error", line(error)))
-        raise SystemExit(1) from None
+        _tell(pipe, error)
+        os._exit(1)  # other threads may be in the middle of a picture
 
 
 def _run(pipe: Connection, spec: DreamSpec, ring: Ring) -> None:
@@ -78,15 +77,67 @@ def _run(pipe: Connection, spec: DreamSpec, ring: Ring) -> None:
 
     dreamer = Dreamer(spec, lambda what: pipe.send(("loading", what)))
     pipe.send(("ready", dreamer.described))
+    turns = _Turns(pipe)
+    if dreamer.hands == 1:
+        _dream(dreamer, ring, turns)
+    pool = futures.ThreadPoolExecutor(dreamer.hands, "hand")
+    hands = [pool.submit(_dream, dreamer, ring, turns) for _ in range(dreamer.hands)]
+    ended, _ = futures.wait(hands, return_when=futures.FIRST_COMPLETED)
+    turns.end()
+    ended.pop().result()  # raises what it ended of
+
+
+class _Turns:
+    """One pipe for several threads: who takes a waypoint answers when those taken before have been answered."""
+
+    def __init__(self, pipe: Connection) -> None:
+        self._pipe = pipe
+        self._taking, self._saying = threading.Lock(), threading.Condition()
+        self._taken = self._answered = 0
+        self._over = False
+
+    def take(self) -> tuple[int, int, Waypoint]:
+        """(turn, slot, waypoint) of the next picture; waits for it."""
+        with self._taking:
+            _, slot, waypoint = self._pipe.recv()
+            self._taken += 1
+            return self._taken - 1, slot, waypoint
+
+    def want(self) -> None:
+        """Says that a picture is about to be decoded."""
+        with self._saying:
+            self._say("want", time.perf_counter())
+
+    def answer(self, turn: int, slot: int, dreamt_s: float, memory: tuple[float, float]) -> None:
+        """Says that a picture is in its slot."""
+        with self._saying:
+            self._saying.wait_for(lambda: self._over or self._answered == turn)
+            self._say("done", slot, time.perf_counter(), dreamt_s, *memory)  # one clock for all processes
+            self._answered += 1
+            self._saying.notify_all()
+
+    def end(self) -> None:
+        """From now on nobody says anything; who has something to say ends as if the pipe were closed."""
+        with self._saying:
+            self._over = True
+            self._saying.notify_all()
+
+    def _say(self, *message: object) -> None:
+        if self._over:
+            raise EOFError
+        self._pipe.send(message)
+
+
+def _dream(dreamer: "Dreamer", ring: Ring, turns: _Turns) -> None:
+    """Dreams one waypoint after another until the pipe closes, which raises EOFError."""
     process = psutil.Process()
-    for count in itertools.count():
-        _, slot, waypoint = pipe.recv()
+    dreamer.lend_a_hand()
+    while True:
+        turn, slot, waypoint = turns.take()
         begun = time.perf_counter()
-        dreamer.dream_into(waypoint, ring.picture(slot), lambda: pipe.send(("want", time.perf_counter())))
-        rss_mb, peak_mb = memory_mb(process)
-        done = time.perf_counter()  # one clock for all processes of a machine
-        pipe.send(("done", slot, done, done - begun, rss_mb, peak_mb))
-        if count == 0:
+        dreamer.dream_into(waypoint, ring.picture(slot), turns.want)
+        turns.answer(turn, slot, time.perf_counter() - begun, memory_mb(process))
+        if turn == 0:
             _settle()
 
 
@@ -122,6 +173,17 @@ def memory_mb(process: psutil.Process) -> tuple[float, float]:
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return now_mb, max(now_mb, peak / (1e6 if sys.platform == "darwin" else 1e6 / 1024))
+
+
+def _tell(pipe: Connection, error: Exception) -> None:
+    """What it ends of, for the stage; what nobody expected also for the log."""
+    if isinstance(error, ModelError):
+        _say(pipe, ("failed", str(error)))
+    elif led_to_by_memory(error):
+        _say(pipe, ("memory", f"out of memory: {line(error)}"))
+    else:
+        traceback.print_exc(file=sys.stderr)
+        _say(pipe, ("error", line(error)))
 
 
 def _say(pipe: Connection, message: tuple[str, str]) -> None:

@@ -125,7 +125,7 @@ def run_film(
     with ExitStack() as stack:
         stop = stack.enter_context(StopRequest())
         file = stack.enter_context(FilmFile(job.out))  # before the model: a name that is taken is known at once
-        dreamer = DreamerProcess(DreamSpec.from_show(show), supply, lossless=True)
+        dreamer = DreamerProcess(DreamSpec.from_show(show, film=True), supply, lossless=True)
         stack.callback(lambda: measured(stats.report(meter, dreamer.status, None)))
         stack.callback(dreamer.stop)
         dreamer.start()
