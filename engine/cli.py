@@ -97,10 +97,10 @@ def open_show(source: str, sets: list[str] | None, seed: int | None) -> Show:
 
 def guarded(work: Callable[[], Any]) -> Any:
     """Does the work; what cannot start is one sentence and exit 2."""
+    from engine.film_file import RecorderError
     from engine.gl import NoGraphics
     from engine.models import ModelError
     from engine.osc import PortTaken
-    from engine.recorder import RecorderError
     from engine.window import NoDisplay
 
     try:

@@ -265,6 +265,17 @@ def test_a_window_of_another_size_is_recorded_into_a_film_of_its_own(tmp_path: P
     assert second_s == pytest.approx(1.1, abs=0.1), "the new size is filmed from a second after it came"
 
 
+def test_a_recording_holds_the_show_to_its_last_frame(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        player = make(tmp_path, stack, record=tmp_path / "a.mp4")
+        seconds = 1.0
+        run(player, seconds)
+        fps = int(player.recording.fps)  # type: ignore[union-attr]
+    with av.open(str(tmp_path / "a.mp4")) as opened:
+        times = [float(frame.time) for frame in opened.decode(video=0)]  # type: ignore[arg-type]
+    assert times == pytest.approx([n / fps for n in range(round(seconds * fps))], abs=1e-4)
+
+
 def test_a_recording_whose_end_does_not_fit_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with ExitStack() as stack, caplog.at_level(logging.ERROR, "pedesis"):
         player = make(tmp_path, stack, record=tmp_path / "a.mp4")

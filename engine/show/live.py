@@ -9,26 +9,27 @@ import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine.blend import Blend
 from engine.clock import Clock, RealClock
 from engine.config import Show
 from engine.controls import Controls
 from engine.dreamer.process import DreamerProcess, DreamSpec
-from engine.film_file import free_name
 from engine.gl import is_software
 from engine.look import Look
 from engine.models import ModelError
 from engine.navigator import TICK_S, Waypoint
 from engine.osc import OscIn
 from engine.overlay import Overlay
-from engine.recorder import SMALLEST, Readback, Recorder, RecorderError, even_size, exact_fps
 from engine.shaders import Shaders
 from engine.show import plan, stats, stills
 from engine.show.signals import StopRequest
 from engine.show.state import Memory
 from engine.window import NoDisplay, Pacer, Stage, open_stage
+
+if TYPE_CHECKING:
+    from engine.show.recording import Recording
 
 log = logging.getLogger("pedesis")
 
@@ -38,7 +39,6 @@ LONGEST_STEP_S = 0.25  # a longer frame (a machine suspended, or far too slow) m
 WAITING_HZ = 30.0
 OVERLAY_HZ = 2.0
 SAVE_EVERY_S = 10.0
-SETTLED_S = 1.0  # how long a window must have kept its size to be filmed again
 
 
 @dataclass(frozen=True)
@@ -82,9 +82,7 @@ class Player:
         self.overlay = Overlay(self.stage.ctx)
         self.stills = stills.Stills(options.stills)
         stack.callback(self.stills.close)
-        self.recording = _Recording(self.stage, options.record, show) if options.record else None
-        if self.recording:
-            stack.callback(self.recording.close)
+        self.recording = _open_recording(self.stage, options.record, show, stack) if options.record else None
         self.quit = False
         self._waiting = Pacer(WAITING_HZ) if crowded else None
         self._still = False
@@ -193,69 +191,6 @@ class Player:
             self.memory.keep(self.navigator, self.controls)
 
 
-class _Recording:
-    """What is on stage, encoded in a thread as it happens; ends itself, saying so, when the disk or encoder fails.
-
-    A film has one size. When the window changes its own, the film ends there and the next is begun beside it, as
-    soon as the window has kept its size for a moment: a hand that drags at it would leave a hundred films.
-    """
-
-    def __init__(self, stage: Stage, path: Path, show: Show) -> None:
-        self.stage, self.path, self.crf = stage, path, show.film.crf
-        self.fps = exact_fps(show.film.fps)
-        self.size = even_size(stage.size)
-        self.recorder: Recorder | None = None
-        self.failed = False
-        self._next_s = self._begin_at_s = 0.0
-        self._begin()
-
-    def _begin(self) -> None:
-        """A new file. Raises RecorderError."""
-        path = free_name(self.path)
-        self.recorder = Recorder(path, self.size, self.fps, crf=self.crf, on_full="drop")
-        self.readback = Readback(self.stage.ctx, self.size)
-        log.info("recording to %s", path)
-
-    def push(self, now_s: float) -> None:
-        if self.failed or now_s < self._next_s:
-            return
-        self._next_s = max(self._next_s + float(1 / self.fps), now_s - float(1 / self.fps))
-        size = even_size(self.stage.size)
-        if size != self.size:
-            self.close()
-            self.size, self._begin_at_s = size, now_s + SETTLED_S
-        if self.recorder is None and (now_s < self._begin_at_s or min(size) < SMALLEST):  # 1x1 when folded
-            return
-        try:
-            if self.recorder is None:
-                self._begin()
-            self._write(now_s)
-        except RecorderError as fault:
-            self._fail(str(fault))
-            self.close()
-
-    def _write(self, now_s: float) -> None:
-        assert self.recorder is not None
-        frame = self.readback.push(self.stage.framebuffer)
-        if frame is not None:
-            self.recorder.write(frame, time_s=now_s)
-        if self.recorder.error:
-            raise RecorderError(self.recorder.error)
-
-    def _fail(self, why: str) -> None:
-        self.failed = True
-        log.error("recording ended: %s; the show goes on", why)
-
-    def close(self) -> None:
-        if self.recorder is None:
-            return
-        self.recorder.close()
-        if self.recorder.error and not self.failed:  # a disk that was full for the last of it
-            self._fail(self.recorder.error)
-        self.recorder = None
-        self.readback.release()
-
-
 def run_live(show: Show, options: LiveOptions, clock: Clock | None = None) -> dict[str, Any]:
     """Plays the show until the window closes, the duration ends, or SIGTERM or SIGINT; returns its stats.
 
@@ -285,6 +220,15 @@ def _open_osc(show: Show, stack: ExitStack) -> OscIn | None:
     for address in osc.addresses():
         log.info("steer me: OSC over UDP at %s port %d", address, osc.port)
     return osc
+
+
+def _open_recording(stage: Stage, path: Path, show: Show, stack: ExitStack) -> "Recording":
+    # Not before: the encoders are 70 MB of libraries, for which a show that is not recorded should not wait.
+    from engine.show.recording import Recording
+
+    recording = Recording(stage, path, show)
+    stack.callback(recording.close)
+    return recording
 
 
 def help_lines(player: Player) -> list[str]:

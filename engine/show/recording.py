@@ -1,0 +1,85 @@
+"""A performance, recorded as it is played: what is on stage into a file, and into a new one for a window's new size.
+
+Usage: `recording = Recording(stage, Path("live.mp4"), show)`; `recording.push(now_s)` each frame; `recording.close()`.
+The stage's GL thread; encoding is in the recorder's own.
+"""
+
+import logging
+from pathlib import Path
+
+from engine.config import Show
+from engine.film_file import free_name
+from engine.recorder import SMALLEST, Readback, Recorder, RecorderError, even_size, exact_fps
+from engine.window import Stage
+
+log = logging.getLogger("pedesis")
+
+SETTLED_S = 1.0  # how long a window must have kept its size to be filmed again
+
+
+class Recording:
+    """What is on stage, encoded in a thread as it happens; ends itself, saying so, when the disk or encoder fails.
+
+    A film has one size. When the window changes its own, the film ends there and the next is begun beside it, as
+    soon as the window has kept its size for a moment: a hand that drags at it would leave a hundred films.
+    """
+
+    def __init__(self, stage: Stage, path: Path, show: Show) -> None:
+        self.stage, self.path, self.crf = stage, path, show.film.crf
+        self.fps = exact_fps(show.film.fps)
+        self.size = even_size(stage.size)
+        self.recorder: Recorder | None = None
+        self.failed = False
+        self._next_s = self._begin_at_s = self._pushed_s = 0.0
+        self._begin()
+
+    def _begin(self) -> None:
+        """A new file. Raises RecorderError."""
+        path = free_name(self.path)
+        self.recorder = Recorder(path, self.size, self.fps, crf=self.crf, on_full="drop")
+        self.readback = Readback(self.stage.ctx, self.size)
+        log.info("recording to %s", path)
+
+    def push(self, now_s: float) -> None:
+        """Takes what is on stage, if a frame is due; now_s in the show's seconds."""
+        if self.failed or now_s < self._next_s:
+            return
+        self._next_s = max(self._next_s + float(1 / self.fps), now_s - float(1 / self.fps))
+        size = even_size(self.stage.size)
+        if size != self.size:
+            self.close()
+            self.size, self._begin_at_s = size, now_s + SETTLED_S
+        if self.recorder is None and (now_s < self._begin_at_s or min(size) < SMALLEST):  # 1x1 when folded
+            return
+        try:
+            if self.recorder is None:
+                self._begin()
+            self._write(now_s)
+        except RecorderError as fault:
+            self._fail(str(fault))
+            self.close()
+
+    def _write(self, now_s: float) -> None:
+        assert self.recorder is not None
+        self._pushed_s = now_s
+        frame = self.readback.push(self.stage.framebuffer)
+        if frame is not None:
+            self.recorder.write(frame, time_s=now_s)
+        if self.recorder.error:
+            raise RecorderError(self.recorder.error)
+
+    def _fail(self, why: str) -> None:
+        self.failed = True
+        log.error("recording ended: %s; the show goes on", why)
+
+    def close(self) -> None:
+        """Ends the file with every picture taken in it. Safe to call twice."""
+        if self.recorder is None:
+            return
+        for n, frame in enumerate(self.readback.flush(), 1):
+            self.recorder.write(frame, time_s=self._pushed_s + float(n / self.fps))
+        self.recorder.close()
+        if self.recorder.error and not self.failed:  # a disk that was full for the last of it
+            self._fail(self.recorder.error)
+        self.recorder = None
+        self.readback.release()
