@@ -62,6 +62,7 @@ class Show:
     film: FilmSpec
     registry: Registry
     title: str = ""
+    insisted: frozenset[str] = frozenset()  # what the command line names, whatever is remembered
 
 
 class ShowError(Exception):
@@ -153,6 +154,7 @@ class _Reader:
         self.specs = {p.name: p for p in spec_keys()}
         self.registry = build_registry([], list_transitions())
         self.values: dict[str, Value] = {}
+        self.insisted: set[str] = set()
 
     def read(self, data: dict[str, Any]) -> None:
         """Takes everything from the file's tables."""
@@ -220,6 +222,7 @@ class _Reader:
             film=FilmSpec(**self._spec("film")),
             registry=self.registry,
             title=self.title,
+            insisted=frozenset(self.insisted),
         )
 
     def _spec(self, table: str, optional: Sequence[str] = ()) -> dict[str, Any]:
@@ -243,6 +246,8 @@ class _Reader:
             base = self.path.parent if where == str(self.path) else Path()
             value = os.path.abspath(base / os.path.expanduser(str(value)))
         self.values[param.name] = value
+        if where != str(self.path):
+            self.insisted.add(param.name)
 
     def _read_materials(self, where: str, content: object) -> dict[str, object]:
         """Names and prompts; returns the weights that are given."""

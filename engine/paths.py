@@ -4,6 +4,7 @@ Usage: `shaders_dir() / "blend.frag"`. Any process.
 """
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 _PACKAGE = Path(__file__).resolve().parent
@@ -13,12 +14,17 @@ _DATA = _PACKAGE / "_data" if (_PACKAGE / "_data").is_dir() else _PACKAGE.parent
 
 def write_whole(path: Path, text: str) -> None:
     """Writes a file whole or not at all, and on the disk before an older one is let go. Raises OSError."""
-    draft = path.with_name(path.name + ".part")
-    with draft.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())  # or a power cut could leave the new name with nothing in it
-    os.replace(draft, path)
+    draft = path.with_name(f"{path.name}.{os.getpid()}.part")  # two shows may write to one name
+    try:
+        with draft.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())  # or a power cut could leave the new name with nothing in it
+        os.replace(draft, path)
+    except OSError:
+        with suppress(OSError):
+            draft.unlink()
+        raise
 
 
 def shaders_dir() -> Path:

@@ -98,7 +98,7 @@ def wait_for_keyframes(run: Live, seconds: float = 25.0) -> None:
 
 
 def test_a_run_dreams_steers_measures_and_leaves_no_process(live) -> None:
-    run = live()
+    run = live("--set", "window.resume=true")
     wait_for_keyframes(run)
     child = run.dreamer()
     for i in range(200):
@@ -118,14 +118,13 @@ def test_a_run_dreams_steers_measures_and_leaves_no_process(live) -> None:
 
 def remembered(folder: Path) -> Path:
     """The state file of the one show that was played there."""
-    (path,) = (folder / "state" / "pedesis").glob("tiny*.json")
+    (path,) = (folder / "state" / "pedesis").glob("tiny*/seed-*.json")
     return path
 
 
 def the_walk(folder: Path) -> dict:
     """What its state file says of it."""
-    (walk,) = json.loads(remembered(folder).read_text())["walks"].values()
-    return walk
+    return json.loads(remembered(folder).read_text())["navigator"]
 
 
 def test_a_killed_dreamer_is_restarted_while_the_frames_go_on(live) -> None:
@@ -172,7 +171,7 @@ def test_a_restart_does_not_overwrite_the_recording_before(live, tmp_path: Path)
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="no SIGHUP here")
 def test_a_terminal_that_closes_ends_the_show_in_good_order(live) -> None:
-    run = live()
+    run = live("--set", "window.resume=true")
     run.dreamer()
     run.process.send_signal(signal.SIGHUP)
     assert run.process.wait(20) == 0

@@ -2,7 +2,8 @@
 
 import json
 import logging
-from dataclasses import replace
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -65,15 +66,57 @@ def test_what_the_artist_has_changed_since_goes_first() -> None:
     assert controls.target("walk.seed") == 5 and controls.target("look.grain") == 0.9
 
 
+def test_what_the_command_line_names_goes_before_what_is_remembered() -> None:
+    show = load_show("gallery")
+    play(show, look__exposure=-3.0, walk__seed=99, walk__speed=0.7)
+    assert recall(show)[2].target("walk.seed") == 99
+    same = [f"look.exposure={show.values['look.exposure']}"]
+    controls = recall(load_show("gallery", same, seed=int(show.values["walk.seed"])))[2]
+    assert controls.target("look.exposure") == show.values["look.exposure"]
+    assert controls.target("walk.seed") == show.values["walk.seed"]
+    assert controls.target("walk.speed") == 0.7
+
+
 def test_trying_another_seed_does_not_cost_the_walk_of_months() -> None:
     before = play(load_show("gallery"))
-    for seed in range(20, 40):
-        memory, navigator, controls = begin(load_show("gallery", seed=seed))
+    mine = Memory(load_show("gallery")).path
+    for seed in range(20, 27):
+        play(load_show("gallery", seed=seed))
+        assert recall(load_show("gallery"))[1].to_dict() == before.to_dict()
+    play(load_show("gallery", seed=27))
+    assert not mine.exists() and len(list(mine.parent.iterdir())) == 8
+
+
+def test_two_projectors_with_two_seeds_of_one_show_go_on_both() -> None:
+    shows = [load_show("gallery", seed=seed) for seed in (1, 2)]
+    running = [begin(show) for show in shows]
+    for (memory, navigator, controls), grain in zip(running, (0.1, 0.9), strict=True):
         memory.recall(navigator, controls)
-        memory.keep(navigator, controls)
+        controls.set("look.grain", grain)
+    for _ in range(5):  # side by side
+        for memory, navigator, controls in running:
+            for _ in range(60):
+                plan.tick(controls, navigator)
+            memory.keep(navigator, controls)
+    for memory, _, _ in running:
         memory.close()
-        assert recall(load_show("gallery"))[1].to_dict() == before.to_dict() or seed >= 26
-    assert len(json.loads(memory.path.read_text())["walks"]) <= 8
+    for show, (_, navigator, _), grain in zip(shows, running, (0.1, 0.9), strict=True):
+        found, again, controls = recall(show)
+        assert found and again.to_dict() == navigator.to_dict() and controls.target("look.grain") == grain
+
+
+def test_two_shows_may_write_to_one_file_at_once() -> None:
+    code = (
+        "from engine.config import load_show; from engine.controls import Controls;"
+        "from engine.show import plan, state;"
+        "show = load_show('gallery'); memory = state.Memory(show); navigator = plan.new_navigator(show);"
+        "controls = Controls(show.registry, show.values)\n"
+        "for _ in range(150): memory.keep(navigator, controls); memory.close()"
+    )
+    running = [subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    assert [process.communicate()[1] for process in running] == ["", ""]
+    assert recall(load_show("gallery"))[0]
+    assert len(list(Memory(load_show("gallery")).folder.iterdir())) == 1, "no draft stays behind"
 
 
 def test_a_thread_that_cannot_be_started_costs_the_memory_and_not_the_show(
@@ -107,17 +150,19 @@ def test_off_and_on_ends_a_black_a_frozen_and_a_paused_stage() -> None:
     play(show, stage__blackout=True, stage__freeze=True, walk__pause=True, walk__speed=0.5)
     found, _, controls = recall(show)
     assert found and controls.target("walk.speed") == 0.5
+    play(show, walk__speed=0.0)
+    assert recall(show)[2].target("walk.speed") == show.values["walk.speed"], "a fader pulled down is a pause"
     assert not any(controls[name] for name in ("stage.blackout", "stage.freeze", "walk.pause"))
 
 
 def test_two_shows_of_one_name_do_not_share_a_memory(tmp_path: Path) -> None:
     shipped = load_show("gallery")
-    paths = {Memory(shipped).path}
+    paths = {Memory(shipped).folder}
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
         own = tmp_path / folder / "gallery.toml"
         own.write_text(shipped.path.read_text())
-        paths.add(Memory(load_show(own)).path)
+        paths.add(Memory(load_show(own)).folder)
     assert len(paths) == 3 and all(path.name.startswith("gallery") for path in paths)
 
 
@@ -149,8 +194,8 @@ def test_a_memory_with_one_bad_number_starts_afresh(key: str, value: object) -> 
     play(show, walk__speed=0.7)
     path = Memory(show).path
     note = json.loads(path.read_text())
-    assert key in next(iter(note["walks"].values()))
-    next(iter(note["walks"].values()))[key] = value
+    assert key in note["navigator"]
+    note["navigator"][key] = value
     path.write_text(json.dumps(note))
     found, navigator, controls = recall(show)
     assert not found and controls.target("walk.speed") == show.values["walk.speed"]
@@ -188,14 +233,3 @@ def test_a_disk_that_takes_its_time_does_not_hold_the_stage(monkeypatch: pytest.
     ready.set()
     memory.close()
     assert memory.path.exists()
-
-
-def test_a_memory_of_an_earlier_version_is_taken_up() -> None:
-    show = load_show("gallery")
-    before = play(show, walk__speed=0.7)
-    path = Memory(show).path
-    note = json.loads(path.read_text())
-    del note["values"]  # earlier ones did not say where the show had started
-    path.write_text(json.dumps(note))
-    found, navigator, controls = recall(replace(show))
-    assert found and navigator.to_dict() == before.to_dict() and controls.target("walk.speed") == 0.7

@@ -62,7 +62,7 @@ class Player:
         self.meter = stats.Meter()
         self.controls = Controls(show.registry, show.values)
         self.navigator = plan.new_navigator(show)
-        self.memory = Memory(show)
+        self.memory = Memory(show) if show.stage.resume else None
         self.osc = _open_osc(show, stack)
         self.stage: Stage = open_stage(
             show.stage,
@@ -92,8 +92,8 @@ class Player:
         plan.tick(self.controls, self.navigator)
 
     def recall(self) -> None:
-        """Goes on from where the show last ended, if that is remembered."""
-        if self.memory.recall(self.navigator, self.controls):
+        """Goes on from where the show last ended, if it is one that remembers."""
+        if self.memory and self.memory.recall(self.navigator, self.controls):
             self._skipped_s = self.clock.now() - self.navigator.time_s
 
     def _waypoint(self) -> Waypoint:
@@ -186,7 +186,7 @@ class Player:
         self.overlay.render(self.stage.framebuffer)
 
     def _save(self, now_s: float) -> None:
-        if now_s - self._saved_at >= SAVE_EVERY_S:
+        if self.memory and now_s - self._saved_at >= SAVE_EVERY_S:
             self._saved_at = now_s
             self.memory.keep(self.navigator, self.controls)
 
@@ -199,15 +199,15 @@ def run_live(show: Show, options: LiveOptions, clock: Clock | None = None) -> di
     with ExitStack() as stack:
         stop = stack.enter_context(StopRequest())  # first in, last out: asking twice must not cut the rest short
         player = Player(show, options, clock or RealClock(), stack)
-        if show.stage.resume:
-            player.recall()
+        player.recall()
         start_s = player.clock.now()
         while not (player.quit or player.stage.closing or stop.asked):
             player.step()
             if options.duration_s is not None and player.clock.now() - start_s >= options.duration_s:
                 break
-        player.memory.keep(player.navigator, player.controls)
-        player.memory.close()
+        if player.memory:
+            player.memory.keep(player.navigator, player.controls)
+            player.memory.close()
         return stats.report(player.meter, player.dreamer.status, player.osc.counts if player.osc else None)
 
 
