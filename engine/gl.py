@@ -5,6 +5,7 @@ Stage process, GL thread only (the thread that made the context).
 """
 
 import re
+import struct
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -137,21 +138,33 @@ def make_target(
 class Pass:
     """One fragment shader over the whole of a framebuffer."""
 
-    def __init__(self, ctx: moderngl.Context, source: Source) -> None:
+    def __init__(self, ctx: moderngl.Context, source: Source, defaults: Mapping[str, Uniform] | None = None) -> None:
+        """defaults: uniforms it will be told; a ShaderError now if they do not fit, and not when it is drawn."""
         self._ctx = ctx
-        self._take(*_build(ctx, source))
-
-    def rebuild(self, source: Source) -> None:
-        """Swap in new source; on ShaderError the old program stays."""
-        built = _build(self._ctx, source)
-        self.release()
-        self._take(*built)
-
-    def _take(self, program: moderngl.Program, vao: moderngl.VertexArray) -> None:
-        self._program, self._vao = program, vao
-        members = ((name, program[name]) for name in program)
-        self._members = {name: m for name, m in members if isinstance(m, moderngl.Uniform)}
         self._told: dict[str, Uniform] = {}  # a program remembers its uniforms: most stay from frame to frame
+        self._take(source, defaults or {})
+
+    def rebuild(self, source: Source, defaults: Mapping[str, Uniform] | None = None) -> None:
+        """Swap in new source; on ShaderError, also when what it was told last no longer fits, the old program stays."""
+        old = self._program, self._vao
+        self._take(source, {**self._told, **(defaults or {})})
+        for part in old:
+            part.release()
+
+    def _take(self, source: Source, values: Mapping[str, Uniform]) -> None:
+        program, vao = _build(self._ctx, source)
+        named = ((name, program[name]) for name in program)
+        members = {name: m for name, m in named if isinstance(m, moderngl.Uniform)}
+        for name, value in values.items():
+            try:
+                if name in members:
+                    members[name].value = value
+            except (TypeError, ValueError, struct.error) as error:
+                vao.release()
+                program.release()
+                raise _misfit(source, name, value) from error
+        self._program, self._vao, self._members = program, vao, members
+        self._told = dict(values)
 
     @property
     def uniforms(self) -> frozenset[str]:
@@ -174,10 +187,10 @@ class Pass:
         self._vao.render(vertices=3)
 
     def _set(self, name: str, value: Uniform) -> None:
-        member = self._members.get(name)
-        if member is not None and self._told.get(name) != value:
-            member.value = value
+        if self._told.get(name) != value:
             self._told[name] = value
+            if (member := self._members.get(name)) is not None:
+                member.value = value
 
     def release(self) -> None:
         """Give the program back."""
@@ -191,6 +204,13 @@ def _build(ctx: moderngl.Context, source: Source) -> tuple[moderngl.Program, mod
     except moderngl.Error as error:
         raise located(source, str(error)) from error
     return program, ctx.vertex_array(program, [])
+
+
+def _misfit(source: Source, name: str, value: Uniform) -> ShaderError:
+    declared = re.compile(rf"\s*uniform\b.*\b{re.escape(name)}\b")
+    line = next((n for n, text in enumerate(source.text.splitlines()) if declared.match(text)), 0)
+    file, number = source.origin[min(line, len(source.origin) - 1)]
+    return ShaderError(file, number, f"uniform {name} is given {value!r}, which does not fit its type")
 
 
 def located(source: Source, log: str) -> ShaderError:

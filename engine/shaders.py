@@ -50,7 +50,7 @@ def assemble(file: Path, root: Path, transition: bool = False) -> Source:
             ("void main() { pedesis_colour = transition(v_uv); }", _BUILT_IN, 3),
         ]
         # An error that surfaces in our closing lines is the transition's: it is what they call.
-        last = len(file.read_text(encoding="utf-8").splitlines())
+        last = len(file.read_text(encoding="utf-8-sig").splitlines())
         lines = [(t, f, n) if f != _BUILT_IN or t.startswith("#") else (t, file, last) for t, f, n in lines]
     text = "\n".join(line for line, _, _ in lines) + "\n"
     return Source(text, tuple((origin, number) for _, origin, number in lines))
@@ -60,7 +60,7 @@ def _expand(file: Path, root: Path, above: tuple[Path, ...]) -> list[tuple[str, 
     if file in above:
         raise ShaderError(above[-1], 1, f'#include "{file.name}" goes round in a circle')
     try:
-        text = file.read_text(encoding="utf-8")
+        text = file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise ShaderError(file, 1, f"cannot be read: {error}") from error
     lines: list[tuple[str, Path, int]] = []
@@ -158,7 +158,7 @@ class Shaders:
         if loaded is None:
             try:
                 source = assemble(file, self.root, transition)
-                program = Pass(self._ctx, source)
+                program = Pass(self._ctx, source, defaults(source) if transition else None)
             except ShaderError as error:
                 self._broken[key] = (error, {file: _stamp(file), error.file: _stamp(error.file)})
                 log.warning("shader error: %s", error)
@@ -191,7 +191,7 @@ class Shaders:
         try:
             source = assemble(loaded.file, self.root, loaded.transition)
             stamps = _stamps(source)
-            loaded.program.rebuild(source)
+            loaded.program.rebuild(source, defaults(source) if loaded.transition else None)
         except ShaderError as error:
             self._broken[key] = (error, stamps | {error.file: _stamp(error.file)})
             return error

@@ -136,6 +136,48 @@ def test_unknown_or_broken_transition_plays_as_a_dissolve(ctx: moderngl.Context,
     assert shaders.errors == []
 
 
+def test_an_edit_that_no_longer_takes_what_it_is_given_keeps_the_last_good_one(
+    ctx: moderngl.Context, folder: Path
+) -> None:
+    (folder / "a.frag").write_text("out vec4 colour;\nuniform float gain;\nvoid main() { colour = vec4(gain); }\n")
+    shaders, target = Shaders(ctx, folder), make_target(ctx, (1, 1), "f1")
+    given = {"gain": 1.0, "later": 1.0}
+    shaders.native("a.frag").render(target.framebuffer, given)
+    for n, change in enumerate(
+        (
+            "uniform vec2 gain;\nvoid main() { colour = gain.xxxy; }\n",
+            "uniform float gain;\nuniform ivec3 later;\nvoid main() { colour = vec4(gain) + vec4(later.x); }\n",
+        )
+    ):
+        rewrite(folder / "a.frag", "out vec4 colour;\n" + change)
+        (error,) = shaders.reload(10.0 + 2 * n)
+        assert (error.file, error.line) == (folder / "a.frag", 2 + n) and "does not fit" in str(error)
+        target.framebuffer.clear()
+        shaders.native("a.frag").render(target.framebuffer, given)
+        assert read_pixels(target.framebuffer)[0, 0, 0] == 255
+    rewrite(folder / "a.frag", "out vec4 colour;\nuniform float gain;\nvoid main() { colour = vec4(gain / 2.0); }\n")
+    assert shaders.reload(20.0) == []
+    shaders.native("a.frag").render(target.framebuffer, given)
+    assert read_pixels(target.framebuffer)[0, 0, 0] == 128, "the new program knows what the old was told"
+
+
+@pytest.mark.parametrize("line", ["int n; // = 99999999999", "uint n; // = 5000000000", "sampler2D n; // = 1.5"])
+def test_a_default_that_its_uniform_cannot_hold_plays_as_a_dissolve(
+    ctx: moderngl.Context, folder: Path, line: str
+) -> None:
+    shaders = Shaders(ctx, folder)
+    file = folder / "transitions" / "wide.glsl"
+    used = "texture(n, uv)" if "sampler" in line else "vec4(n)"
+    file.write_text(f"uniform {line}\nvec4 transition(vec2 uv) {{ return {used}; }}\n")
+    assert shaders.transition("wide")[0] is shaders.transition("dissolve")[0]
+    assert [(e.file, e.line) for e in shaders.errors] == [(file, 1)]
+
+
+def test_a_file_saved_with_a_byte_order_mark_is_read(ctx: moderngl.Context, folder: Path) -> None:
+    (folder / "a.frag").write_text(FRAGMENT, encoding="utf-8-sig")
+    assert shown(ctx, Shaders(ctx, folder).native("a.frag")) == 255
+
+
 def test_transition_without_its_function_is_the_artists_error(ctx: moderngl.Context, folder: Path) -> None:
     file = folder / "transitions" / "empty.glsl"
     file.write_text("// nothing yet\n\n")
