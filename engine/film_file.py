@@ -91,19 +91,39 @@ def url(path: Path) -> str:
     return f"file:{folder}{os.sep}{head}%0{series.digits}d{tail}"
 
 
-def free_name(path: Path) -> Path:
+def claim_name(path: Path) -> Path:
     """The path itself, or the first of path-2, path-3 ... that is not taken: a restart must not cost a recording.
 
-    Numbered pictures count as taken when any one of theirs is there; path-2 of `a-%05d.png` is `a-2-%05d.png`.
-    Raises RecorderError for numbered pictures without a number.
+    The file is made, empty, so that a show that begins in the same moment takes the next. Numbered pictures count as
+    taken when any one of theirs is there; path-2 of `a-%05d.png` is `a-2-%05d.png`. Raises RecorderError.
     """
-    if is_series(path):
-        first = Series.of(path)
-        if not first.folder.is_dir():
-            return path
-        return next(one.path for one in chain([first], map(first.next, count(2))) if not one.numbers())
-    names = chain([path], (path.with_name(f"{path.stem}-{n}{path.suffix}") for n in count(2)))
-    return next(name for name in names if not name.exists())
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if is_series(path):
+            first = Series.of(path)
+            many = chain([first], map(first.next, count(2)))
+            return next(one.path for one in many if not one.numbers() and _made(one.picture(1)))
+        names = chain([path], (path.with_name(f"{path.stem}-{n}{path.suffix}") for n in count(2)))
+        return next(name for name in names if not name.exists() and _made(name))
+    except OSError as fault:
+        raise RecorderError(f"cannot record to {path}: {reason(fault)}") from None
+
+
+def unclaim(path: Path) -> None:
+    """Takes back what claim_name made, if nothing was written to it. Never raises."""
+    file = Series.of(path).picture(1) if is_series(path) else path
+    with suppress(OSError):
+        if not file.stat().st_size:
+            file.unlink()
+
+
+def _made(file: Path) -> bool:
+    """Makes an empty file; False where there is one. Raises OSError."""
+    try:
+        os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+    except FileExistsError:
+        return False
+    return True
 
 
 def reason(fault: Exception) -> str:

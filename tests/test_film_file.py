@@ -3,12 +3,13 @@
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import av
 import pytest
 
-from engine.film_file import FilmFile, RecorderError, Series, free_name
+from engine.film_file import FilmFile, RecorderError, Series, claim_name
 
 fcntl = pytest.importorskip("fcntl", reason="files are not locked on Windows")
 ROOT = Path(__file__).resolve().parent.parent
@@ -137,8 +138,8 @@ def test_a_killed_film_can_be_played_and_holds_nobody_up_and_the_older_one_is_wh
 def test_a_recording_takes_the_next_name_that_is_free(tmp_path: Path) -> None:
     path = tmp_path / "live.mp4"
     for name in ("live.mp4", "live-2.mp4", "live-3.mp4"):
-        assert free_name(path).name == name
-        (tmp_path / name).touch()
+        assert claim_name(path).name == name
+        assert (tmp_path / name).stat().st_size == 0, "made, so that who begins in the same moment takes the next"
 
 
 @pytest.mark.parametrize(
@@ -154,11 +155,25 @@ def test_numbered_pictures_take_the_next_name_of_which_no_picture_is_there(
     tmp_path: Path, name: str, nexts: list[str]
 ) -> None:
     path = tmp_path / "g" / name
-    assert free_name(path) == path, "a folder that is yet to be made"
-    path.parent.mkdir()
-    for free in (name, *nexts):
-        assert free_name(path).name == free
-        Series.of(path.with_name(free)).picture(3).touch()  # the first ones may have been moved away
+    for free in (name, *nexts):  # the first one in a folder that is yet to be made
+        assert claim_name(path).name == free
+        first = Series.of(path.with_name(free)).picture(1)
+        assert first.exists()
+        first.rename(Series.of(path.with_name(free)).picture(3))  # the first ones may have been moved away
+
+
+def test_a_name_that_cannot_be_had_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(RecorderError, match=r"cannot record to .*too long"):
+        claim_name(tmp_path / f"{'n' * 260}.mp4")
+    (tmp_path / "file").touch()
+    with pytest.raises(RecorderError, match="cannot record to"):
+        claim_name(tmp_path / "file" / "live.mp4")
+
+
+def test_recordings_that_begin_together_have_a_file_each(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        names = list(pool.map(claim_name, [tmp_path / "live.mp4"] * 8))
+    assert len(set(names)) == 8
 
 
 def test_the_numbers_of_a_series_are_its_own_and_go_on_beyond_its_digits(tmp_path: Path) -> None:

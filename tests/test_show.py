@@ -15,6 +15,7 @@ import pytest
 from engine.clock import LockstepClock
 from engine.config import Show, load_show
 from engine.dreamer.process import DreamerStatus, Keyframe
+from engine.film_file import RecorderError
 from engine.gl import make_target, read_pixels
 from engine.models import ModelError
 from engine.navigator import Waypoint, distance
@@ -283,6 +284,30 @@ def test_a_recording_whose_end_does_not_fit_says_so(tmp_path: Path, caplog: pyte
         assert player.recording and player.recording.recorder
         player.recording.recorder._fail(OSError(28, "No space left on device"))
     assert [r.message.count("the disk is full; the show goes on") for r in caplog.records] == [1]
+
+
+def test_a_recording_is_made_with_the_shows_codec_and_leaves_nothing_where_that_does_not_go(tmp_path: Path) -> None:
+    show = quiet_show()
+    how = LiveOptions(headless=True, size=(192, 108), record=tmp_path / "a.mov")
+    with ExitStack() as stack:
+        run(Player(replace(show, film=replace(show.film, codec="prores")), how, LockstepClock(FPS), stack), 0.5)
+    with av.open(str(tmp_path / "a.mov")) as opened:
+        assert opened.streams.video[0].codec_context.name == "prores"
+    (tmp_path / "a.mov").unlink()
+    with ExitStack() as stack, pytest.raises(RecorderError, match=r"png recording's name ends in \.png"):
+        Player(replace(show, film=replace(show.film, codec="png")), how, LockstepClock(FPS), stack)
+    assert not list(tmp_path.glob("a*"))
+
+
+def test_a_recording_whose_next_name_cannot_be_had_ends_and_the_show_goes_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with ExitStack() as stack, caplog.at_level(logging.ERROR, "pedesis"):
+        player = make(tmp_path, stack, record=tmp_path / f"{'n' * 250}.mp4")
+        run(player, 0.3)
+        player.stage.size = (160, 90)
+        run(player, 2.0)
+    assert sum("recording ended: cannot record" in r.message for r in caplog.records) == 1
 
 
 def test_a_recording_that_cannot_be_begun_again_ends_and_the_show_goes_on(

@@ -8,7 +8,7 @@ import logging
 from pathlib import Path
 
 from engine.config import Show
-from engine.film_file import free_name
+from engine.film_file import claim_name, unclaim
 from engine.recorder import SMALLEST, Readback, Recorder, RecorderError, even_size, exact_fps
 from engine.window import Stage
 
@@ -25,7 +25,7 @@ class Recording:
     """
 
     def __init__(self, stage: Stage, path: Path, show: Show) -> None:
-        self.stage, self.path, self.crf = stage, path, show.film.crf
+        self.stage, self.path, self.film = stage, path, show.film
         self.fps = exact_fps(show.film.fps)
         self.size = even_size(stage.size)
         self.recorder: Recorder | None = None
@@ -35,8 +35,12 @@ class Recording:
 
     def _begin(self) -> None:
         """A new file. Raises RecorderError."""
-        path = free_name(self.path)
-        self.recorder = Recorder(path, self.size, self.fps, crf=self.crf, on_full="drop")
+        path, film = claim_name(self.path), self.film
+        try:
+            self.recorder = Recorder(path, self.size, self.fps, crf=film.crf, codec=film.codec, on_full="drop")
+        except RecorderError:
+            unclaim(path)
+            raise
         self.readback = Readback(self.stage.ctx, self.size)
         log.info("recording to %s", path)
 
