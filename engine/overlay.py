@@ -118,16 +118,15 @@ def draw_panel(
     Give the returned pen back the next time.
     """
     room = (max(size[0] * 19 // 20, 1), max(size[1] * 19 // 20, 1))
-    font_px, columns = _fitting(len(lines), room[1])
-    if pen is None or pen.font_px != font_px:
+    pen = pen or Pen(LARGEST_PX // 2)
+    for _ in range(3):  # text grows almost evenly with its size
+        font_px, body = _fitting(lines, room, pen)
+        if font_px - 2 <= pen.font_px <= font_px:  # smaller will do: numbers change, and the text must not throb
+            break
         pen = Pen(font_px)
-    step, pad = font_px * 1.42, float(font_px)
-    rows = -(-max(len(lines) - 1, 1) // columns)
-    tab = max((pen.mask(_fields(x)[0]).shape[1] for x in lines if x.startswith("/")), default=0) + pad
-    body = [lines[1 + c * rows : 1 + (c + 1) * rows] for c in range(columns)]
-    widths = [max((_width(x, pen, tab) for x in part), default=0.0) for part in body]
-    widest = max(sum(widths) + 1.5 * pad * (columns - 1), _width(lines[0], pen, tab))
-    width, height = min(int(widest + 2 * pad), room[0]), min(int(step * (rows + 1.4) + 2 * pad), room[1])
+    tab, widths, widest = _measured(lines[0], body, pen)
+    step, pad = pen.font_px * 1.42, float(pen.font_px)
+    width, height = min(int(widest), room[0]), min(int(step * (len(body[0]) + 1.4) + 2 * pad), room[1])
     panel = np.empty((max(height, 1), max(width, 1), 4), dtype=np.uint8)
     panel[:] = [value * PAPER[3] // 255 for value in PAPER[:3]] + [PAPER[3]]
     _line(panel, lines[0], (pad, pad), pen, tab)
@@ -139,15 +138,32 @@ def draw_panel(
     return panel, pen
 
 
-def _fitting(count: int, height: int) -> tuple[int, int]:
-    """Font size in pixels and number of columns for `count` lines in `height`."""
-    readable = max(height // 45, SMALLEST_PX)
+def _fitting(lines: Sequence[str], room: tuple[int, int], pen: Pen) -> tuple[int, list[Sequence[str]]]:
+    """The largest font in pixels with which the lines fit, and the columns they then stand in."""
+    count, (width, height) = max(len(lines) - 1, 1), room
+    best: tuple[int, list[Sequence[str]]] = (-1, [])
     for columns in (1, 2, 3):
-        rows = -(-max(count - 1, 1) // columns)
-        font_px = int(height / (1.42 * (rows + 1.4) + 2))
-        if font_px >= readable:
+        rows = -(-count // columns)
+        body = [lines[1 + c * rows : 1 + (c + 1) * rows] for c in range(columns)]
+        high = int(height / (1.42 * (rows + 1.4) + 2))
+        wide = int(pen.font_px * width / _measured(lines[0], body, pen)[2])
+        best = max(best, (min(high, wide), body), key=lambda found: found[0])
+        if best[0] >= max(height // 45, SMALLEST_PX):  # which can be read
             break
-    return min(max(font_px, SMALLEST_PX), LARGEST_PX, max(height // 36, SMALLEST_PX + 3)), columns
+    most = min(LARGEST_PX, max(height // 36, SMALLEST_PX + 3))
+    return max(min(best[0], most), SMALLEST_PX), best[1]
+
+
+def _measured(
+    heading: str, body: Sequence[Sequence[str]], pen: Pen
+) -> tuple[float, list[float], float]:
+    """The tab stop of parameters, the width of each column and that of the panel, in pixels."""
+    pad = float(pen.font_px)
+    named = [_fields(x)[0] for part in body for x in part if x.startswith("/")]
+    tab = max((pen.mask(name).shape[1] for name in named), default=0) + pad
+    widths = [max((_width(x, pen, tab) for x in part), default=0.0) for part in body]
+    inside = max(sum(widths) + 1.5 * pad * (len(body) - 1), _width(heading, pen, tab))
+    return tab, widths, inside + 2 * pad
 
 
 def _fields(line: str) -> list[str]:

@@ -25,6 +25,22 @@ def test_panel_fits_whatever_the_size(size: tuple[int, int]) -> None:
         assert last.max() > 150  # down to the last line
 
 
+@pytest.mark.parametrize("size", [(1080, 1920), (480, 800), (1280, 1280), (720, 1280), (640, 360), (1280, 720)])
+@pytest.mark.parametrize("more", [0, 16])
+def test_the_text_keeps_to_the_width_and_to_its_size(size: tuple[int, int], more: int) -> None:
+    heading = "PEDESIS   F full-screen  SPACE pause  B blackout  S still  H help  ESC leave"
+    lines = [heading, "stage  60.0 fps", *LINES[2:]]
+    lines += [f"/material/a_rather_long_material_{k}  0.123" for k in range(more)]
+    panel, pen = draw_panel(lines, size)
+    assert panel.shape[1] <= size[0]
+    edge = panel[:, -pen.font_px // 2 :, 0]
+    assert edge.max() < 30, "words run off the right edge"
+    pens = [pen]
+    for n in range(4):  # numbers change, the size does not
+        pens.append(draw_panel([*lines[:-1], lines[-1].replace("0.", f"{n}.")], size, pens[-1])[1])
+    assert pens[-1] is pens[-2] and abs(pens[-1].font_px - pen.font_px) <= 1
+
+
 def test_long_lists_go_into_columns_before_they_are_too_small_to_read() -> None:
     many = LINES + [f"/material/m{k}  1.000" for k in range(60)]
     panel, pen = draw_panel(many, (1280, 720))

@@ -5,6 +5,7 @@ from collections import deque
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from engine.dreamer.process import DreamerStatus
 from engine.osc import Counts
@@ -31,6 +32,17 @@ def test_an_empty_run_reports_without_dividing_by_zero() -> None:
     report = stats.report(stats.Meter(), status(keyframes=0, intervals_s=deque(), first_keyframe_s=None), None)
     assert report["stage"]["fps_mean"] == 0.0 and report["dreamer"]["interval_mean_ms"] is None
     json.dumps(report)
+
+
+def test_the_rate_in_the_help_is_of_now_and_that_in_the_report_of_the_whole_run() -> None:
+    meter = stats.Meter()
+    for n in range(1000):
+        meter.frame(n / 60)
+    for n in range(1, 200):
+        meter.frame(1000 / 60 + n / 10)
+    assert meter.fps == pytest.approx(10.0)
+    mean = stats.report(meter, status(), None)["stage"]["fps_mean"]
+    assert mean == pytest.approx(1199 / (1000 / 60 + 19.9), rel=0.01)
 
 
 def test_report_has_every_promised_key() -> None:

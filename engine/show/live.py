@@ -246,5 +246,5 @@ def help_lines(player: Player) -> list[str]:
         if param.kind != "trigger" and param.live:
             value = player.controls[name]
             shown = f"{value:.3f}" if isinstance(value, float) else str(value)
-            lines.append(f"{param.address:<28} {shown} {param.unit}")
+            lines.append(f"{param.address}  {shown} {param.unit}")
     return lines

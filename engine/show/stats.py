@@ -7,6 +7,7 @@ Stage thread. Memory is constant however long the show runs.
 import errno
 import json
 import time
+from collections import deque
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from engine.paths import write_whole
 
 _BINS = np.geomspace(1e-4, 100.0, 1201)  # seconds; 1.2% wide, finer than any figure quoted from it
 _MEMORY_EVERY_S = 1.0
+RECENT = 120  # frames
 
 
 class Histogram:
@@ -53,6 +55,7 @@ class Meter:
 
     def __init__(self) -> None:
         self.gaps = Histogram()
+        self._recent_s: deque[float] = deque(maxlen=RECENT)
         self.frames = 0
         self.first_picture_s: float | None = None
         self.peak_mb = 0.0
@@ -66,6 +69,7 @@ class Meter:
             self.first_picture_s = max(0.0, time.time() - self._process.create_time())
         if self._last is not None:
             self.gaps.add(now_s - self._last)
+            self._recent_s.append(now_s - self._last)
         self._last = now_s
         self.frames += 1
         if now_s - self._memory_at >= _MEMORY_EVERY_S:
@@ -74,7 +78,9 @@ class Meter:
 
     @property
     def fps(self) -> float:
-        return 1.0 / self.gaps.mean_s if self.gaps.mean_s else 0.0
+        """Of the last RECENT frames: what an eye sees, where the mean of a month tells nothing."""
+        spent_s = sum(self._recent_s)
+        return len(self._recent_s) / spent_s if spent_s else 0.0
 
 
 def report(meter: Meter, dreamer: DreamerStatus, osc: Counts | None) -> dict[str, Any]:
@@ -84,7 +90,7 @@ def report(meter: Meter, dreamer: DreamerStatus, osc: Counts | None) -> dict[str
     return {
         "stage": {
             "frames": meter.frames,
-            "fps_mean": round(meter.fps, 2),
+            "fps_mean": round(1.0 / meter.gaps.mean_s, 2) if meter.gaps.mean_s else 0.0,
             "fps_p1": round(1.0 / p99_gap, 2) if p99_gap else 0.0,
             "longest_gap_ms": round(meter.gaps.longest_s * 1e3, 2),
             "first_picture_s": _rounded(meter.first_picture_s),
