@@ -103,7 +103,8 @@ class Blend:
         self._held = make_target(ctx, size)
         self._shown = Picture.of(self._waiting)
         self._transition: _Transition | None = None
-        self._last: Mix | None = None
+        # The waypoints that the moving picture lies between, and how far from the first to the second.
+        self.showing: tuple[When, When, float] | None = None
         self._started = False
         self._frozen = False
         self._born_s: float | None = None
@@ -115,15 +116,6 @@ class Blend:
     def in_transition(self) -> bool:
         """Whether one picture is becoming another."""
         return self._transition is not None
-
-    @property
-    def showing(self) -> tuple[When, When, float] | None:
-        """The waypoints that the moving picture lies between, and how far from the first to the second."""
-        if self._last is None:
-            return None
-        a, b = self._waypoints[self._last.a_slot], self._waypoints[self._last.b_slot]
-        assert a is not None and b is not None  # see _moving_picture
-        return a, b, self._last.u
 
     def upload(self, keyframe: Arrival) -> None:
         """Take a keyframe in; its pixels may change as soon as this returns."""
@@ -213,8 +205,9 @@ class Blend:
 
     def _moving_picture(self, mix: Mix) -> Picture:
         a, b = self._textures[mix.a_slot], self._textures[mix.b_slot]
-        assert a is not None and b is not None  # the timeline only knows slots that were uploaded
-        self._last = mix
+        here, there = self._waypoints[mix.a_slot], self._waypoints[mix.b_slot]
+        assert a and b and here and there  # the timeline only knows slots that were uploaded
+        self.showing = here, there, mix.u
         return Picture(a, b, mix.u, top_first=True)
 
     def _draw_transition(self, now_s: float, moving: Picture) -> Picture:

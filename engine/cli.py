@@ -204,6 +204,7 @@ def with_port(show: Show, port: int | None) -> Show:
 
 def first_walk(show: Show, source: str, duration: str | None, size: str | None, stats: Path | None) -> None:
     """What `run` does on a machine with no screen: films a little, and tells how to go on."""
+    show = replace(show, film=replace(show.film, codec="h264"))  # which goes with the name we chose
     typer.echo(f"No display here, so the walk is filmed instead: {FIRST_WALK} ({duration or int(FIRST_WALK_S)} s).")
     film_with_progress(
         show,

@@ -141,8 +141,6 @@ class _Trigger:
 
 def _step(param: Param, now: float, target: float, dt_s: float) -> tuple[float, bool]:
     """A number one step nearer its target, and whether it is there."""
-    if param.smoothing_s <= 0:
-        return target, True
     share = -math.expm1(-dt_s / param.smoothing_s)
     if param.curve == "log":
         octaves = math.log(target / now)

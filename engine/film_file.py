@@ -180,11 +180,16 @@ class FilmFile:
         if self._fd is None:
             return
         assert self._locked is not None
+        empty = False
         with suppress(OSError):  # on the way out nothing is worth more than what ended the film
-            if _is_open_at(self._fd, self._locked) and not os.fstat(self._fd).st_size:
+            empty = _is_open_at(self._fd, self._locked) and not os.fstat(self._fd).st_size
+            if empty and fcntl is not None:  # before another film can have it
                 self._locked.unlink()
         os.close(self._fd)
         self._fd = None
+        if empty and fcntl is None:  # Windows removes no open file
+            with suppress(OSError):
+                self._locked.unlink()
 
     def finish(self, frames: int) -> None:
         """The film is whole: it takes its name. Of numbered pictures those beyond `frames`, an older film's, go.

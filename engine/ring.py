@@ -80,10 +80,6 @@ class Ring:
             raise ValueError(f"release needs a claimed slot of 0..{self.slots - 1}, given {slot}")
         self._free.append(slot)
 
-    def release_all(self) -> None:
-        """Every slot is free again, after the other process has died. Owner only."""
-        self._free = list(range(self.slots))
-
     @property
     def free(self) -> int:
         return len(self._free)

@@ -10,6 +10,7 @@ uv (0, 0) is the lower left. Its own parameters are uniforms, with the default i
 """
 
 import logging
+import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,7 +95,7 @@ def defaults(source: Source) -> dict[str, Uniform]:
         wanted = int(kind[-1]) if kind[-1].isdigit() else 1
         if len(values) == 1 and wanted > 1:
             values = values * wanted  # vec3(0.5) fills all three
-        if len(values) < wanted:
+        if len(values) < wanted or not all(map(math.isfinite, values)):
             continue
         if kind.startswith("mat") or (kind.startswith("u") and min(values) < 0):
             continue  # a matrix has its numbers elsewhere, and below zero nothing is unsigned

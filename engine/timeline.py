@@ -146,13 +146,13 @@ class Timeline:
 
     def _measure(self, now_s: float, stamp_s: float, last_s: float) -> None:
         gap = stamp_s - last_s
-        usual = self.interval_s
-        if len(self._gaps) >= 3 and gap > max(OUTAGE_S, OUTAGE_GAPS * usual):
+        usual, known = self.interval_s, len(self._gaps) >= 3
+        self._gaps.append(gap)  # an outage too: a dreamer that has become slow for good looks like one at first
+        if known and gap > max(OUTAGE_S, OUTAGE_GAPS * usual):
             # The dreamer was away. Playing the hole out in full would leave the picture that much
             # behind the hand for minutes; it is played as one long crossfade instead.
             self._skipped_s += gap - max(2.0 * usual, 1.0)
             return
-        self._gaps.append(gap)
         self._needed.append(now_s - last_s)
 
     def _advance(self, now_s: float) -> None:

@@ -13,12 +13,14 @@ import shutil
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from functools import cache
-from typing import Any, Protocol
+from typing import Any
 
 import moderngl
 
 from engine.gl import NoGraphics, create_context, make_target
+from engine.specs import StageSpec
 
 HEADLESS_HZ = 60.0
 LOOK_EVERY_S = 1.0  # for a monitor that comes back
@@ -26,21 +28,6 @@ LOOK_EVERY_S = 1.0  # for a monitor that comes back
 
 class NoDisplay(Exception):
     """No screen to show on; the message is one sentence with the cure."""
-
-
-class StageSpec(Protocol):
-    """The part of a show's [window] that opens the stage."""
-
-    @property
-    def width(self) -> int: ...
-    @property
-    def height(self) -> int: ...
-    @property
-    def fullscreen(self) -> bool: ...
-    @property
-    def display(self) -> int: ...
-    @property
-    def fps_headless(self) -> int: ...
 
 
 class Pacer:
@@ -243,8 +230,9 @@ class WindowStage(Stage):
         if self._monitor_name in names:
             if self._monitor_name not in names[self._display : self._display + 1]:  # it has another number now
                 self._display = names.index(self._monitor_name)
-            self._fill()
-            self._entered()
+            with suppress(NoDisplay, ValueError):  # one that is only just coming has no mode yet: we shall look again
+                self._fill()
+                self._entered()
 
     def _entered(self) -> None:
         """What changes with full-screen: the cursor and the pace."""

@@ -253,7 +253,10 @@ def test_what_is_frozen_stays_when_keyframes_take_all_places(blend: Blend) -> No
     arrive(blend, noise(1))
     blend.upload(noise(2, 10.0))
     held = linear(blend, blend.render(5.0, {"stage.freeze": True}, live=False))
+    between = blend.showing
+    assert between is not None and between[0].time_s == 0.0
     for k in range(40):
         blend.upload(noise(10 + k, 11.0 + k))
         shown = linear(blend, blend.render(5.0 + k, {"stage.freeze": True}, live=False))
         assert np.array_equal(shown, held)
+        assert blend.showing == between, "a still of it names what it shows"

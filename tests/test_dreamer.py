@@ -452,6 +452,7 @@ def test_a_card_too_old_for_this_torch_is_not_chosen(
         raise RuntimeError("CUDA error: no kernel image is available for execution on the device")
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda *_: "Old Card")
     monkeypatch.setattr(torch, "ones", refuse)
     with caplog.at_level(logging.WARNING, "pedesis"):
@@ -459,6 +460,8 @@ def test_a_card_too_old_for_this_torch_is_not_chosen(
     assert "no code for Old Card" in caplog.text
     with pytest.raises(ModelError, match="no code for Old Card; install an older build"):
         pick_device("cuda")
+    with pytest.raises(ModelError, match="asks for cuda:1, but the last that torch sees is cuda:0; use auto or cuda:0"):
+        pick_device("cuda:1")
 
 
 def test_a_recording_dreams_what_the_functions_dream(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:

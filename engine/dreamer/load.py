@@ -41,6 +41,8 @@ class Dreamer:
         self.spec = spec
         place = models.find(spec.model.name)
         self.device = pick_device(spec.model.device)
+        if self.device.type == "cuda":
+            torch.cuda.set_device(self.device)  # events and streams are the current card's
         fast = models.is_fast(place.pipeline)
         self.dtype = pick_dtype(spec.model.dtype, self.device, spec.economy, fast)
         self._threads = pick_threads(place, spec.crowded, spec.film)
@@ -179,23 +181,29 @@ def pick_device(wanted: str) -> torch.device:
     """auto: CUDA, then Apple's, then the CPU."""
     if wanted == "auto":
         if torch.cuda.is_available():
-            if _has_kernels():
-                return torch.device("cuda")
-            log.warning("this torch has no code for %s: dreaming on the CPU", torch.cuda.get_device_name())
+            card = torch.device("cuda")
+            if _has_kernels(card):
+                return card
+            log.warning("this torch has no code for %s: dreaming on the CPU", torch.cuda.get_device_name(card))
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     device = torch.device(wanted)
-    if device.type == "cuda" and not torch.cuda.is_available():
+    if device.type != "cuda":
+        return device
+    if not torch.cuda.is_available():
         raise ModelError(f"model.device asks for {wanted}, but torch sees no CUDA device; use auto or cpu")
-    if device.type == "cuda" and not _has_kernels():
-        card = f"this torch ({torch.__version__}) has no code for {torch.cuda.get_device_name()}"
-        raise ModelError(f"model.device asks for {wanted}, but {card}; install an older build of torch, or use cpu")
+    if (device.index or 0) >= torch.cuda.device_count():
+        last = f"cuda:{torch.cuda.device_count() - 1}"
+        raise ModelError(f"model.device asks for {wanted}, but the last that torch sees is {last}; use auto or {last}")
+    if not _has_kernels(device):
+        why = f"this torch ({torch.__version__}) has no code for {torch.cuda.get_device_name(device)}"
+        raise ModelError(f"model.device asks for {wanted}, but {why}; install an older build of torch, or use cpu")
     return device
 
 
-def _has_kernels() -> bool:
+def _has_kernels(device: torch.device) -> bool:
     """Whether CUDA computes at all. is_available() counts cards, those too old for this build of torch as well."""
     try:
-        return float((torch.ones(8, device="cuda") * 2).sum()) == 16.0
+        return float((torch.ones(8, device=device) * 2).sum()) == 16.0
     except RuntimeError as error:
         if "no kernel image" in str(error):
             return False

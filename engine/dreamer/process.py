@@ -16,6 +16,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Any
@@ -211,12 +212,15 @@ class DreamerProcess:
         """
         if self._lossless:  # nothing steers a film, and it may dream several at once
             return SLOTS - 3
-        recent = list(self.status.intervals_s)[-8:]
-        if not recent:
+        if not self.status.intervals_s:
             return 1
-        usual_s = sorted(recent)[len(recent) // 2]
         idle_s = 1.3 * self._poll_gap_s - self._decode_s
-        return min(SLOTS - 3, 1 + max(0, math.ceil(idle_s / max(usual_s, 1e-4))))
+        return min(SLOTS - 3, 1 + max(0, math.ceil(idle_s / max(self._usual_s(), 1e-4))))
+
+    def _usual_s(self) -> float:
+        """The usual time between keyframes of late; 0 while there are none."""
+        recent = sorted(islice(reversed(self.status.intervals_s), 8))
+        return recent[len(recent) // 2] if recent else 0.0
 
     def _read(self, timeout_s: float) -> list[Keyframe]:
         keyframes: list[Keyframe] = []
@@ -318,8 +322,7 @@ class DreamerProcess:
             return math.inf
         if self._last_keyframe_at is None or self._last_keyframe_at < self._born_at:
             return self._limits.first_s
-        intervals = sorted(self.status.intervals_s) or [0.0]  # none after the first picture
-        return max(self._limits.picture_s, 20 * max(self._dreamt_s, intervals[len(intervals) // 2]))
+        return max(self._limits.picture_s, 20 * max(self._dreamt_s, self._usual_s()))
 
     def _lost(self, why: str) -> None:
         """The child is gone: keep what must be dreamt again, come back after a while."""

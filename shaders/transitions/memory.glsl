@@ -32,6 +32,6 @@ vec4 transition(vec2 uv) {
     float light = 0.42 + 0.70 * max(dot(vec3(q, z), vec3(-0.41, 0.62, 0.67)), 0.0);
     float spark = pow(max(dot(vec3(q, z), vec3(-0.30, 0.46, 0.836)), 0.0), 48.0);
     ball = mix(ball, ball * light + 0.75 * spark, glass);
-    float inside = r < 1.0 ? smoothstep(1.0, 1.0 - 0.06 / max(radius, 0.06), r) : 0.0;
+    float inside = r < 1.0 ? 1.0 - smoothstep(1.0 - 0.06 / max(radius, 0.06), 1.0, r) : 0.0;
     return vec4(mix(mix(old, ball, inside), new, smoothstep(0.86, 1.0, progress)), 1.0);
 }
