@@ -9,14 +9,15 @@ drawn into textures of their own, in 16-bit float.
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
 import moderngl
 import numpy as np
 
-from engine.gl import Target, Uniform, make_field, make_target
-from engine.shaders import FALLBACK_TRANSITION, Shaders, list_transitions
+from engine.gl import ShaderError, Target, Uniform, make_field, make_target
+from engine.shaders import FALLBACK_TRANSITION, Shaders, list_natives, list_transitions
 from engine.timeline import SLOTS, Mix, Timeline
 
 GL_SRGB8 = 0x8C41
@@ -109,7 +110,8 @@ class Blend:
         self._frozen = False
         self._born_s: float | None = None
         # The dissolve first: the first keyframe comes by it.
-        self._to_warm = sorted(list_transitions(shaders.root), key=lambda name: name != FALLBACK_TRANSITION)
+        transitions = sorted(list_transitions(shaders.root), key=lambda name: name != FALLBACK_TRANSITION)
+        self._to_warm = [*transitions, *list_natives(shaders.root)]
         self._warm_at_s: float | None = None
 
     @property
@@ -237,7 +239,8 @@ class Blend:
         )
 
     def _warm(self, now_s: float) -> None:
-        """While the waiting picture plays, compile the transitions: a jump must not wait for one.
+        """While the waiting picture plays, compile the transitions, as a jump must not wait for one, and our own
+        passes, so that each has a last good one before its file is edited.
 
         A compiler is only done when the shader has drawn, and takes some 40 to 80 ms the first time on a
         machine (the driver remembers), so: never before the first picture, and with pauses between.
@@ -247,7 +250,11 @@ class Blend:
         if not self._to_warm or now_s < self._warm_at_s:
             return
         self._warm_at_s = now_s + WARM_EVERY_S
-        self._draw_between(self._to_warm.pop(0), self._waiting, 0.5, self._mixed)
+        name = self._to_warm.pop(0)
+        if not name.endswith(".frag"):
+            return self._draw_between(name, self._waiting, 0.5, self._mixed)
+        with suppress(ShaderError):  # which has been logged; it may be mended before it is needed
+            self._shaders.native(name).render(self._mixed.framebuffer)
 
     def release(self) -> None:
         """Give all textures back."""

@@ -98,14 +98,14 @@ def open_show(source: str, sets: list[str] | None, seed: int | None) -> Show:
 def guarded(work: Callable[[], Any]) -> Any:
     """Does the work; what cannot start is one sentence and exit 2."""
     from engine.film_file import RecorderError
-    from engine.gl import NoGraphics
+    from engine.gl import NoGraphics, ShaderError
     from engine.models import ModelError
     from engine.osc import PortTaken
     from engine.window import NoDisplay
 
     try:
         return work()
-    except (NoDisplay, NoGraphics, PortTaken, ModelError, RecorderError) as error:
+    except (NoDisplay, NoGraphics, ShaderError, PortTaken, ModelError, RecorderError) as error:
         fail(str(error))
     except OSError as error:
         fail(f"{error}", code=1)

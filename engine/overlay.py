@@ -1,21 +1,18 @@
 """Help over the picture: keys, rates and parameters as text.
 
-Usage: `overlay = Overlay(ctx); overlay.visible = True; overlay.set_lines(lines); overlay.render(screen)`.
+Usage: `overlay = Overlay(ctx, shaders); overlay.visible = True; overlay.set_lines(lines); overlay.render(screen)`.
 Stage process, GL thread only. The text is drawn with Pillow when it changes (twice a second is plenty)
 and costs one small textured rectangle per frame.
 """
 
 import re
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import moderngl
 import numpy as np
 
-from engine.gl import Pass
-from engine.paths import shaders_dir
-from engine.shaders import assemble
+from engine.shaders import Shaders
 
 INK = (244, 238, 226)
 QUIET = (176, 170, 160)
@@ -27,10 +24,9 @@ SMALLEST_PX, LARGEST_PX = 8, 44
 class Overlay:
     """Lines of text in a panel at the upper left."""
 
-    def __init__(self, ctx: moderngl.Context, root: Path | None = None) -> None:
+    def __init__(self, ctx: moderngl.Context, shaders: Shaders) -> None:
         self._ctx = ctx
-        self._root = root or shaders_dir()
-        self._pass: Pass | None = None
+        self._shaders = shaders
         self._texture: moderngl.Texture | None = None
         self._pen: Pen | None = None
         self._lines: tuple[str, ...] = ()
@@ -50,21 +46,19 @@ class Overlay:
         if self._drawn_for != (self._lines, size):
             self._draw(size)
             self._drawn_for = (self._lines, size)
-        assert self._texture is not None and self._pass is not None
+        assert self._texture is not None
         width, height = self._texture.size
         margin = max(size[1] // 40, 1)
         framebuffer.viewport = (margin, size[1] - margin - height, width, height)
         self._ctx.enable(moderngl.BLEND)
         self._ctx.blend_func = moderngl.ONE, moderngl.ONE_MINUS_SRC_ALPHA
         try:
-            self._pass.render(framebuffer, textures={"u_text": self._texture})
+            self._shaders.native("overlay.frag").render(framebuffer, textures={"u_text": self._texture})
         finally:
             self._ctx.disable(moderngl.BLEND)
             framebuffer.viewport = whole
 
     def _draw(self, size: tuple[int, int]) -> None:
-        if self._pass is None:
-            self._pass = Pass(self._ctx, assemble(self._root / "overlay.frag", self._root))
         image, self._pen = draw_panel(self._lines, size, self._pen)
         height, width = image.shape[:2]
         if self._texture is None or self._texture.size != (width, height):
@@ -78,8 +72,6 @@ class Overlay:
         """Give the texture back."""
         if self._texture is not None:
             self._texture.release()
-        if self._pass is not None:
-            self._pass.release()
 
 
 class Pen:

@@ -38,6 +38,11 @@ def list_transitions(folder: Path | None = None) -> list[str]:
     return sorted(file.stem for file in place.glob("*.glsl"))
 
 
+def list_natives(folder: Path | None = None) -> list[str]:
+    """File names of our own passes, sorted."""
+    return sorted(file.name for file in (folder or shaders_dir()).glob("*.frag"))
+
+
 def assemble(file: Path, root: Path, transition: bool = False) -> Source:
     """One compilable text from a file and what it includes, remembering where each line came from."""
     lines: list[tuple[str, Path, int]] = [("#version 330 core", _BUILT_IN, 1)]

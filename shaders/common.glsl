@@ -4,10 +4,7 @@ const vec3 LUMA = vec3(0.2126, 0.7152, 0.0722);  // Rec. 709 luminance of linear
 
 float luminance(vec3 linear_rgb) { return dot(linear_rgb, LUMA); }
 
-// IEC 61966-2-1, both ways.
-vec3 to_linear(vec3 c) {
-    return mix(c / 12.92, pow((max(c, 0.0) + 0.055) / 1.055, vec3(2.4)), greaterThan(c, vec3(0.04045)));
-}
+// IEC 61966-2-1. The way back is the sampler's: keyframes are sRGB textures.
 vec3 to_srgb(vec3 c) {
     // The power 1/2.4 as a sum of roots, a third of its cost and within a quarter of an 8-bit step.
     c = max(c, 0.0);

@@ -10,7 +10,7 @@ import pytest
 
 from engine.blend import ARRIVAL_S, Blend, Picture
 from engine.gl import make_target
-from engine.shaders import Shaders, list_transitions
+from engine.shaders import Shaders, list_natives, list_transitions
 
 SIZE = (64, 48)
 
@@ -238,14 +238,15 @@ def test_lockstep_frames_repeat_to_the_bit(ctx: moderngl.Context) -> None:
     assert run() == run()
 
 
-def test_transitions_are_compiled_while_waiting(ctx: moderngl.Context) -> None:
+def test_transitions_and_passes_are_compiled_while_waiting(ctx: moderngl.Context) -> None:
     shaders = Shaders(ctx)
     blend = Blend(ctx, shaders, SIZE)
     blend.render(0.0, {})
     assert not any(shaders.is_loaded(name) for name in list_transitions())  # never before the first picture
-    for k in range(60):
+    for k in range(90):
         blend.render(k / 30, {})
     assert all(shaders.is_loaded(name) for name in list_transitions())
+    assert set(list_natives()) <= set(shaders._loaded), "each has a last good one to fall back on"
     blend.release()
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from engine.gl import make_target, read_pixels
 from engine.overlay import Overlay, draw_panel
+from engine.shaders import Shaders
 
 LINES = ["PEDESIS   F full-screen  H help", "stage  60.0 fps", ""] + [
     f"/walk/number{k:<18} 0.{k:03d} s" for k in range(24)
@@ -50,7 +51,7 @@ def test_long_lists_go_into_columns_before_they_are_too_small_to_read() -> None:
 
 def test_nothing_is_drawn_until_it_is_asked_for(ctx: moderngl.Context) -> None:
     target = make_target(ctx, (320, 180), "f1")
-    overlay = Overlay(ctx)
+    overlay = Overlay(ctx, Shaders(ctx))
     overlay.render(target.framebuffer)
     overlay.set_lines(LINES)
     overlay.render(target.framebuffer)
@@ -63,7 +64,7 @@ def test_nothing_is_drawn_until_it_is_asked_for(ctx: moderngl.Context) -> None:
 def test_upper_left_upright_and_the_picture_shines_through(ctx: moderngl.Context) -> None:
     target = make_target(ctx, (1280, 720), "f1")
     target.framebuffer.clear(0.0, 0.0, 1.0, 1.0)
-    overlay = Overlay(ctx)
+    overlay = Overlay(ctx, Shaders(ctx))
     overlay.visible = True
     overlay.set_lines(["A heading", "/walk/speed  0.12"])
     overlay.render(target.framebuffer)
@@ -83,7 +84,7 @@ def test_it_is_drawn_anew_only_when_it_changes(ctx: moderngl.Context, monkeypatc
         "engine.overlay.draw_panel", lambda *a: drawn.append(a[0]) or draw_panel(a[0], a[1], a[2])
     )
     target = make_target(ctx, (320, 180), "f1")
-    overlay = Overlay(ctx)
+    overlay = Overlay(ctx, Shaders(ctx))
     overlay.visible = True
     for lines in (LINES, LINES, LINES[:-1], LINES[:-1]):
         overlay.set_lines(lines)

@@ -79,7 +79,7 @@ class Player:
         self.shaders = Shaders(self.stage.ctx)
         self.blend = Blend(self.stage.ctx, self.shaders, (show.model.width, show.model.height))
         self.look = Look(self.stage.ctx, self.shaders, show.stage.fit)
-        self.overlay = Overlay(self.stage.ctx)
+        self.overlay = Overlay(self.stage.ctx, self.shaders)
         self.stills = stills.Stills(options.stills)
         stack.callback(self.stills.close)
         self.recording = _open_recording(self.stage, options.record, show, stack) if options.record else None
