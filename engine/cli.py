@@ -5,6 +5,7 @@ Usage: `pedesis run house --windowed`. Exit codes: 0 done, 1 the work failed on 
 
 import json
 import logging
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, replace
@@ -267,21 +268,30 @@ def film_with_progress(
         TimeRemainingColumn(),
         console=Console(stderr=True),
     )
-    with bar:
-        task = bar.add_task(escape(str(out)), total=job.frames, rate="loading the model")
+    whole = False
+    try:
+        with bar:
+            task = bar.add_task(escape(str(out)), total=job.frames, rate="loading the model")
 
-        def progress(done: int, of: int) -> None:
-            speed = bar.tasks[task].speed
-            rate = f"{speed:.1f} fps, {speed / float(fps):.2f}x real time" if speed else ""
-            bar.update(task, completed=done, total=of, rate=rate)
+            def progress(done: int, of: int) -> None:
+                speed = bar.tasks[task].speed
+                rate = f"{speed:.1f} fps, {speed / float(fps):.2f}x real time" if speed else ""
+                bar.update(task, completed=done, total=of, rate=rate)
 
-        try:
-            guarded(lambda: run_film(show, job, progress, lambda measured: keep_stats(measured, stats)))
-        except FilmError as error:
-            fail(str(error), code=1)
-        except KeyboardInterrupt as stopped:
-            fail(str(stopped) or "stopped before the first frame", code=130)
-    typer.echo(f"{out}: {job.frames} frames, {size[0]}x{size[1]}, {float(fps):.6g} fps")
+            try:
+                guarded(lambda: run_film(show, job, progress, lambda measured: keep_stats(measured, stats)))
+            except FilmError as error:
+                fail(str(error), code=1)
+            except KeyboardInterrupt as stopped:
+                fail(str(stopped) or "stopped before the first frame", code=130)
+            whole = True
+        typer.echo(f"{out}: {job.frames} frames, {size[0]}x{size[1]}, {float(fps):.6g} fps")
+    except OSError:
+        if not whole:
+            raise
+        # The terminal has gone in the night, and nobody is told; nor must Python try again as it ends.
+        for stream in (1, 2):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
 
 
 @app.command()

@@ -69,7 +69,7 @@ class FilmSpec:
     width: int = 1280  # pixels
     height: int = 720
     fps: float = 30
-    crf: int = 18
+    crf: int = 20
     gap: float = 0.15  # correlation lengths between keyframes
     codec: str = "h264"
 
@@ -105,7 +105,7 @@ def spec_keys() -> list[Param]:
         Param("film.width", "integer", 1280, "Width of a film, even.", 16, 16384, side),
         Param("film.height", "integer", 720, "Height of a film, even.", 16, 16384, side),
         Param("film.fps", "number", 30, "Frame rate of a film.", 1, 240, "fps"),
-        Param("film.crf", "integer", 18, "Quality of a film: lower is better and larger.", 0, 51),
+        Param("film.crf", "integer", 20, "Quality of a film: lower is better and larger.", 0, 51),
         Param("film.gap", "number", 0.15, "Most change between two dreamt pictures of a film.",
               0.01, 2, "phase"),
         Param("film.codec", "choice", "h264", "How a film is encoded.", choices=CODECS),

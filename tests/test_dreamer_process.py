@@ -417,6 +417,18 @@ def test_waste_is_looked_for_after_the_first_picture_and_not_while_loading(monke
         ring.close()
 
 
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc here")
+def test_a_child_never_hears_ctrl_c_not_even_while_it_starts(started: Callable[..., DreamerProcess]) -> None:
+    dreamer = started(fake_worker.steady)
+    (blocked,) = (
+        int(text.split()[1], 16)
+        for text in Path(f"/proc/{dreamer.pid}/status").read_text().splitlines()
+        if text.startswith("SigBlk")
+    )
+    assert blocked & (1 << (signal.SIGINT - 1))
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, []), "the stage does hear it"
+
+
 class Two:
     """A dreamer of two hands, whose first picture is only done when the second is, or never."""
 

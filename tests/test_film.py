@@ -303,3 +303,16 @@ def test_a_shorter_film_of_numbered_pictures_leaves_none_of_the_longer_one(tmp_p
     assert {p.name for p in tmp_path.iterdir()} == {*names, *others}
     end(out, 4, 2)
     assert {p.name for p in tmp_path.iterdir()} == {*names[:6], *others}
+
+
+def test_a_terminal_that_goes_in_the_night_does_not_make_a_whole_film_a_failure(show: Show, tmp_path: Path) -> None:
+    out = tmp_path / "night.mp4"
+    command = [sys.executable, "-m", "engine.cli", "film", str(show.path), "--out", str(out), "--duration", "1",
+               "--size", "64x64", "--fps", "24"]  # fmt: skip
+    ours, theirs = os.pipe()
+    process = subprocess.Popen(command, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    os.close(ours)
+    assert process.wait(120) == 0
+    with av.open(str(out)) as film:
+        assert film.streams.video[0].frames == 24

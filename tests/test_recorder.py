@@ -16,6 +16,7 @@ import av
 import moderngl
 import numpy as np
 import pytest
+from PIL import Image
 
 from engine import recorder as room
 from engine.recorder import Readback, Recorder, RecorderError, even_size, exact_fps
@@ -334,6 +335,39 @@ def test_disk_that_fills_up_is_said_and_not_raised(tmp_path: Path) -> None:
         subprocess.run(["umount", str(disk)], check=True)
 
 
+def test_of_numbered_pictures_the_one_that_did_not_fit_does_not_stay(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(disk)]
+    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("may not mount a small tmpfs here (needs root)")
+    try:
+        recorder = Recorder(disk / "p-%03d.png", SIZE, 30)
+        noise = np.random.default_rng(0).integers(0, 256, (SIZE[1], SIZE[0], 3), np.uint8)
+        while recorder.write(noise):
+            pass
+        recorder.close()
+        assert recorder.error is not None and "the disk is full" in recorder.error
+        assert len(list(disk.iterdir())) == recorder.written > 0
+        for file in disk.iterdir():
+            Image.open(file).load()
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_grain_does_not_pulse_with_the_key_pictures(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    wave = 120 + 60 * np.cos(np.linspace(0, 4 * np.pi, 320, endpoint=False))[None, :, None]
+    wave = wave + 20 * np.sin(np.linspace(0, 30 * np.pi, 180))[:, None, None] + np.zeros(3)  # (H, W, 3)
+    with Recorder(tmp_path / "g.mp4", (320, 180), 24) as recorder:
+        for n in range(60):
+            recorder.write((np.roll(wave, n, 1) + rng.normal(0, 4, (180, 320, 1))).astype(np.uint8))
+    with av.open(str(tmp_path / "g.mp4")) as opened:
+        shown = [f.to_ndarray(format="gray").astype(float) for f in opened.decode(video=0)]
+    detail = np.array([np.diff(picture, axis=1).std() for picture in shown])
+    assert detail.max() / detail.min() < 1.25, "once a second the grain goes and comes again"
+
+
 @pytest.mark.parametrize("on_full", ["wait", "drop"])
 def test_encoder_fault_ends_the_recording_and_never_blocks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, on_full: room.OnFull
@@ -554,6 +588,7 @@ def test_helpers() -> None:
     assert even_size((1281, 721)) == (1280, 720) and even_size((64, 48)) == (64, 48)
     assert exact_fps(23.976) == exact_fps("24000/1001") == Fraction(24000, 1001)
     assert exact_fps(29.97) == Fraction(30000, 1001) and exact_fps(59.94) == Fraction(60000, 1001)
+    assert exact_fps(23.98) == Fraction(24000, 1001) and exact_fps(47.95) == Fraction(48000, 1001)  # as editors do
     assert exact_fps(24.0) == 24 and exact_fps(12.5) == Fraction(25, 2) and exact_fps(30) == 30
 
 

@@ -321,3 +321,21 @@ def test_a_recording_that_cannot_be_begun_again_ends_and_the_show_goes_on(
         player.stage.size = (160, 90)
         run(player, 2.0)
     assert sum("recording ended: cannot record" in r.message for r in caplog.records) == 1
+
+
+def test_a_recording_gives_every_picture_the_time_it_was_drawn_at(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with ExitStack() as stack, caplog.at_level(logging.WARNING, "pedesis"):
+        player = make(tmp_path, stack, record=tmp_path / "a.mp4")
+        assert player.recording is not None and player.recording.recorder is not None
+        written: list[float] = []
+        write = player.recording.recorder.write
+        player.recording.recorder.write = lambda frame, time_s: (written.append(time_s), write(frame, time_s))[1]
+        drawn = [0.0, 0.05, 0.11, 0.15, 0.75, 0.8, 0.85]  # a stall
+        for now_s in drawn:
+            player.recording.push(now_s)
+        player.recording.recorder.dropped = 2
+        player.recording.close()
+    assert written == drawn
+    assert "2 of 9 pictures came faster than they could be encoded" in caplog.text

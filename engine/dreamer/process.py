@@ -12,9 +12,10 @@ import contextlib
 import math
 import multiprocessing
 import os
+import signal
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from multiprocessing.connection import Connection, wait
@@ -176,7 +177,8 @@ class DreamerProcess:
             name="pedesis-dreamer",
         )
         try:
-            process.start()
+            with _deaf_to_ctrl_c():
+                process.start()
         except BaseException:
             ours.close()
             raise
@@ -368,6 +370,20 @@ class DreamerProcess:
             if self._process.is_alive():
                 self._process.kill()
             self._process.join(wait_s)
+
+
+@contextlib.contextmanager
+def _deaf_to_ctrl_c() -> Iterator[None]:
+    """A child that starts meanwhile never hears Ctrl-C, which is the stage's to answer: it comes to ignore it itself
+    only after half a second of starting Python. The stage hears afterwards what came meanwhile."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _leave_lost_folder() -> None:

@@ -5,6 +5,7 @@ The stage's GL thread; encoding is in the recorder's own.
 """
 
 import logging
+from collections import deque
 from pathlib import Path
 
 from engine.config import Show
@@ -30,7 +31,7 @@ class Recording:
         self.size = even_size(stage.size)
         self.recorder: Recorder | None = None
         self.failed = False
-        self._next_s = self._begin_at_s = self._pushed_s = 0.0
+        self._next_s = self._begin_at_s = 0.0
         self._begin()
 
     def _begin(self) -> None:
@@ -42,6 +43,7 @@ class Recording:
             unclaim(path)
             raise
         self.readback = Readback(self.stage.ctx, self.size)
+        self._times_s: deque[float] = deque()  # of the pictures that the readback holds
         log.info("recording to %s", path)
 
     def push(self, now_s: float) -> None:
@@ -65,10 +67,10 @@ class Recording:
 
     def _write(self, now_s: float) -> None:
         assert self.recorder is not None
-        self._pushed_s = now_s
+        self._times_s.append(now_s)
         frame = self.readback.push(self.stage.framebuffer)
         if frame is not None:
-            self.recorder.write(frame, time_s=now_s)
+            self.recorder.write(frame, time_s=self._times_s.popleft())
         if self.recorder.error:
             raise RecorderError(self.recorder.error)
 
@@ -80,9 +82,12 @@ class Recording:
         """Ends the file with every picture taken in it. Safe to call twice."""
         if self.recorder is None:
             return
-        for n, frame in enumerate(self.readback.flush(), 1):
-            self.recorder.write(frame, time_s=self._pushed_s + float(n / self.fps))
+        for frame, time_s in zip(self.readback.flush(), self._times_s, strict=True):
+            self.recorder.write(frame, time_s=time_s)
         self.recorder.close()
+        if dropped := self.recorder.dropped:
+            of = dropped + self.recorder.written
+            log.warning("%s: %d of %d pictures came faster than they could be encoded", self.recorder.path, dropped, of)
         if self.recorder.error and not self.failed:  # a disk that was full for the last of it
             self._fail(self.recorder.error)
         self.recorder = None
