@@ -286,7 +286,7 @@ def film_with_progress(
                 fail(str(stopped) or "stopped before the first frame", code=130)
             whole = True
         typer.echo(f"{out}: {job.frames} frames, {size[0]}x{size[1]}, {float(fps):.6g} fps")
-    except OSError:
+    except (OSError, SystemExit):  # which rich makes of a broken pipe
         if not whole:
             raise
         # The terminal has gone in the night, and nobody is told; nor must Python try again as it ends.

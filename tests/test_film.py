@@ -312,6 +312,9 @@ def test_a_terminal_that_goes_in_the_night_does_not_make_a_whole_film_a_failure(
     ours, theirs = os.pipe()
     process = subprocess.Popen(command, stdout=theirs, stderr=theirs)
     os.close(theirs)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not (tmp_path / "night.part.mp4").exists():
+        time.sleep(0.05)
     os.close(ours)
     assert process.wait(120) == 0
     with av.open(str(out)) as film:
