@@ -15,13 +15,15 @@ def test_the_parameter_table_is_the_registrys() -> None:
 
 
 def test_every_show_that_is_named_exists() -> None:
-    for name in re.findall(r"configs/([\w-]+)\.toml", README):
-        assert name in list_shows()
+    names = set(re.findall(r"configs/([\w-]+)\.toml", README))
+    assert names and names <= set(list_shows())
 
 
 def test_pictures_and_files_that_are_named_exist() -> None:
     root = Path(__file__).parent.parent
-    for target in re.findall(r"!\[[^\]]*\]\(([^)]+)\)", README):
+    targets = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", README)
+    assert targets, "a README of pictures shows one"
+    for target in targets:
         assert (root / target).is_file(), target
 
 
@@ -30,5 +32,7 @@ def test_commands_that_are_shown_are_understood() -> None:
 
     from engine.cli import app
 
-    for command in set(re.findall(r"^pedesis (\w+)", README, re.MULTILINE)):
+    commands = set(re.findall(r"^pedesis (\w+)", README, re.MULTILINE))
+    assert {"run", "film"} <= commands
+    for command in commands:
         assert CliRunner().invoke(app, [command, "--help"]).exit_code == 0, command

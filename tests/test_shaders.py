@@ -13,6 +13,7 @@ from engine.paths import shaders_dir
 from engine.shaders import Shaders, assemble, defaults, list_transitions
 
 NATIVE = sorted(file.name for file in shaders_dir().glob("*.frag"))
+SAMPLERS = {"u_a", "u_b", "u_source", "u_grain", "u_field", "u_text"}
 FRAGMENT = '#include "part.glsl"\nout vec4 colour;\n\nvoid main() { colour = vec4(level()); }\n'
 
 
@@ -47,9 +48,14 @@ def test_nothing_in_the_folder_goes_untested() -> None:
 
 @pytest.mark.parametrize("name", NATIVE)
 def test_native_shader_compiles_and_draws(ctx: moderngl.Context, name: str) -> None:
+    grey = make_target(ctx, (8, 8))
+    grey.framebuffer.clear(0.5, 0.5, 0.5, 0.5)
     target = make_target(ctx, (8, 8))
-    Shaders(ctx).native(name).render(target.framebuffer)
-    assert np.frombuffer(target.texture.read(), np.float16).size == 256
+    target.framebuffer.clear(0.77, 0.77, 0.77, 0.77)
+    shader = Shaders(ctx).native(name)
+    shader.render(target.framebuffer, {}, {n: grey.texture for n in SAMPLERS & shader.uniforms})
+    drawn = np.frombuffer(target.texture.read(), np.float16)
+    assert np.isfinite(drawn).all() and not (np.abs(drawn - 0.77) < 1e-3).any()
 
 
 @pytest.mark.parametrize("name", list_transitions())
