@@ -254,7 +254,7 @@ class Blend:
         if not name.endswith(".frag"):
             return self._draw_between(name, self._waiting, 0.5, self._mixed)
         with suppress(ShaderError):  # which has been logged; it may be mended before it is needed
-            self._shaders.native(name).render(self._mixed.framebuffer)
+            self._shaders.native(name)
 
     def release(self) -> None:
         """Give all textures back."""

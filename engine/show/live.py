@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("pedesis")
 
 LONGEST_STEP_S = 0.25  # a longer frame (a machine suspended, or far too slow) moves the walk no further than this
-# Where the processor draws, the waiting picture takes from the model what that needs to load. At 43 frames a second the
-# first dream was there after 10 s on two cores, at this after 6.5; the waiting picture is slow enough for it.
+# Where the processor draws, the waiting picture takes from the model what that needs to load. At 42 frames a second the
+# first dream was there after 7.4 s on two cores, at this after 6.2; the waiting picture is slow enough for it.
 WAITING_HZ = 30.0
 OVERLAY_HZ = 2.0
 SAVE_EVERY_S = 10.0
