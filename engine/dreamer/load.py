@@ -45,7 +45,7 @@ class Dreamer:
             torch.cuda.set_device(self.device)  # events and streams are the current card's
         fast = models.is_fast(place.pipeline)
         self.dtype = pick_dtype(spec.model.dtype, self.device, spec.economy, fast)
-        self._threads = pick_threads(place, spec.crowded, spec.film)
+        self._threads = pick_threads(place, spec.crowded, spec.film and fast)  # the others dream one at a time
         if self.device.type == "cpu":
             torch.set_num_threads(self._threads)
         load = self._load_fast if fast else self._load_generic

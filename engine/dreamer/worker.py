@@ -79,7 +79,7 @@ def _run(pipe: Connection, spec: DreamSpec, ring: Ring) -> None:
     pipe.send(("ready", dreamer.described))
     turns = _Turns(pipe)
     if dreamer.hands == 1:
-        _dream(dreamer, ring, turns)
+        return _dream(dreamer, ring, turns)
     pool = futures.ThreadPoolExecutor(dreamer.hands, "hand")
     hands = [pool.submit(_dream, dreamer, ring, turns) for _ in range(dreamer.hands)]
     ended, _ = futures.wait(hands, return_when=futures.FIRST_COMPLETED)
