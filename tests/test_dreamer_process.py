@@ -468,6 +468,7 @@ class Pipe:
         if self.asked.asked == self.asks:
             for _ in range(self.asks):
                 self.answered.acquire()
+            self.answered.release(self.asks)  # for the next thread that comes to read
             raise EOFError
         slot = self.asked.asked
         return "dream", slot, self.asked()
