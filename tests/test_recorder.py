@@ -9,6 +9,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 
@@ -314,14 +316,22 @@ def test_disk_full_from_the_start_is_refused(tmp_path: Path) -> None:
         Recorder(path, SIZE, 30)
 
 
-@needs_ffprobe
-def test_disk_that_fills_up_is_said_and_not_raised(tmp_path: Path) -> None:
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=500k", "tmpfs", str(disk)]
+@contextmanager
+def small_disk(folder: Path, size: str) -> Iterator[Path]:
+    """A disk that is soon full; skips the test where none may be mounted."""
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
     if shutil.which("mount") is None or subprocess.run(mount, capture_output=True).returncode:
         pytest.skip("may not mount a small tmpfs here (needs root)")
     try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+@needs_ffprobe
+def test_disk_that_fills_up_is_said_and_not_raised(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", "500k") as disk:
         path = disk / "full.mp4"
         recorder = Recorder(path, SIZE, 30)
         accepted = sum(recorder.write(picture(index)) for index in range(500))
@@ -331,17 +341,10 @@ def test_disk_that_fills_up_is_said_and_not_raised(tmp_path: Path) -> None:
         assert not recorder.write(picture(0))
         recorder.close()  # twice is harmless
         assert int(probe(path)["nb_read_frames"]) >= recorder.written >= 30
-    finally:
-        subprocess.run(["umount", str(disk)], check=True)
 
 
 def test_of_numbered_pictures_the_one_that_did_not_fit_does_not_stay(tmp_path: Path) -> None:
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(disk)]
-    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True).returncode:
-        pytest.skip("may not mount a small tmpfs here (needs root)")
-    try:
+    with small_disk(tmp_path / "disk", "300k") as disk:
         recorder = Recorder(disk / "p-%03d.png", SIZE, 30)
         noise = np.random.default_rng(0).integers(0, 256, (SIZE[1], SIZE[0], 3), np.uint8)
         while recorder.write(noise):
@@ -351,8 +354,6 @@ def test_of_numbered_pictures_the_one_that_did_not_fit_does_not_stay(tmp_path: P
         assert len(list(disk.iterdir())) == recorder.written > 0
         for file in disk.iterdir():
             Image.open(file).load()
-    finally:
-        subprocess.run(["umount", str(disk)], check=True)
 
 
 def test_grain_does_not_pulse_with_the_key_pictures(tmp_path: Path) -> None:

@@ -10,9 +10,9 @@ import pytest
 
 from engine.gl import Pass, ShaderError, make_target, read_pixels
 from engine.paths import shaders_dir
-from engine.shaders import Shaders, assemble, defaults, list_transitions
+from engine.shaders import Shaders, assemble, defaults, list_natives, list_transitions
 
-NATIVE = sorted(file.name for file in shaders_dir().glob("*.frag"))
+NATIVE = list_natives()
 SAMPLERS = {"u_a", "u_b", "u_source", "u_grain", "u_field", "u_text"}
 FRAGMENT = '#include "part.glsl"\nout vec4 colour;\n\nvoid main() { colour = vec4(level()); }\n'
 
