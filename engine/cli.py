@@ -62,7 +62,8 @@ def parse_size(text: str) -> tuple[int, int]:
 
 def parse_fps(text: str) -> Fraction:
     """'30', '29.97' or '24000/1001' to a Fraction. Raises typer.BadParameter."""
-    from engine.recorder import RecorderError, exact_fps
+    from engine.encoder import exact_fps
+    from engine.film_file import RecorderError
 
     try:
         fps = exact_fps(text)  # the film's clock and its file must mean the same by 29.97
@@ -233,8 +234,16 @@ def film(
     seed: SeedOpt = None,
     sets: SetOpt = None,
     stats: StatsOpt = None,
+    resume: Annotated[
+        bool | None,
+        typer.Option("--resume/--anew", help="Only go on with what an earlier run left, or only begin anew.",
+                     show_default="go on with it if it is the same film"),
+    ] = None,
 ) -> None:
-    """Render a show to a video file, frame by frame, the same every time."""
+    """Render a show to a video file, frame by frame, the same every time.
+
+    A film that was interrupted is gone on with by the same command; at most its last ten seconds are drawn again.
+    """
     opened = open_show(show, sets, seed)
     guarded(lambda: find_model(opened))
     film_with_progress(
@@ -244,21 +253,28 @@ def film(
         parse_fps(fps if fps is not None else str(opened.film.fps)),
         parse_size(size) if size is not None else (opened.film.width, opened.film.height),
         stats,
+        resume,
     )
 
 
 def film_with_progress(
-    show: Show, out: Path, duration_s: float, fps: Fraction, size: tuple[int, int], stats: Path | None
+    show: Show,
+    out: Path,
+    duration_s: float,
+    fps: Fraction,
+    size: tuple[int, int],
+    stats: Path | None,
+    resume: bool | None = None,
 ) -> None:
     """Films with a progress bar that tells speed and time left."""
     from rich.console import Console
     from rich.markup import escape
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from engine.recorder import check
+    from engine.encoder import check
     from engine.show.film import FilmError, FilmJob, run_film
 
-    job = FilmJob(out, duration_s, fps, *size)
+    job = FilmJob(out, duration_s, fps, *size, resume)
     guarded(lambda: check(out, size, show.film.codec))
     check_stats(stats)
     bar = Progress(
@@ -271,9 +287,14 @@ def film_with_progress(
     whole = False
     try:
         with bar:
-            task = bar.add_task(escape(str(out)), total=job.frames, rate="loading the model")
+            task = bar.add_task(escape(str(out)), total=job.frames, rate="getting ready")
+            started = False
 
             def progress(done: int, of: int) -> None:
+                nonlocal started
+                if not started:  # or what an earlier run did would count as done in no time
+                    started = True
+                    bar.reset(task, completed=done)
                 speed = bar.tasks[task].speed
                 rate = f"{speed:.1f} fps, {speed / float(fps):.2f}x real time" if speed else ""
                 bar.update(task, completed=done, total=of, rate=rate)

@@ -11,6 +11,7 @@ and needs no file of its own. Any one thread.
 """
 
 import errno
+import json
 import os
 import re
 from contextlib import suppress
@@ -18,6 +19,9 @@ from dataclasses import dataclass, replace
 from itertools import chain, count
 from pathlib import Path
 from types import TracebackType
+from typing import Any
+
+from engine.paths import write_whole
 
 try:
     import fcntl
@@ -140,12 +144,23 @@ def reason(fault: Exception) -> str:
     return getattr(fault, "strerror", None) or str(fault)
 
 
+@dataclass(frozen=True)
+class Begun:
+    """What an earlier run left of a film: everything it was made of, and how many frames lie on the disk whole."""
+
+    made_of: dict[str, Any]
+    frames: int
+
+
 class FilmFile:
     """The place of one film while it is made, held against other films.
 
     A film is written to `draft`, `walk.part.mp4` for `walk.mp4`, so that an older film of its name stays whole until
     this one is; a process that is killed leaves both. Numbered pictures, and what is no plain file (a pipe), are
     written where they belong: there `draft` is `path`.
+
+    While it is made, `walk.mp4.part.json` says beside it what the film is made of and how far it is, so that another
+    run can go on with it. That run moves the draft to `walk.part-old.mp4`, copies it, and only then lets it go.
 
     path: the name asked for. Raises RecorderError when it cannot be written or another film is being made there.
     """
@@ -155,11 +170,14 @@ class FilmFile:
         self._series = Series.of(path) if is_series(path) else None
         self._place = Path(os.path.realpath(path)) if path.is_symlink() else path  # the link stays, what it means goes
         self._locked: Path | None = None
+        self._note = self._place.with_name(f"{self._place.name}.part.json")
+        self._old = self._place.with_name(f"{self._place.stem}.part-old{path.suffix}")
         if self._series is not None:
             self._locked = self._series.picture(1)
         elif self._place.is_file() or not self._place.exists():
             self._locked = self.draft = self._place.with_name(f"{self._place.stem}.part{path.suffix}")
         self._fd: int | None = None
+        self._noted = 0
 
     def __enter__(self) -> "FilmFile":
         if self._locked is not None:
@@ -191,6 +209,67 @@ class FilmFile:
             with suppress(OSError):
                 self._locked.unlink()
 
+    def begun(self) -> Begun | None:
+        """What an earlier run left here, if another can go on with it."""
+        try:
+            note = json.loads(self._note.read_bytes())
+            begun = Begun(dict(note["made_of"]), int(note["frames"]))
+            if self._series is not None:
+                there = set(range(1, begun.frames + 1)) <= set(self._series.numbers())
+            else:
+                there = self._locked is not None and (os.path.exists(self._old) or self.draft.stat().st_size > 0)
+        except (OSError, ValueError, TypeError, KeyError):  # no note, or nobody's
+            return None
+        return begun if there and begun.frames > 0 else None
+
+    def take_up(self, frames: int) -> Path | None:
+        """Goes on with what an earlier run left: where its frames are to be copied from, None for numbered pictures,
+        which stay where they are. Raises RecorderError."""
+        self._noted = frames
+        if self._series is not None:
+            return None
+        if not os.path.exists(self._old):  # else that run, too, ended while it copied
+            try:
+                self._set_aside()
+            except OSError as fault:
+                raise RecorderError(f"cannot go on with {self.draft}: {reason(fault)}") from None
+        return self._old
+
+    def _set_aside(self) -> None:
+        ours = self._fd
+        assert ours is not None
+        if fcntl is None:  # Windows renames no open file
+            os.close(ours)
+        os.replace(self.draft, self._old)
+        self._fd = _claim(self.draft)
+        if fcntl is not None:
+            os.close(ours)
+        if self._fd is None:
+            raise OSError(errno.EBUSY, "another film has just been begun there")
+
+    def begin_anew(self) -> None:
+        """Lets go of what an earlier run left, but for the draft, which is written over. Never raises."""
+        for left in (self._note, self._old):
+            with suppress(OSError):
+                left.unlink()
+
+    def note(self, made_of: dict[str, Any], frames: int) -> None:
+        """So many frames are in the file: puts them on the disk and says so beside it. Any thread.
+
+        Never raises: what cannot be noted is only drawn again, and a disk that is full will be heard of.
+        """
+        if self._fd is None:
+            return
+        with suppress(OSError):
+            os.fsync(self._fd)
+            if self._series is not None:
+                for number in range(self._noted + 1, frames + 1):
+                    with self._series.picture(number).open("rb+") as picture:
+                        os.fsync(picture.fileno())
+            write_whole(self._note, json.dumps({"frames": frames, "made_of": made_of}, indent=2) + "\n")
+            self._noted = frames
+            self._old.unlink(missing_ok=True)  # all of it has been copied
+
     def finish(self, frames: int) -> None:
         """The film is whole: it takes its name. Of numbered pictures those beyond `frames`, an older film's, go.
 
@@ -201,40 +280,42 @@ class FilmFile:
                 if number > frames:
                     self._series.picture(number).unlink()
         elif self.draft != self.path:
-            self._take_name()
+            fd = self._fd
+            assert fd is not None
+            os.fsync(fd)  # or a power cut could leave the name with nothing in it, and the older film gone
+            if fcntl is None:  # Windows renames no open file
+                os.close(fd)
+                self._fd = None
+            os.replace(self.draft, self._place)
+        self.begin_anew()
 
     def keep(self, frames: int) -> str:
-        """The film ended early with so many frames, and is closed: says in a clause where they lie.
+        """The film ended early with so many frames, and is closed: says in a clause where they lie, and whether
+        another run can go on with them. Never raises.
 
-        It takes its name if no older film has it. Never raises.
+        It does not take its name, which only a whole film has.
         """
+        lies = self.draft
+        if os.path.exists(self._old):  # which was not copied to the end
+            frames, lies = self._noted, self._old
+            with suppress(OSError):
+                os.replace(self._old, self.draft)
+                lies = self.draft
         if frames == 0:
             with suppress(OSError):
                 if self.draft != self.path:
                     self.draft.unlink()  # a header at most
             return "no frame was recorded"
-        done = f"holds what was done, {frames} frame{'s' if frames > 1 else ''}"
+        said = f"{lies} holds what was done, {frames} frame{'s' if frames > 1 else ''}"
         if self._series is not None:
             with suppress(OSError):
                 if self._series.numbers()[-1] > frames:
-                    return f"{self.path} {done}, and after them the pictures of an older film"
-        elif self.draft != self.path:
-            if self._place.exists():
-                return f"{self.draft} {done}; {self.path} is the older film still"
-            try:
-                self._take_name()
-            except OSError as fault:
-                return f"{self.draft} {done} ({self.path}: {reason(fault)})"
-        return f"{self.path} {done}"
-
-    def _take_name(self) -> None:
-        fd = self._fd
-        assert fd is not None
-        os.fsync(fd)  # or a power cut could leave the name with nothing in it, and the older film gone
-        if fcntl is None:  # Windows renames no open file
-            os.close(fd)
-            self._fd = None
-        os.replace(self.draft, self._place)
+                    said += ", and after them the pictures of an older film"
+        elif os.path.exists(self._place) and lies != self.path:
+            said += f"; {self.path} is the older film still"
+        if self._noted:
+            said += "; the same command goes on with it"
+        return said
 
 
 def _claim(path: Path) -> int | None:

@@ -19,117 +19,18 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal
+from typing import Literal
 
-import av
 import moderngl
 import numpy as np
-from av.video.reformatter import (
-    ColorPrimaries,
-    ColorRange,
-    Colorspace,
-    ColorTrc,
-    Interpolation,
-    VideoReformatter,
-)
 
-from engine.film_file import RecorderError as RecorderError
-from engine.film_file import Series, is_series, reason, url
+from engine.encoder import FilmWriter, Size, choose_codec, exact_fps
+from engine.film_file import RecorderError, Series, is_series, reason
 
-Size = tuple[int, int]
 OnFull = Literal["wait", "drop"]
-SMALLEST = 16  # pixels, a film's short side
-
-# A fragment is closed at every key picture, and a killed recording loses the open one: one second.
-_GOP_S = 1.0
-# Accurate and the same on every processor; no slower than swscale's quick path here (1.6 ms at 1280x720).
-_SCALER = Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.BITEXACT
-_SCALER |= Interpolation.FULL_CHR_H_INP
-
-
-@dataclass(frozen=True)
-class _Codec:
-    """How one value of `codec` is encoded. `options(crf, live, size)` gives the encoder's own options."""
-
-    encoder: str
-    pix_fmt: str
-    suffixes: tuple[str, ...]
-    options: Callable[[int, bool, Size], dict[str, str]]
-
-
-def _x264(crf: int, live: bool, size: Size) -> dict[str, str]:
-    # Measured on grainy 1280x720 (ms of one core a frame, Mbit/s at crf 18): ultrafast 9, 40; superfast 25,
-    # 39; veryfast 36, 24; fast 101, 26; medium 117, 26. So veryfast is the one for films; a live recording on
-    # a small machine takes the cheapest, because the stage draws on the same cores.
-    preset = "ultrafast" if live and (os.cpu_count() or 1) <= 4 else "veryfast"
-    options = {"preset": preset, "crf": str(crf)}
-    if preset != "ultrafast":
-        # Without it much of the grain and fine detail goes, comes back with each key picture and fades again: the
-        # film pulses once a second. Spread of a high-pass in a house film, 7.5 as drawn: 5.0 to 7.0 at crf 18; with
-        # this at crf 20 7.0 to 7.6, in a file a third larger. The live preset has no such trouble.
-        options["tune"] = "grain"
-    if -(-size[0] // 16) % 8:
-        # In pictures that are not a multiple of eight blocks wide, x264's macroblock tree reads memory that was never
-        # written (seen with its assembly, not without): with old motion vectors lying there the same frames were
-        # another film almost every time. Without the tree a file is about a third larger and half a dB better.
-        options["mbtree"] = "0"
-    return options
-
-
-def _x265(crf: int, live: bool, size: Size) -> dict[str, str]:
-    # One frame thread: x265's rate control is not repeatable with several.
-    params = "log-level=error" if live else "log-level=error:frame-threads=1"
-    options = {"preset": "ultrafast" if live else "fast", "crf": str(crf), "x265-params": params}
-    return options if live else {**options, "tune": "grain"}  # as with x264
-
-
-_CODECS: dict[str, _Codec] = {
-    "h264": _Codec("libx264", "yuv420p", (".mp4", ".mov", ".mkv"), _x264),
-    "h265": _Codec("libx265", "yuv420p", (".mp4", ".mov", ".mkv"), _x265),
-    "prores": _Codec("prores_ks", "yuv422p10le", (".mov", ".mkv"), lambda crf, live, size: {"profile": "hq"}),
-    "png": _Codec("png", "rgb24", (".png",), lambda crf, live, size: {"compression_level": "3"}),
-}
-CODECS = tuple(_CODECS)
-
-
-def exact_fps(fps: int | float | str | Fraction) -> Fraction:
-    """Frame rate as a fraction. 23.976 and 23.98, 29.97, 47.95 and 59.94 mean 24000/1001, 30000/1001 and so on."""
-    try:
-        rate = Fraction(fps)
-    except (ValueError, OverflowError, ZeroDivisionError):
-        raise RecorderError(f"a frame rate is a number or a fraction (24000/1001), given {fps!r}") from None
-    if not 1 <= rate <= 1000:
-        raise RecorderError(f"a frame rate is 1 to 1000 frames a second, given {fps}")
-    if rate.denominator == 1 or rate.denominator == 1001:
-        return rate
-    ntsc = Fraction(round(rate * Fraction(1001, 1000)) * 1000, 1001)
-    return ntsc if abs(rate - ntsc) < Fraction(1, 200) else rate.limit_denominator(1001)
-
-
-def check(path: str | Path, size: Size, codec: str = "h264") -> None:
-    """Whether a recording could be made there, as far as can be told without touching an older one.
-
-    Makes the folder. Raises RecorderError.
-    """
-    path = Path(path)
-    _choose_codec(path, codec, size)
-    if path.is_dir():
-        raise RecorderError(f"cannot record to {path}: it is a folder")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as fault:
-        raise RecorderError(f"cannot record to {path}: {reason(fault)}") from None
-    if not os.access(path if path.exists() else path.parent, os.W_OK):
-        raise RecorderError(f"cannot record to {path}: not allowed to write there")
-
-
-def even_size(size: Size) -> Size:
-    """The largest size within `size` that yuv420p can hold: both sides even."""
-    return size[0] - size[0] % 2, size[1] - size[1] % 2
 
 
 class Readback:
@@ -184,8 +85,12 @@ class Recorder:
     or numbered pictures such as `still-%06d.png`. A fault while recording (disk full, encoder) ends the recording
     with what it has: `error` says so in one sentence and nothing is raised.
 
+    A film can be gone on with (`taken_up`): it is encoded in segments, each by an encoder of its own.
+
     path: the name it goes by; draft: where it is written instead, of the same suffix (see FilmFile).
-    Raises RecorderError when it cannot start.
+    first: how many frames there are already, whole segments; they are copied from `taken_up`, a draft of an earlier
+    run, and numbered pictures stay where they are. on_kept: told, in the recorder's thread, how many frames are whole
+    in the file, segment by segment. Raises RecorderError when it cannot start.
     """
 
     def __init__(
@@ -198,6 +103,9 @@ class Recorder:
         depth: int = 8,
         on_full: OnFull = "wait",
         draft: Path | None = None,
+        first: int = 0,
+        taken_up: Path | None = None,
+        on_kept: Callable[[int], None] = lambda frames: None,
     ) -> None:
         self.path = Path(path)
         self._draft = draft or self.path
@@ -209,14 +117,16 @@ class Recorder:
         self._live = on_full == "drop"
         self._crf = crf
         self._depth = depth
-        self._codec = _choose_codec(self.path, codec, size)
+        self._codec = choose_codec(self.path, codec, size)
         # Every picture buffer there will ever be: those waiting, one being filled, one being encoded.
         self._free = [np.empty((size[1], size[0], 3), np.uint8) for _ in range(depth + 2)]
         self._waiting: deque[tuple[int, np.ndarray]] = deque()
         self._changed = threading.Condition()
         self._closing = False
         self._first_s: float | None = None
-        self._last_pts = -1
+        self._last_pts = first - 1
+        self._first, self._taken_up, self._on_kept = first, taken_up, on_kept
+        self._ready = threading.Event()
         self._opened = threading.Event()
         self._refusal: str | None = None
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
@@ -238,6 +148,11 @@ class Recorder:
     def waiting(self) -> int:
         """Frames waiting for the encoder, 0..depth."""
         return len(self._waiting)
+
+    def ready(self, timeout_s: float) -> bool:
+        """Whether what was there already has been copied, or cannot be; waits for it so long. Until then `write`
+        would wait."""
+        return self._ready.wait(timeout_s)
 
     def write(self, frame: np.ndarray, time_s: float | None = None) -> bool:
         """Hand over a (H, W, 3) uint8 picture, top row first; it is copied, the caller may reuse it.
@@ -300,7 +215,8 @@ class Recorder:
             thread = threading.get_native_id()
             os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + 5)
         try:
-            output = _Output(self._draft, self.size, self.fps, self._codec, self._crf, self._live)
+            how = (self._codec, self._crf, self._live, self._first, self._on_kept)
+            output = FilmWriter(self._draft, self.size, self.fps, *how)
         except Exception as fault:
             self._refusal = f"cannot record to {self.path}: {reason(fault)}"
             return
@@ -308,9 +224,12 @@ class Recorder:
             self._opened.set()
         faults: list[Exception] = []
         try:
+            self._copy(output)
             self._encode_all(output)
         except Exception as fault:  # whatever it is, the stage must hear of it and not wait for us
             faults.append(fault)
+        finally:
+            self._ready.set()
         try:
             output.close()
             self.written = output.muxed
@@ -323,7 +242,15 @@ class Recorder:
                     Series.of(self._draft).picture(self.written + 1).unlink()
             self._fail(faults[0])
 
-    def _encode_all(self, output: "_Output") -> None:
+    def _copy(self, output: FilmWriter) -> None:
+        if self._taken_up is not None:
+            for copied in output.copied(self._taken_up, self._first):
+                self.written = copied
+                if self._closing:
+                    return
+        self._ready.set()
+
+    def _encode_all(self, output: FilmWriter) -> None:
         while True:
             with self._changed:
                 while not self._waiting and not self._closing:
@@ -346,109 +273,3 @@ class Recorder:
                     f"({float(self.written / self.fps):.1f} s): {reason(fault)}"
                 )
             self._changed.notify_all()
-
-
-class _Output:
-    """The open container and encoder. Encoder thread only.
-
-    muxed: frames given to the container; kept: those of them in fragments that are on the disk whole.
-    """
-
-    def __init__(self, path: Path, size: Size, fps: Fraction, codec: _Codec, crf: int, live: bool) -> None:
-        self.muxed = self.kept = 0
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # Bitexact: no clock, no random ids, so the same frames are the same bytes. Flushed: a fragment is on
-        # its way to the disk when it is complete, not when 32 kB have gathered.
-        options = {"fflags": "+bitexact", "flush_packets": "1"}
-        if path.suffix.lower() in (".mp4", ".mov"):
-            # Fragments while recording, so that a killed process leaves a film; one plain index at the end,
-            # because editors and older players want that. Delayed, so that the index starts the film at 0.
-            options["movflags"] = "+frag_keyframe+delay_moov+default_base_moof+hybrid_fragmented"
-        elif path.suffix.lower() == ".mkv":
-            options["cluster_time_limit"] = str(int(_GOP_S * 1000))
-        image = codec.encoder == "png"
-        self._container = av.open(url(path), "w", format="image2" if image else None, options=options)
-        stream = self._container.add_stream(codec.encoder, rate=fps)
-        assert isinstance(stream, av.VideoStream)
-        stream.width, stream.height = size
-        stream.pix_fmt = codec.pix_fmt
-        encoder_options: Any = codec.options(crf, live, size)
-        stream.options = encoder_options
-        context: Any = stream.codec_context
-        context.time_base = 1 / fps
-        context.gop_size = max(1, round(_GOP_S * fps))
-        # By the picture's size and not by the machine's cores: x264's bytes depend on the number of threads.
-        context.thread_count = 4 if size[1] <= 720 else 8 if size[1] <= 1440 else 16
-        context.flags |= av.codec.context.Flags.bitexact
-        self._yuv = not image
-        if self._yuv:
-            context.color_range = ColorRange.MPEG
-            context.color_primaries = ColorPrimaries.BT709
-            context.color_trc = ColorTrc.BT709
-            context.colorspace = Colorspace.ITU709
-        if codec.encoder == "libx265" and path.suffix.lower() in (".mp4", ".mov"):
-            context.codec_tag = "hvc1"  # the only tag QuickTime opens
-        self._pix_fmt = codec.pix_fmt
-        self._time_base = 1 / fps
-        self._stream = stream
-        self._reformatter = VideoReformatter()
-        self._container.start_encoding()  # opens encoder and file: a refusal is known now, not at frame 1
-
-    def encode(self, pixels: np.ndarray, pts: int) -> None:
-        """Encode one picture."""
-        frame = av.VideoFrame.from_numpy_buffer(pixels, "rgb24")
-        if self._yuv:
-            frame = self._reformatter.reformat(
-                frame,
-                format=self._pix_fmt,
-                src_colorspace=Colorspace.ITU709,
-                dst_colorspace=Colorspace.ITU709,
-                src_color_range=ColorRange.JPEG,
-                dst_color_range=ColorRange.MPEG,
-                dst_color_trc=ColorTrc.BT709,
-                dst_color_primaries=ColorPrimaries.BT709,
-                interpolation=_SCALER,
-                threads=1,
-            )
-        frame.pts = pts
-        frame.time_base = self._time_base
-        self._mux(frame)
-
-    def finish(self) -> None:
-        """Write what the encoder still holds."""
-        self._mux(None)
-
-    def close(self) -> None:
-        """Write the index and close the file."""
-        self._container.close()
-
-    def _mux(self, frame: av.VideoFrame | None) -> None:
-        for packet in self._stream.encode(frame):
-            opens = packet.is_keyframe  # and so closes the fragment before it
-            self._container.mux(packet)
-            if opens:
-                self.kept = self.muxed
-            self.muxed += 1
-
-
-def _choose_codec(path: Path, codec: str, size: Size) -> _Codec:
-    suffix = path.suffix.lower()
-    if is_series(path):
-        codec = "png"
-        Series.of(path)
-    if codec not in _CODECS:
-        raise RecorderError(f"codec is one of {', '.join(CODECS)}, given {codec!r}")
-    chosen = _CODECS[codec]
-    if suffix not in chosen.suffixes:
-        allowed = " or ".join(chosen.suffixes)
-        raise RecorderError(f"a {codec} recording's name ends in {allowed}, given {path.name!r}")
-    if chosen.encoder not in av.codecs_available:
-        raise RecorderError(f"this machine has no {chosen.encoder} encoder; see `pedesis doctor`")
-    width, height = size
-    if min(size) < SMALLEST or (chosen.pix_fmt != "rgb24" and even_size(size) != size):
-        near = even_size((max(width, SMALLEST), max(height, SMALLEST)))
-        raise RecorderError(
-            f"a film's sides are even and at least {SMALLEST} pixels (nearest: {near[0]}x{near[1]}), "
-            f"given {width}x{height}"
-        )
-    return chosen

@@ -25,8 +25,9 @@ import pytest
 from engine.blend import Blend
 from engine.config import Show, load_show
 from engine.dreamer.process import DreamerProcess, Keyframe
-from engine.film_file import FilmFile
-from engine.recorder import Recorder, RecorderError, _Output
+from engine.encoder import FilmWriter
+from engine.film_file import FilmFile, RecorderError
+from engine.recorder import Recorder
 from engine.show.film import FilmError, FilmJob, _ended_well, run_film
 from tests.shows import dreamers, write_tiny_show
 
@@ -51,7 +52,7 @@ ENCODED: dict[Path, list[int]] = {}
 def film(show: Show, out: Path, seconds: float = 2.0, progress: Callable[[int, int], None] | None = None) -> dict:
     job = FilmJob(out, seconds, Fraction(24), 160, 96)
     keyframes, frames, encoded = (noted.setdefault(out, []) for noted in (KEYFRAMES, FRAMES, ENCODED))
-    upload, write, mux = Blend.upload, Recorder.write, _Output._mux
+    upload, write, mux = Blend.upload, Recorder.write, FilmWriter._mux
 
     def noted_upload(self: Blend, keyframe: Keyframe) -> None:
         keyframes.append(zlib.crc32(np.ascontiguousarray(keyframe.pixels)))
@@ -61,7 +62,7 @@ def film(show: Show, out: Path, seconds: float = 2.0, progress: Callable[[int, i
         frames.append(zlib.crc32(np.ascontiguousarray(frame)))
         return write(self, frame, time_s)
 
-    def noted_mux(self: _Output, frame: av.VideoFrame | None) -> None:
+    def noted_mux(self: FilmWriter, frame: av.VideoFrame | None) -> None:
         if frame is not None:
             encoded.append(zlib.crc32(frame.to_ndarray()))
         mux(self, frame)
@@ -69,7 +70,7 @@ def film(show: Show, out: Path, seconds: float = 2.0, progress: Callable[[int, i
     with (
         patch.object(Blend, "upload", noted_upload),
         patch.object(Recorder, "write", noted_write),
-        patch.object(_Output, "_mux", noted_mux),
+        patch.object(FilmWriter, "_mux", noted_mux),
     ):
         return run_film(show, job, progress or (lambda done, of: None))
 

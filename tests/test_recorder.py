@@ -20,8 +20,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from engine import recorder as room
-from engine.recorder import Readback, Recorder, RecorderError, even_size, exact_fps
+from engine.encoder import FilmWriter, check, even_size, exact_fps
+from engine.film_file import RecorderError
+from engine.recorder import OnFull, Readback, Recorder
 
 ROOT = Path(__file__).resolve().parent.parent
 needs_ffprobe = pytest.mark.skipif(
@@ -197,7 +198,7 @@ def test_a_name_is_a_name_whatever_signs_are_in_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, codec: str
 ) -> None:
     monkeypatch.chdir(tmp_path)  # as it is typed: a name that begins with what FFmpeg might take for something else
-    room.check(name, SIZE, codec)
+    check(name, SIZE, codec)
     film(Path(name), 3, codec=codec)
     made = sorted(str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file())
     pictures = [name.replace("-%04d", f"-{n:04d}") for n in (1, 2, 3)]
@@ -371,16 +372,16 @@ def test_grain_does_not_pulse_with_the_key_pictures(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("on_full", ["wait", "drop"])
 def test_encoder_fault_ends_the_recording_and_never_blocks(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, on_full: room.OnFull
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, on_full: OnFull
 ) -> None:
-    encode = room._Output.encode
+    encode = FilmWriter.encode
 
-    def explode(self: room._Output, pixels: np.ndarray, pts: int) -> None:
+    def explode(self: FilmWriter, pixels: np.ndarray, pts: int) -> None:
         if pts == 60:
             raise RuntimeError("the encoder fell over")
         encode(self, pixels, pts)
 
-    monkeypatch.setattr(room._Output, "encode", explode)
+    monkeypatch.setattr(FilmWriter, "encode", explode)
     path = tmp_path / "f.mp4"
     recorder = Recorder(path, SIZE, 30, on_full=on_full, depth=2)
     deadline = time.monotonic() + 20
@@ -444,14 +445,14 @@ def test_wrong_frame_is_a_bug_and_says_both_sizes(tmp_path: Path) -> None:
 def slow_encoder(monkeypatch: pytest.MonkeyPatch, gate: threading.Semaphore) -> list[int]:
     """Lets one frame through per release of `gate`; returns the list of pts that came through."""
     seen: list[int] = []
-    real = room._Output.encode
+    real = FilmWriter.encode
 
-    def encode(self: room._Output, pixels: np.ndarray, pts: int) -> int:
+    def encode(self: FilmWriter, pixels: np.ndarray, pts: int) -> int:
         gate.acquire()
         seen.append(pts)
         return real(self, pixels, pts)
 
-    monkeypatch.setattr(room._Output, "encode", encode)
+    monkeypatch.setattr(FilmWriter, "encode", encode)
     return seen
 
 

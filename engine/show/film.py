@@ -2,6 +2,10 @@
 
 Usage: `run_film(show, FilmJob(Path("a.mp4"), 30.0, Fraction(30), 1280, 720))`. The calling thread is the GL
 thread; the dreamer is a process, the encoder a thread. Memory does not grow with the length.
+
+A picture of a film is a function of its time and of the two keyframes about it: a film has no jumps, and the look
+keeps no state. So a film that ended early is gone on with at any frame. One that is frozen from the start hangs on
+its first keyframe, and is begun anew.
 """
 
 import logging
@@ -19,14 +23,15 @@ from engine.clock import LockstepClock
 from engine.config import Show
 from engine.controls import Controls
 from engine.dreamer.process import DreamerProcess, DreamSpec, Keyframe
-from engine.film_file import FilmFile, reason
+from engine.encoder import check as encoder_check
+from engine.film_file import FilmFile, RecorderError, reason
 from engine.gl import create_context, make_target
 from engine.look import Look
 from engine.navigator import TICK_HZ, TICK_S, Waypoint
 from engine.recorder import Readback, Recorder
-from engine.recorder import check as recorder_check
 from engine.shaders import Shaders
 from engine.show import plan, stats
+from engine.show.origin import changed, origin
 from engine.show.signals import StopRequest
 
 log = logging.getLogger("pedesis")
@@ -48,6 +53,7 @@ class FilmJob:
     fps: Fraction
     width: int
     height: int
+    resume: bool | None = None  # go on with what an earlier run left: True insists, None if it is the same film
 
     @property
     def frames(self) -> int:
@@ -112,19 +118,24 @@ def run_film(
 ) -> dict[str, Any]:
     """Renders the film and returns its stats.
 
-    progress is called with frames done and frames in all; measured with the stats, however the film ends.
+    progress is called with frames done and frames in all, first when the film begins or goes on; measured with the
+    stats, however the film ends.
     Raises FilmError, and what the rooms raise when they cannot start (ModelError, NoGraphics, RecorderError).
     Asked to stop by SIGINT or SIGTERM it raises KeyboardInterrupt, which says where what was done lies; every frame
     drawn is in it. A film that bears the name already is replaced by a whole one only (see FilmFile).
     """
     size = (job.width, job.height)
-    recorder_check(job.out, size, show.film.codec)
-    supply = _Supply(plan.keyframes(plan.path(show, job.fps, job.frames), show.film.gap))
+    encoder_check(job.out, size, show.film.codec)
+    made_of = origin(show, size, job.fps, job.frames)
     controls, ticks = Controls(show.registry, show.values), 0
     meter = stats.Meter()
     with ExitStack() as stack:
         stop = stack.enter_context(StopRequest())
         file = stack.enter_context(FilmFile(job.out))  # before the model: a name that is taken is known at once
+        first = _first_frame(file, made_of, job.resume)
+        clock = LockstepClock(job.fps, first)
+        waypoints = plan.keyframes(plan.path(show, job.fps, job.frames), show.film.gap)
+        supply = _Supply(plan.since(waypoints, clock.now()))
         dreamer = DreamerProcess(DreamSpec.from_show(show, film=True), supply, lossless=True)
         stack.callback(lambda: measured(stats.report(meter, dreamer.status, None)))
         stack.callback(dreamer.stop)
@@ -137,11 +148,26 @@ def run_film(
         target = make_target(ctx, size, "f1")
         readback = Readback(ctx, size)
         feed = _Feed(dreamer, supply, blend, stop)
-        feed.until(0.0)
-        recorder = Recorder(job.out, size, job.fps, crf=show.film.crf, codec=show.film.codec, draft=file.draft)
+        feed.until(clock.now())
+        if not first:
+            file.begin_anew()
+        recorder = Recorder(
+            job.out,
+            size,
+            job.fps,
+            crf=show.film.crf,
+            codec=show.film.codec,
+            draft=file.draft,
+            first=first,
+            taken_up=file.take_up(first) if first else None,
+            on_kept=lambda frames: file.note(made_of, frames),
+        )
         stack.callback(recorder.close)
-        clock = LockstepClock(job.fps)
         with _ended_well(file, recorder, readback):
+            while not recorder.ready(0.1):
+                if stop.asked:
+                    raise KeyboardInterrupt
+            progress(clock.frame, job.frames)
             while clock.frame < job.frames:
                 at = clock.frame / clock.fps
                 while ticks < at * TICK_HZ:
@@ -156,6 +182,25 @@ def run_film(
                 clock.advance()
                 progress(clock.frame, job.frames)
         return stats.report(meter, dreamer.status, None)
+
+
+def _first_frame(file: FilmFile, made_of: dict[str, Any], resume: bool | None) -> int:
+    """Where to begin: after the frames that an earlier run left of this very film, if there are any.
+
+    Raises RecorderError when it is insisted on and they are another film's.
+    """
+    begun = file.begun() if resume is not False else None
+    if begun is None or made_of["stage.freeze"]:
+        if resume:
+            log.info("there is nothing of %s to go on with: it begins at its first frame", file.path)
+        return 0
+    if other := changed(begun.made_of, made_of):
+        if resume:
+            raise RecorderError(f"cannot go on with {file.path}, of which {begun.frames} frames are done: {other}")
+        log.warning("%d frames of another film to %s are written over: %s", begun.frames, file.path, other)
+        return 0
+    log.info("going on with %s after the %d frames that are done", file.path, begun.frames)
+    return begun.frames
 
 
 @contextmanager

@@ -9,8 +9,9 @@ from collections import deque
 from pathlib import Path
 
 from engine.config import Show
-from engine.film_file import claim_name, unclaim
-from engine.recorder import SMALLEST, Readback, Recorder, RecorderError, even_size, exact_fps
+from engine.encoder import SMALLEST, even_size, exact_fps
+from engine.film_file import RecorderError, claim_name, unclaim
+from engine.recorder import Readback, Recorder
 from engine.window import Stage
 
 log = logging.getLogger("pedesis")
