@@ -218,7 +218,7 @@ class FilmFile:
                 there = set(range(1, begun.frames + 1)) <= set(self._series.numbers())
             else:
                 there = self._locked is not None and (os.path.exists(self._old) or self.draft.stat().st_size > 0)
-        except (OSError, ValueError, TypeError, KeyError):  # no note, or nobody's
+        except (OSError, ValueError, TypeError, KeyError, OverflowError):  # no note, or nobody's
             return None
         return begun if there and begun.frames > 0 else None
 

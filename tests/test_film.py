@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
@@ -159,10 +159,11 @@ def test_a_disk_that_fills_up_is_said_and_what_was_done_is_kept(show: Show, tmp_
     done = subprocess.run(["bash", "-c", film_it], capture_output=True, text=True, timeout=200)
     assert done.returncode == 1
     assert "ended after" in done.stderr and "Traceback" not in done.stderr, done.stderr
-    said = re.search(re.escape(str(out)) + r" holds what was done, (\d+) frames", done.stderr)
+    draft = tmp_path / "e.part.mp4"
+    said = re.search(re.escape(str(draft)) + r" holds what was done, (\d+) frames", done.stderr)
     assert said and int(said[1]) > 10, done.stderr
     shown = 0
-    with av.open(str(out)) as container:
+    with av.open(str(draft)) as container:
         for packet in container.demux(video=0):
             with suppress(av.error.InvalidDataError):  # the last may be torn, of what did not fit
                 shown += len(packet.decode())
@@ -182,9 +183,9 @@ def test_the_command_reports_progress_and_keeps_what_was_done_when_interrupted(s
         time.sleep(0.2)
     process.send_signal(signal.SIGINT)
     assert process.wait(15) == 130
-    assert len(pictures(out)) > 10
-    assert f"stopped; {out} holds what was done, {len(pictures(out))} frames" in " ".join("".join(said).split())
-    assert not draft.exists()
+    assert len(pictures(draft)) > 10
+    assert f"stopped; {draft} holds what was done, {len(pictures(draft))} frames" in " ".join("".join(said).split())
+    assert not out.exists(), "only a whole film has its name"
 
 
 def test_wrong_numbers_are_refused_before_anything_starts(show: Show) -> None:
@@ -199,13 +200,16 @@ def test_wrong_numbers_are_refused_before_anything_starts(show: Show) -> None:
         assert "walk.speed" in done.stderr or wrong[1] in done.stderr
 
 
-def test_a_film_that_never_gets_a_picture_leaves_the_older_one_alone(show: Show, tmp_path: Path) -> None:
+def test_a_film_that_never_gets_a_picture_leaves_the_older_one_alone(
+    show: Show, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     out = tmp_path / "keep.mp4"
     out.write_bytes(b"an hour of last night")
-    broken = replace(show, model=replace(show.model, decoder="nope"))
+    monkeypatch.setattr("engine.show.film.PATIENCE", 1)
+    monkeypatch.setattr("engine.show.film.DreamerProcess", partial(DreamerProcess, worker=fake_worker.stillborn))
     measured: list[dict] = []
     with pytest.raises(FilmError):
-        run_film(broken, FilmJob(out, 1.0, Fraction(24), 160, 96), measured=measured.append)
+        run_film(show, FilmJob(out, 1.0, Fraction(24), 160, 96), measured=measured.append)
     assert out.read_bytes() == b"an hour of last night"
     assert len(measured) == 1 and measured[0]["stage"]["frames"] == 0
 
@@ -240,10 +244,9 @@ def test_a_stopped_film_holds_every_frame_drawn_and_leaves_a_finished_one_alone(
 
     with pytest.raises(KeyboardInterrupt) as stopped:
         film(show, out, progress=stop_at_three)
-    lies = out if older is None else draft
-    assert len(pictures(lies)) == len(drawn) == 3
-    assert f"stopped; {lies} holds what was done, 3 frames" in str(stopped.value)
-    assert draft.exists() == (older is not None)
+    assert drawn == [0, 1, 2, 3] and len(pictures(draft)) == 3
+    assert f"stopped; {draft} holds what was done, 3 frames" in str(stopped.value)
+    assert out.exists() == (older is not None)
     if older is not None:
         assert out.read_bytes() == older and f"{out} is the older film still" in str(stopped.value)
 
@@ -286,9 +289,9 @@ def test_a_film_stopped_before_a_frame_was_drawn_leaves_everything_as_it_was(tmp
 
 def test_a_film_that_cannot_go_on_says_why_and_where_it_lies(tmp_path: Path) -> None:
     out = tmp_path / "a.mkv"
-    with pytest.raises(FilmError, match=r"^the dreamer cannot go on; .*a\.mkv holds what was done, 5 frames$"):
+    with pytest.raises(FilmError, match=r"^the dreamer cannot go on; .*a\.part\.mkv holds what was done, 5 frames$"):
         end(out, 3, 2, FilmError("the dreamer cannot go on"))
-    assert len(pictures(out)) == 5 and list(tmp_path.iterdir()) == [out]
+    assert len(pictures(tmp_path / "a.part.mkv")) == 5 and [p.name for p in tmp_path.iterdir()] == ["a.part.mkv"]
 
 
 def test_a_shorter_film_of_numbered_pictures_leaves_none_of_the_longer_one(tmp_path: Path) -> None:
@@ -320,3 +323,123 @@ def test_a_terminal_that_goes_in_the_night_does_not_make_a_whole_film_a_failure(
     assert process.wait(120) == 0
     with av.open(str(out)) as film:
         assert film.streams.video[0].frames == 24
+
+
+# --- going on with a film that ended early ---------------------------------------------------------------------
+
+
+@pytest.fixture
+def short_segments(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.encoder.SEGMENT_S", 0.5)
+
+
+def interrupted(show: Show, out: Path, at: int) -> str:
+    """Films until so many frames are drawn; what is said of it then."""
+
+    def stop(done: int, of: int) -> None:
+        if done == at:
+            signal.raise_signal(signal.SIGTERM)
+
+    with pytest.raises(KeyboardInterrupt) as stopped:
+        film(show, out, progress=stop)
+    return str(stopped.value)
+
+
+@pytest.mark.parametrize("name", ["r.mp4", "r-%03d.png"])
+@pytest.mark.usefixtures("short_segments")
+def test_a_film_gone_on_with_twice_is_the_film_of_an_unbroken_run(show: Show, tmp_path: Path, name: str) -> None:
+    whole, out = tmp_path / "whole" / name, tmp_path / "broken" / name
+    drawn: list[int] = []
+    film(show, whole)
+    assert "the same command goes on with it" not in interrupted(show, out, 7), "before the first segment is whole"
+    assert "26 frames; the same command goes on with it" in interrupted(show, out, 26)
+    assert "45 frames; the same command goes on with it" in interrupted(show, out, 45)
+    film(show, out, progress=lambda done, of: drawn.append(done))
+    assert drawn == list(range(36, 49)), "from the last whole segment on, and nothing before it"
+    made = {p.name: p.read_bytes() for p in out.parent.iterdir()}
+    assert made == {p.name: p.read_bytes() for p in whole.parent.iterdir()}
+
+
+@pytest.mark.usefixtures("short_segments")
+def test_another_film_is_not_gone_on_with(show: Show, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    out = tmp_path / "o.mp4"
+    interrupted(show, out, 30)
+    other = replace(show, values={**show.values, "walk.seed": 99})
+    draft = (tmp_path / "o.part.mp4").read_bytes()
+    with pytest.raises(RecorderError, match=rf"cannot go on with {out}, of which 24 .*: walk\.seed \(\d+, now 99\)$"):
+        run_film(other, FilmJob(out, 2.0, Fraction(24), 160, 96, resume=True))
+    with pytest.raises(RecorderError, match=r"the number of frames \(48, now 72\)$"):
+        run_film(show, FilmJob(out, 3.0, Fraction(24), 160, 96, resume=True))
+    assert (tmp_path / "o.part.mp4").read_bytes() == draft
+    first = []
+    film(other, out, progress=lambda done, of: first.append(done))
+    assert first[0] == 0 and "24 frames of another film" in caplog.text and "walk.seed" in caplog.text
+    assert list(tmp_path.iterdir()) == [out]
+
+
+@pytest.mark.usefixtures("short_segments")
+def test_begun_anew_when_asked_to_and_where_nothing_is_left(show: Show, tmp_path: Path) -> None:
+    out = tmp_path / "n.mp4"
+    interrupted(show, out, 30)
+    for resume in (False, True):  # of the second nothing is left, as the first has made it whole
+        drawn: list[int] = []
+        job = FilmJob(out, 2.0, Fraction(24), 160, 96, resume)
+        run_film(show, job, lambda done, of, seen=drawn: seen.append(done))  # type: ignore[misc]
+        assert drawn[0] == 0 and len(pictures(out)) == 48 and list(tmp_path.iterdir()) == [out]
+
+
+@pytest.mark.usefixtures("short_segments")
+def test_a_frozen_film_is_the_same_gone_on_with(show: Show, tmp_path: Path) -> None:
+    frozen = replace(show, values={**show.values, "stage.freeze": True})
+    film(frozen, tmp_path / "a.mp4")
+    interrupted(frozen, tmp_path / "b.mp4", 30)
+    film(frozen, tmp_path / "b.mp4")
+    assert (tmp_path / "b.mp4").read_bytes() == (tmp_path / "a.mp4").read_bytes()
+
+
+@pytest.mark.usefixtures("short_segments")
+def test_stopped_while_what_was_done_is_copied_it_is_there_still(
+    show: Show, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, draft = tmp_path / "c.mp4", tmp_path / "c.part.mp4"
+    interrupted(show, out, 40)
+    before = draft.read_bytes()
+    copied = FilmWriter.copied
+
+    def slow(self: FilmWriter, source: Path, frames: int) -> Iterator[int]:
+        for n in copied(self, source, frames):
+            if n == 20:
+                os.kill(os.getpid(), signal.SIGTERM)
+                time.sleep(0.5)
+            yield n
+
+    with monkeypatch.context() as patched:
+        patched.setattr(FilmWriter, "copied", slow)
+        with pytest.raises(KeyboardInterrupt, match=r"c\.part\.mp4 holds what was done, 36 frames; the same command"):
+            film(show, out)
+    assert draft.read_bytes() == before
+    drawn: list[int] = []
+    film(show, out, progress=lambda done, of: drawn.append(done))
+    assert drawn[0] == 36 and len(pictures(out)) == 48 and list(tmp_path.iterdir()) == [out]
+
+
+def test_a_film_killed_in_the_night_goes_on_in_the_morning(show: Show, tmp_path: Path) -> None:
+    """SIGKILL to all of it, as the command line has it, with segments as long as they are."""
+    command = [sys.executable, "-m", "engine.cli", "film", str(show.path), "--duration", "11", "--size", "64x64"]
+    whole, out = tmp_path / "whole.mp4", tmp_path / "out.mp4"
+    subprocess.run([*command, "--out", str(whole)], check=True, capture_output=True, timeout=120)
+    process = subprocess.Popen([*command, "--out", str(out)], stderr=subprocess.DEVNULL, start_new_session=True)
+    deadline = time.monotonic() + 100
+    while time.monotonic() < deadline and not (tmp_path / "out.mp4.part.json").exists():
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not out.exists(), "it was whole before it was killed"
+    with (tmp_path / "out.part.mp4").open("ab") as torn:
+        torn.write(bytes(5000))  # as a power cut may leave it
+    wrong = subprocess.run([*command, "--out", str(out), "--resume", "--seed", "5"], capture_output=True, text=True)
+    assert wrong.returncode == 2 and "walk.seed" in wrong.stderr and "240 frames are done" in wrong.stderr
+    done = subprocess.run([*command, "--out", str(out), "--resume"], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0 and "after the 240 frames that are done" in done.stderr, done.stderr
+    assert out.read_bytes() == whole.read_bytes()
+    assert {p.name for p in tmp_path.iterdir()} == {"whole.mp4", "out.mp4"}

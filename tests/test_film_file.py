@@ -181,3 +181,49 @@ def test_the_numbers_of_a_series_are_its_own_and_go_on_beyond_its_digits(tmp_pat
     for name in ("a.b-09.png", "a.b-100.png", "a.b-0100.png", "a.b-7.png", "aXb-11.png", "a.b-1x.png", "za.b-12.png"):
         (tmp_path / name).touch()
     assert series.numbers() == [9, 100]
+
+
+def test_a_film_is_gone_on_with_where_another_run_left_it_also_while_it_copied(tmp_path: Path) -> None:
+    path, draft, old = (tmp_path / name for name in ("w.mp4", "w.part.mp4", "w.part-old.mp4"))
+    with FilmFile(path) as file:
+        assert file.begun() is None
+        draft.write_bytes(b"300 frames")
+        file.note({"walk.seed": 7}, 300)
+    for _ in range(2):  # the first run that goes on with it is killed while it copies, and so is the second
+        with FilmFile(path) as file:
+            begun = file.begun()
+            assert begun is not None and (begun.made_of, begun.frames) == ({"walk.seed": 7}, 300)
+            assert file.take_up(300) == old and old.read_bytes() == b"300 frames"
+            with pytest.raises(RecorderError, match="another film"):
+                FilmFile(path).__enter__()
+            draft.write_bytes(b"a few of th")
+    with FilmFile(path) as file:
+        file.take_up(300)
+        draft.write_bytes(b"400 frames")
+        file.note({"walk.seed": 7}, 400)
+        assert not old.exists()
+        assert file.keep(410) == f"{draft} holds what was done, 410 frames; the same command goes on with it"
+        file.finish(500)
+    assert names(tmp_path) == {"w.mp4"} and path.read_bytes() == b"400 frames"
+
+
+NOTES = ["", "[]", "{", '{"frames": 3}', '{"frames": "x", "made_of": {}}', '{"frames": -3, "made_of": {}}',
+         '{"frames": 3, "made_of": 1}', '{"frames": 1e999, "made_of": {}}', "\0"]  # fmt: skip
+
+
+@pytest.mark.parametrize("note", NOTES)
+def test_a_note_that_is_nobodys_is_as_none(tmp_path: Path, note: str) -> None:
+    (tmp_path / "w.part.mp4").write_bytes(b"a film")
+    (tmp_path / "w.mp4.part.json").write_text(note)
+    with FilmFile(tmp_path / "w.mp4") as file:
+        assert file.begun() is None
+
+
+def test_numbered_pictures_of_which_one_is_gone_are_not_gone_on_with(tmp_path: Path) -> None:
+    with FilmFile(tmp_path / "w-%02d.png") as file:
+        for number in range(1, 7):
+            (tmp_path / f"w-{number:02d}.png").write_bytes(b"a picture")
+        file.note({}, 5)
+        assert file.begun() is not None
+        (tmp_path / "w-03.png").unlink()
+        assert file.begun() is None

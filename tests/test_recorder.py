@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from engine.encoder import FilmWriter, check, even_size, exact_fps
+from engine.encoder import FilmWriter, check, even_size, exact_fps, segment_frames
 from engine.film_file import RecorderError
 from engine.recorder import OnFull, Readback, Recorder
 
@@ -437,6 +437,60 @@ def test_wrong_frame_is_a_bug_and_says_both_sizes(tmp_path: Path) -> None:
         with pytest.raises(ValueError, match=r"160x96 was given .*90, 160"):
             recorder.write(np.zeros((90, 160, 3), np.uint8))
         assert recorder.write(np.zeros((97, 161, 3), np.uint8)), "one spare row and column are cut off"
+
+
+# --- going on with a draft that another run left -----------------------------------------------------------
+
+
+KINDS = [("h264", "mp4"), ("h264", "mkv"), ("h265", "mov"), ("h265", "mkv"), ("prores", "mov"), ("prores", "mkv")]
+
+
+@pytest.mark.parametrize(("codec", "suffix"), KINDS)
+@pytest.mark.parametrize("fps", ["30", "24000/1001"])
+def test_a_copied_beginning_and_the_rest_are_the_bytes_of_an_unbroken_film(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, codec: str, suffix: str, fps: str
+) -> None:
+    monkeypatch.setattr("engine.encoder.SEGMENT_S", 0.5)
+    segment, count = segment_frames(exact_fps(fps)), 43  # the last segment is shorter
+    film(tmp_path / f"whole.{suffix}", count, fps, codec=codec)
+    film(tmp_path / f"left.{suffix}", segment * 2 + 5, fps, codec=codec)
+    kept: list[int] = []
+    rest = Recorder(
+        tmp_path / f"rest.{suffix}",
+        SIZE,
+        fps,
+        codec=codec,
+        first=segment * 2,
+        taken_up=tmp_path / f"left.{suffix}",
+        on_kept=kept.append,
+    )
+    assert rest.ready(20)
+    for index in range(segment * 2, count):
+        assert rest.write(picture(index))
+    assert rest.close() == count and rest.error is None
+    assert (tmp_path / f"rest.{suffix}").read_bytes() == (tmp_path / f"whole.{suffix}").read_bytes()
+    assert kept[0] == segment * 2 and all(n % segment == 0 for n in kept), "never fewer than were there before"
+    assert len(times(tmp_path / f"rest.{suffix}")) == count
+
+
+def test_a_draft_that_holds_less_than_it_should_is_said(tmp_path: Path) -> None:
+    film(tmp_path / "left.mp4", 20)
+    rest = Recorder(tmp_path / "rest.mp4", SIZE, 30, first=300, taken_up=tmp_path / "left.mp4")
+    assert rest.ready(20)
+    rest.close()
+    assert rest.error is not None and "left.mp4 should hold 300 whole frames, holds 20" in rest.error
+
+
+@pytest.mark.parametrize("codec", ["h264", "h265"])
+@pytest.mark.parametrize("count", [1, 2, 3, 16, 17])
+def test_a_segment_of_one_picture_is_as_good_as_any(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, codec: str, count: int
+) -> None:
+    monkeypatch.setattr("engine.encoder.SEGMENT_S", 0.5)
+    film(tmp_path / "s.mp4", count, codec=codec)
+    assert times(tmp_path / "s.mp4") == [Fraction(n, 30) for n in range(count)]
+    with av.open(str(tmp_path / "s.mp4")) as container:
+        assert sum(1 for _ in container.decode(video=0)) == count
 
 
 # --- the queue ----------------------------------------------------------------------------------------------
