@@ -228,7 +228,7 @@ def first_walk(show: Show, source: str, duration: str | None, size: str | None, 
 def film(
     show: ShowArg = "film",
     out: Annotated[Path, typer.Option(help="The video file to write.")] = Path("out/film.mp4"),
-    duration: Annotated[str, typer.Option(metavar="S", help="Seconds, or H:M:S.")] = "30",
+    duration: Annotated[str, typer.Option(metavar="S", help="Seconds, or 1:30, or 2:00:00.")] = "30",
     fps: Annotated[str | None, typer.Option(help="Frames a second; 24000/1001 is possible.")] = None,
     size: Annotated[str | None, typer.Option(metavar="WxH", help="Size of the picture in pixels.")] = None,
     seed: SeedOpt = None,
@@ -236,8 +236,11 @@ def film(
     stats: StatsOpt = None,
     resume: Annotated[
         bool | None,
-        typer.Option("--resume/--anew", help="Only go on with what an earlier run left, or only begin anew.",
-                     show_default="go on with it if it is the same film"),
+        typer.Option(
+            "--resume/--anew",
+            help="Only go on with what an earlier run left, or only begin anew.",
+            show_default="go on with it if it is the same film",
+        ),
     ] = None,
 ) -> None:
     """Render a show to a video file, frame by frame, the same every time.

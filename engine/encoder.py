@@ -13,19 +13,13 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import av
 import numpy as np
-from av.video.reformatter import (
-    ColorPrimaries,
-    ColorRange,
-    Colorspace,
-    ColorTrc,
-    Interpolation,
-    VideoReformatter,
-)
+from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 
 from engine.film_file import RecorderError, Series, is_series, reason, url
 
@@ -38,9 +32,10 @@ _GOP_S = 1.0
 # stopped. Measured at 1280x720 with a segment every two seconds: nothing to be seen of it in H.264 (42.9 dB at the
 # first picture of a segment, 42.8 at other key pictures; files within 1%), 44.4 dB where 42.3 are usual in H.265.
 SEGMENT_S = 10.0
-# Accurate and the same on every processor; no slower than swscale's quick path here (1.6 ms at 1280x720).
-_SCALER = Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.BITEXACT
-_SCALER |= Interpolation.FULL_CHR_H_INP
+# Accurate and the same on every processor; no slower than swscale's quick path here (1.6 ms at 1280x720). Chroma lies
+# at the left one of the two pixels it is for, where players and editors take it to be; swscale on its own puts it
+# between them.
+_SCALER = "flags=bilinear+accurate_rnd+bitexact+full_chroma_inp:out_color_matrix=bt709:out_range=tv:out_chroma_loc=left"
 
 
 @dataclass(frozen=True)
@@ -179,7 +174,7 @@ class FilmWriter:
         self._flags = context.flags  # which say where headers go
         if codec.encoder == "libx265" and path.suffix.lower() in (".mp4", ".mov"):
             context.codec_tag = "hvc1"  # the only tag QuickTime opens
-        self._reformatter = VideoReformatter()
+        self._to_yuv = _to_yuv(size, codec.pix_fmt) if self._yuv else None
         self._container.start_encoding()  # opens encoder and file: a refusal is known now, not at frame 1
 
     def _settle(self, context: Any) -> None:
@@ -219,21 +214,13 @@ class FilmWriter:
     def encode(self, pixels: np.ndarray, pts: int) -> None:
         """Encode one picture."""
         frame = av.VideoFrame.from_numpy_buffer(pixels, "rgb24")
-        if self._yuv:
-            frame = self._reformatter.reformat(
-                frame,
-                format=self._codec.pix_fmt,
-                src_colorspace=Colorspace.ITU709,
-                dst_colorspace=Colorspace.ITU709,
-                src_color_range=ColorRange.JPEG,
-                dst_color_range=ColorRange.MPEG,
-                dst_color_trc=ColorTrc.BT709,
-                dst_color_primaries=ColorPrimaries.BT709,
-                interpolation=_SCALER,
-                threads=1,
-            )
-        frame.pts = pts
-        frame.time_base = 1 / self._fps
+        frame.pts, frame.time_base = pts, 1 / self._fps
+        if self._to_yuv is not None:
+            self._to_yuv.push(frame)
+            frame = cast(av.VideoFrame, self._to_yuv.pull())
+            frame.pts, frame.time_base = pts, 1 / self._fps
+            # ProRes tells of a picture what the picture says of itself, and not the encoder.
+            frame.color_primaries, frame.color_trc = ColorPrimaries.BT709, ColorTrc.BT709
         if self._segment and (pts % self._segment == 0 or self._encoder is None):
             self._begin_segment()
         self._mux(frame)
@@ -279,6 +266,22 @@ class FilmWriter:
             if self._segment and self.kept >= max(self._first, 1) and self.kept % self._segment == 0:
                 self._on_kept(self.kept)
         self.muxed += 1
+
+
+def _to_yuv(size: Size, pix_fmt: str) -> av.filter.Graph:
+    """RGB pictures to BT.709 in limited range, a push and a pull each."""
+    graph = av.filter.Graph()
+    graph.threads = 1
+    chain = [
+        graph.add("buffer", f"video_size={size[0]}x{size[1]}:pix_fmt=rgb24:time_base=1/1000"),
+        graph.add("scale", _SCALER),
+        graph.add("format", f"pix_fmts={pix_fmt}"),
+        graph.add("buffersink"),
+    ]
+    for one, other in pairwise(chain):
+        one.link_to(other)
+    graph.configure()
+    return graph
 
 
 def _start_codes(data: bytes) -> bytes:

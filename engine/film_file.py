@@ -236,13 +236,11 @@ class FilmFile:
         return self._old
 
     def _set_aside(self) -> None:
+        self._free()
         ours = self._fd
-        assert ours is not None
-        if fcntl is None:  # Windows renames no open file
-            os.close(ours)
         os.replace(self.draft, self._old)
         self._fd = _claim(self.draft)
-        if fcntl is not None:
+        if ours is not None:
             os.close(ours)
         if self._fd is None:
             raise OSError(errno.EBUSY, "another film has just been begun there")
@@ -280,12 +278,9 @@ class FilmFile:
                 if number > frames:
                     self._series.picture(number).unlink()
         elif self.draft != self.path:
-            fd = self._fd
-            assert fd is not None
-            os.fsync(fd)  # or a power cut could leave the name with nothing in it, and the older film gone
-            if fcntl is None:  # Windows renames no open file
-                os.close(fd)
-                self._fd = None
+            assert self._fd is not None
+            os.fsync(self._fd)  # or a power cut could leave the name with nothing in it, and the older film gone
+            self._free()
             os.replace(self.draft, self._place)
         self.begin_anew()
 
@@ -295,6 +290,7 @@ class FilmFile:
 
         It does not take its name, which only a whole film has.
         """
+        self._free()
         lies = self.draft
         if os.path.exists(self._old):  # which was not copied to the end
             frames, lies = self._noted, self._old
@@ -316,6 +312,12 @@ class FilmFile:
         if self._noted:
             said += "; the same command goes on with it"
         return said
+
+    def _free(self) -> None:
+        """Windows renames and removes no open file."""
+        if fcntl is None and self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
 
 
 def _claim(path: Path) -> int | None:

@@ -121,6 +121,27 @@ def test_colours_go_through_the_bt709_matrix(tmp_path: Path) -> None:
         assert np.allclose(got, want, atol=2.0), f"bar at {left}: wanted {want}, decoded {got}"
 
 
+@pytest.mark.parametrize(("codec", "suffix"), [("h264", "mp4"), ("h265", "mkv"), ("prores", "mov")])
+def test_chroma_lies_where_players_take_it_to_be(tmp_path: Path, codec: str, suffix: str) -> None:
+    """At the left one of its two pixels: on a ramp of red half a pixel to the right is 0.7 of 255 more."""
+    ramp = np.zeros((96, 160, 3), np.uint8)
+    ramp[..., 0] = np.minimum(np.arange(160) * 3, 255)[None]
+    with Recorder(tmp_path / f"c.{suffix}", SIZE, 30, codec=codec, crf=1) as recorder:
+        recorder.write(ramp)
+    with av.open(str(tmp_path / f"c.{suffix}")) as container:
+        frame = next(container.decode(video=0))
+        deep = frame.format.name == "yuv422p10le"
+        v_plane = np.frombuffer(frame.planes[2], np.uint16 if deep else np.uint8)
+        row = v_plane.reshape(frame.planes[2].height, -1)[20, :80] / (4.0 if deep else 1.0)
+        assert (frame.color_trc, frame.color_primaries) == (1, 1)
+    red = ramp[0, :, 0] / 255
+    v_there = 128 + 224 * red * (1 - 0.2126) / 1.5748  # Rec. ITU-R BT.709-6, item 3.3, red alone
+    pairs = np.arange(4, 40)
+    left = np.abs(row[pairs] - v_there[2 * pairs]).mean()
+    between = np.abs(row[pairs] - (v_there[2 * pairs] + v_there[2 * pairs + 1]) / 2).mean()
+    assert left < 0.4 < between, f"off by {left:.2f} at the left one, by {between:.2f} between"
+
+
 @needs_ffprobe
 def test_another_player_sees_the_colours_that_went_in(tmp_path: Path) -> None:
     path = tmp_path / "red.mp4"
