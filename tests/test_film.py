@@ -378,14 +378,16 @@ def test_another_film_is_not_gone_on_with(show: Show, tmp_path: Path, caplog: py
 
 
 @pytest.mark.usefixtures("short_segments")
-def test_begun_anew_when_asked_to_and_where_nothing_is_left(show: Show, tmp_path: Path) -> None:
+def test_begun_anew_when_asked_to_and_not_gone_on_with_where_nothing_is_left(show: Show, tmp_path: Path) -> None:
     out = tmp_path / "n.mp4"
     interrupted(show, out, 30)
-    for resume in (False, True):  # of the second nothing is left, as the first has made it whole
-        drawn: list[int] = []
-        job = FilmJob(out, 2.0, Fraction(24), 160, 96, resume)
-        run_film(show, job, lambda done, of, seen=drawn: seen.append(done))  # type: ignore[misc]
-        assert drawn[0] == 0 and len(pictures(out)) == 48 and list(tmp_path.iterdir()) == [out]
+    drawn: list[int] = []
+    job = FilmJob(out, 2.0, Fraction(24), 160, 96, resume=False)
+    run_film(show, job, lambda done, of: drawn.append(done))
+    assert drawn[0] == 0 and len(pictures(out)) == 48
+    with pytest.raises(RecorderError, match=rf"cannot go on with {out}: no earlier run left anything of it"):
+        run_film(show, replace(job, resume=True))
+    assert list(tmp_path.iterdir()) == [out]
 
 
 @pytest.mark.usefixtures("short_segments")

@@ -187,12 +187,13 @@ def run_film(
 def _first_frame(file: FilmFile, made_of: dict[str, Any], resume: bool | None) -> int:
     """Where to begin: after the frames that an earlier run left of this very film, if there are any.
 
-    Raises RecorderError when it is insisted on and they are another film's.
+    Raises RecorderError when it is insisted on and there are none, or they are another film's.
     """
     begun = file.begun() if resume is not False else None
     if begun is None or made_of["stage.freeze"]:
         if resume:
-            log.info("there is nothing of %s to go on with: it begins at its first frame", file.path)
+            why = "it is frozen" if begun is not None else "no earlier run left anything of it"
+            raise RecorderError(f"cannot go on with {file.path}: {why}")
         return 0
     if other := changed(begun.made_of, made_of):
         if resume:
