@@ -2,7 +2,8 @@
 
 Usage:
 
-    film = FilmWriter(Path("walk.part.mp4"), (1280, 720), Fraction(30), choose_codec(path, "h264", size), crf=20)
+    codec = choose_codec(Path("walk.mp4"), "h264", (1280, 720))
+    film = FilmWriter(Path("walk.part.mp4"), (1280, 720), Fraction(30), codec, crf=20, live=False)
     film.encode(pixels, 0); film.finish(); film.close()
 
 One thread, the recorder's. A film is encoded in segments, each by an encoder of its own: so one that is gone on with
@@ -156,12 +157,13 @@ class FilmWriter:
             # because editors and older players want that. Delayed, so that the index starts the film at 0.
             options["movflags"] = "+frag_keyframe+delay_moov+default_base_moof+hybrid_fragmented"
         elif path.suffix.lower() == ".mkv":
-            options["cluster_time_limit"] = str(int(_GOP_S * 1000))
-        self._yuv = codec.encoder != "png"
-        if not self._yuv:  # its pictures that are there already stay where they are
+            # A key picture closes no cluster of less than 4 kB by itself, but in a millisecond any later picture does.
+            options["cluster_time_limit"] = "1"
+        self._to_yuv = _to_yuv(size, codec.pix_fmt) if codec.encoder != "png" else None
+        if self._to_yuv is None:  # a series, whose pictures that are there already stay where they are
             options["start_number"] = str(first + 1)
             self.muxed = self.kept = first
-        self._container = av.open(url(path), "w", format=None if self._yuv else "image2", options=options)
+        self._container = av.open(url(path), "w", format=None if self._to_yuv else "image2", options=options)
         stream = self._container.add_stream(codec.encoder, rate=fps)
         assert isinstance(stream, av.VideoStream)
         self._stream = stream
@@ -174,7 +176,6 @@ class FilmWriter:
         self._flags = context.flags  # which say where headers go
         if codec.encoder == "libx265" and path.suffix.lower() in (".mp4", ".mov"):
             context.codec_tag = "hvc1"  # the only tag QuickTime opens
-        self._to_yuv = _to_yuv(size, codec.pix_fmt) if self._yuv else None
         self._container.start_encoding()  # opens encoder and file: a refusal is known now, not at frame 1
 
     def _settle(self, context: Any) -> None:
@@ -187,7 +188,7 @@ class FilmWriter:
         # By the picture's size and not by the machine's cores: x264's bytes depend on the number of threads.
         context.thread_count = 4 if self._size[1] <= 720 else 8 if self._size[1] <= 1440 else 16
         context.flags |= av.codec.context.Flags.bitexact
-        if self._yuv:
+        if self._to_yuv is not None:
             context.color_range = ColorRange.MPEG
             context.color_primaries = ColorPrimaries.BT709
             context.color_trc = ColorTrc.BT709
@@ -214,13 +215,12 @@ class FilmWriter:
     def encode(self, pixels: np.ndarray, pts: int) -> None:
         """Encode one picture."""
         frame = av.VideoFrame.from_numpy_buffer(pixels, "rgb24")
-        frame.pts, frame.time_base = pts, 1 / self._fps
         if self._to_yuv is not None:
             self._to_yuv.push(frame)
             frame = cast(av.VideoFrame, self._to_yuv.pull())
-            frame.pts, frame.time_base = pts, 1 / self._fps
             # ProRes tells of a picture what the picture says of itself, and not the encoder.
             frame.color_primaries, frame.color_trc = ColorPrimaries.BT709, ColorTrc.BT709
+        frame.pts, frame.time_base = pts, 1 / self._fps
         if self._segment and (pts % self._segment == 0 or self._encoder is None):
             self._begin_segment()
         self._mux(frame)

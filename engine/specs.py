@@ -12,7 +12,7 @@ from typing import Any
 
 from engine.params import Param
 
-CODECS = ("h264", "h265", "prores", "png")  # those of recorder.py, which is too heavy to import for this
+CODECS = ("h264", "h265", "prores", "png")  # those of encoder.py, which is too heavy to import for this
 
 
 @dataclass(frozen=True)

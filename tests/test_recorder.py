@@ -494,6 +494,22 @@ def test_a_copied_beginning_and_the_rest_are_the_bytes_of_an_unbroken_film(
     assert len(times(tmp_path / f"rest.{suffix}")) == count
 
 
+@pytest.mark.parametrize(("codec", "suffix"), [*KINDS, ("h264", "mov"), ("h265", "mp4")])
+def test_what_is_said_to_be_kept_can_be_read_by_then_however_small_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, codec: str, suffix: str
+) -> None:
+    """A night scene: its packets are of a few bytes, which no container is in a hurry to write."""
+    monkeypatch.setattr("engine.encoder.SEGMENT_S", 0.5)
+    path = tmp_path / f"k.{suffix}"
+    seen: list[tuple[int, int]] = []
+    black = np.zeros((96, 160, 3), np.uint8)
+    with Recorder(path, SIZE, 30, codec=codec, on_kept=lambda n: seen.append((n, len(times(path))))) as recorder:
+        for _ in range(50):
+            recorder.write(black)
+    assert [n for n, _ in seen] == [15, 30, 45]
+    assert all(there >= n for n, there in seen), f"said to be kept, and there: {seen}"
+
+
 def test_a_draft_that_holds_less_than_it_should_is_said(tmp_path: Path) -> None:
     film(tmp_path / "left.mp4", 20)
     rest = Recorder(tmp_path / "rest.mp4", SIZE, 30, first=300, taken_up=tmp_path / "left.mp4")

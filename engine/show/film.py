@@ -206,7 +206,7 @@ def _first_frame(file: FilmFile, made_of: dict[str, Any], resume: bool | None) -
 
 @contextmanager
 def _ended_well(file: FilmFile, recorder: Recorder, readback: Readback) -> Iterator[None]:
-    """Ends the film with every frame drawn in it, also when it is stopped or cannot go on, and gives it its name.
+    """Ends the film with every frame drawn in it, also when it is stopped or cannot go on; a whole one takes its name.
 
     Raises FilmError or KeyboardInterrupt, either with where what was done lies.
     """
