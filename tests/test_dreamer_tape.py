@@ -138,5 +138,5 @@ def test_what_this_processor_cannot_pack_is_run_as_it_is(monkeypatch: pytest.Mon
     def refuse(*args: object) -> None:
         raise RuntimeError("bf16 path needs the cpu support avx_ne_convert")
 
-    monkeypatch.setattr(tape._Recorder, "_quicker", refuse)
+    monkeypatch.setattr(tape.Shortcuts, "of", refuse)
     assert record(Net().eval(), (1, 4, 8, 8), (1, 5, 8)) is None

@@ -6,9 +6,8 @@ Usage: `fast = tape.record(function, examples)`; `fast(*tensors)` then does what
 Small models spend more time in Python, in time embeddings that never change and in repacking weights than in
 arithmetic. The shapes of a show never change, so one run under a TorchFunctionMode yields every operation in
 order. Then: what depends on no input is a constant (schedule, time embeddings); what was computed before is
-not computed again (keys and values of the text, the same in every step); and on a CPU in bfloat16 weights are
-packed for oneDNN once instead of at every call. The recording is played against the function on other
-numbers before it is trusted.
+not computed again (keys and values of the text, the same in every step); and on a CPU some operations have a shorter
+way (shortcuts.py). The recording is played against the function on other numbers before it is trusted.
 """
 
 import logging
@@ -20,6 +19,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
+
+from engine.dreamer.shortcuts import Call, Shortcuts, is_doubling
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +41,6 @@ _READS = frozenset(
 
 
 _DIVISIONS = frozenset({Tensor.div, Tensor.__truediv__, torch.div})
-_SMALL_PX = 1024  # pictures of up to 32x32; see _group_norm
 
 
 class Unrecordable(Exception):
@@ -64,7 +64,8 @@ class _Recorder(TorchFunctionMode):
             self._name(t, _Slot(i))
         self._count = len(inputs)
         self._known: dict[Any, list[_Slot]] = {}
-        self._packed: dict[Any, Tensor] = {}  # a weight is packed once, however many steps use it
+        self._shortcuts = Shortcuts(lambda t: id(t) not in self._slots)
+        self._doubled: dict[_Slot, Any] = {}  # slot of a picture just doubled in size -> what it was made of
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -114,7 +115,7 @@ class _Recorder(TorchFunctionMode):
             for t, known in zip(made, self._known[key], strict=True):
                 self._name(t, known)
             return
-        call, call_args, call_kwargs = self._quicker(func, args, kwargs)
+        call, call_args, call_kwargs = self._shorter(func, args, kwargs)
         first = self._count
         whole = isinstance(result, Tensor)
         self.lines.append((first, call, self.slot(call_args), self.slot(call_kwargs)))
@@ -129,60 +130,16 @@ class _Recorder(TorchFunctionMode):
         for t, named in zip(made, slots, strict=True):
             self._name(t, named)
         self._known[key] = slots
+        if is_doubling(func, args, kwargs, result):
+            self._doubled[slots[0]] = self.slot(args[0])
 
-    def _quicker(self, func: Any, args: Any, kwargs: Any) -> tuple[Any, Any, Any]:
-        """The same operation by a shorter way, if there is one.
-
-        oneDNN with packed weights: measured 1.3 to 3 times quicker in bfloat16, no gain in float32.
-        """
-        x = args[0] if args else None
-        if not isinstance(x, Tensor) or not _in_bfloat16_on_cpu(x) or (kwargs and func is not F.group_norm):
-            return func, args, kwargs
-        if func is F.conv2d and self._is_constant(args[1]):
-            return self._conv(*args)
-        if func is F.linear and self._is_constant(args[1]):
-            return self._linear(*args)
-        if func is F.group_norm and _is_slow_group_norm(x):
-            return self._norm(*args, **kwargs)
-        return func, args, kwargs
-
-    def _is_constant(self, weight: Tensor) -> bool:
-        return id(weight) not in self._slots and weight.dtype == torch.bfloat16
-
-    def _pack(self, weight: Tensor, key: Any, pack: Callable[[Tensor], Tensor]) -> Tensor:
-        full_key = (id(weight), key)
-        if full_key not in self._packed:
-            self._packed[full_key] = pack(weight.detach())
-        return self._packed[full_key]
-
-    def _conv(
-        self, x: Tensor, weight: Tensor, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1,
-        groups: int = 1,
-    ) -> tuple[Any, Any, Any]:  # fmt: skip
-        if isinstance(padding, str):
-            return F.conv2d, (x, weight, bias, stride, padding, dilation, groups), {}
-        where = (_pair(padding), _pair(stride), _pair(dilation), groups)
-        reorder, shape = torch._C._nn.mkldnn_reorder_conv2d_weight, list(x.shape)
-
-        def pack(w: Tensor) -> Tensor:
-            return reorder(w.contiguous(memory_format=torch.channels_last).to_mkldnn(), *where, shape)
-
-        packed = self._pack(weight, str((shape, where)), pack)
-        call = torch.ops.mkldnn._convolution_pointwise.default
-        return call, (x, packed, bias, *where, "none", [], ""), {}
-
-    def _linear(self, x: Tensor, weight: Tensor, bias: Any = None) -> tuple[Any, Any, Any]:
-        rows = x.numel() // x.shape[-1]
-        packed = self._pack(weight, rows, lambda w: torch.ops.mkldnn._reorder_linear_weight(w, rows))
-        return torch.ops.mkldnn._linear_pointwise.default, (x, packed, bias, "none", [], ""), {}
-
-    def _norm(
-        self, x: Tensor, groups: int, weight: Any = None, bias: Any = None, eps: float = 1e-5
-    ) -> tuple[Any, Any, Any]:
-        if weight is None or bias is None:
-            return F.group_norm, (x, groups, weight, bias, eps), {}
-        scale, shift = (self._pack(t, "float32", lambda w: w.float()) for t in (weight, bias))
-        return _group_norm, (x, groups, scale, shift, eps), {}
+    def _shorter(self, func: Any, args: Any, kwargs: Any) -> Call:
+        picture = self.slot(args[0]) if func is F.conv2d and args and not kwargs else None
+        if isinstance(picture, _Slot) and picture in self._doubled:
+            way = self._shortcuts.of_doubled(self._doubled[picture], *args)
+            if way is not None:
+                return way
+        return self._shortcuts.of(func, args, kwargs)
 
 
 def record(
@@ -297,21 +254,3 @@ def _key(value: Any) -> Any:
 
 def _pick(values: Sequence[Tensor], i: int) -> Tensor:
     return values[i]
-
-
-def _in_bfloat16_on_cpu(x: Tensor) -> bool:
-    return x.device.type == "cpu" and x.dtype == torch.bfloat16
-
-
-def _group_norm(x: Tensor, groups: int, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
-    """Group norm in float32: torch's own for channels-last bfloat16 is 2 to 6 times slower where it is used."""
-    return torch.group_norm(x.float(), groups, weight, bias, eps).to(x.dtype)
-
-
-def _is_slow_group_norm(x: Tensor) -> bool:
-    last = x.dim() == 4 and x.is_contiguous(memory_format=torch.channels_last)
-    return _in_bfloat16_on_cpu(x) and last and (x.shape[1] < 16 or x.shape[2] * x.shape[3] <= _SMALL_PX)
-
-
-def _pair(value: Any) -> list[int]:
-    return [value, value] if isinstance(value, int) else list(value)

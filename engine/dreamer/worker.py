@@ -8,6 +8,8 @@ next waypoint is there when the picture is done, ("done", slot, time, seconds, r
 ("error", what) before leaving, ("failed", sentence) when the model is at fault and starting again would not help.
 """
 
+import contextlib
+import ctypes
 import gc
 import os
 import signal
@@ -33,9 +35,11 @@ if TYPE_CHECKING:
     from engine.dreamer.load import Dreamer
 
 # How often a thread of GNU's OpenMP looks for work before it sleeps, which takes longer than many a layer. The
-# built-in model on two threads: 150 ms a picture at 0, 104 at 2,000, 95 at 20,000; in a film, where others want the
-# cores, 174, 152 and 170.
+# built-in model on two threads and two cores: 170 ms a picture at 0, 121 at 2,000, 110 at 20,000, 107 at 100,000;
+# beside something that takes nine tenths of a core (a recording) 258 at 2,000, 800 at 20,000, 1,250 at 100,000.
 SPIN = "2000"
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
+KEPT_BYTES = 256 << 20  # at the top of the heap; pieces of up to an eighth are taken from it
 
 RingPlace = tuple[str, int, int, int]  # name, slots, width, height
 
@@ -44,16 +48,7 @@ def main(pipe: Connection, spec: DreamSpec, ring_place: RingPlace, nice: int) ->
     """Loads and dreams until the pipe closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the stage's to answer
     _follow_parent()
-    if nice and hasattr(os, "nice"):
-        os.nice(nice)  # before torch makes its threads, which inherit it
-    elif nice:
-        psutil.Process().nice(psutil.BELOW_NORMAL_PRIORITY_CLASS)
-    os.environ["HF_HUB_OFFLINE"] = "1"
-    # Threads that wait must soon sleep: spinning on a core the stage needs made pictures 7 times slower.
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    os.environ.setdefault("GOMP_SPINCOUNT", SPIN)
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")  # what Apple's GPUs cannot do is done beside them
+    prepare(nice)
     try:
         ring = Ring.attach(*ring_place)
         try:
@@ -65,6 +60,32 @@ def main(pipe: Connection, spec: DreamSpec, ring_place: RingPlace, nice: int) ->
     except Exception as error:
         _tell(pipe, error)
         os._exit(1)  # other threads may be in the middle of a picture
+
+
+def prepare(nice: int) -> None:
+    """How this process runs beside a stage: below it, its threads soon asleep, nothing from the network. Before torch
+    is imported, which reads it once."""
+    if nice and hasattr(os, "nice"):
+        os.nice(nice)  # before torch makes its threads, which inherit it
+    elif nice:
+        psutil.Process().nice(psutil.BELOW_NORMAL_PRIORITY_CLASS)
+    _keep_memory()
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    # Threads that wait must soon sleep: spinning on a core the stage needs made pictures 7 times slower.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    os.environ.setdefault("GOMP_SPINCOUNT", SPIN)
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")  # what Apple's GPUs cannot do is done beside them
+
+
+def _keep_memory() -> None:
+    """Has glibc keep what one picture needed for the next; elsewhere does nothing. Given back and asked for again,
+    its 30 to 60 MB cost up to 14,000 page faults, 10 of 100 ms, in every picture or in none, by how they happen to lie.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        glibc = ctypes.CDLL("libc.so.6")
+        glibc.mallopt(M_MMAP_THRESHOLD, KEPT_BYTES // 8)
+        glibc.mallopt(M_TRIM_THRESHOLD, KEPT_BYTES)
 
 
 def _run(pipe: Connection, spec: DreamSpec, ring: Ring) -> None:
