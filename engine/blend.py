@@ -8,7 +8,7 @@ itself first it took 0.9 ms of a bare frame's 3.7 on two cores. Only transitions
 drawn into textures of their own, in 16-bit float.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
@@ -113,6 +113,7 @@ class Blend:
         transitions = sorted(list_transitions(shaders.root), key=lambda name: name != FALLBACK_TRANSITION)
         self._to_warm = [*transitions, *list_natives(shaders.root)]
         self._warm_at_s: float | None = None
+        self.may_warm: Callable[[], bool] = lambda: True  # asked before each
 
     @property
     def in_transition(self) -> bool:
@@ -238,6 +239,11 @@ class Blend:
             {"u_from": source.texture, "u_to": self._moving.texture, "u_field": self._field},
         )
 
+    def warm(self) -> None:
+        """Compile everything that is left to compile, at once."""
+        while self._to_warm:
+            self._warm_next()
+
     def _warm(self, now_s: float) -> None:
         """While the waiting picture plays, compile the transitions, as a jump must not wait for one, and our own
         passes, so that each has a last good one before its file is edited.
@@ -247,9 +253,12 @@ class Blend:
         """
         if self._warm_at_s is None:
             self._warm_at_s = now_s + WARM_EVERY_S
-        if not self._to_warm or now_s < self._warm_at_s:
+        if not self._to_warm or now_s < self._warm_at_s or not self.may_warm():
             return
         self._warm_at_s = now_s + WARM_EVERY_S
+        self._warm_next()
+
+    def _warm_next(self) -> None:
         name = self._to_warm.pop(0)
         if not name.endswith(".frag"):
             return self._draw_between(name, self._waiting, 0.5, self._mixed)

@@ -26,6 +26,7 @@ from engine.shaders import Shaders
 from engine.show import plan, stats, stills
 from engine.show.signals import StopRequest
 from engine.show.state import Memory
+from engine.show.warm import COLD_S, Warmer
 from engine.window import NoDisplay, Pacer, Stage, open_stage
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class Player:
     """Everything a running show holds, stepped once a frame."""
 
     def __init__(self, show: Show, options: LiveOptions, clock: Clock, stack: ExitStack) -> None:
-        self.show, self.options, self.clock = show, options, clock
+        self.show, self.options, self.clock, self._stack = show, options, clock, stack
         self.meter = stats.Meter()
         self.controls = Controls(show.registry, show.values)
         self.navigator = plan.new_navigator(show)
@@ -110,8 +111,7 @@ class Player:
         for keyframe in self.dreamer.poll():
             self.blend.upload(keyframe)
         self._tell_of_dreamer()
-        picture = self.blend.render(now_s, self.controls)
-        self.look.render(picture, self.stage.framebuffer, self.controls, now_s)
+        self._draw(now_s)
         if self._still:
             self._still = False
             self.stills.take(self.stage.framebuffer, self.blend.showing, self.show)
@@ -127,6 +127,16 @@ class Player:
             self.dreamer.start()  # after the first picture: the import of torch would hold it up
         self.meter.frame(time.perf_counter())
         self._save(now_s)
+
+    def _draw(self, now_s: float) -> None:
+        begun = time.perf_counter()
+        picture = self.blend.render(now_s, self.controls)
+        self.look.render(picture, self.stage.framebuffer, self.controls, now_s)
+        took_s = time.perf_counter() - begun
+        if self.meter.frames == 0 and self._waiting and took_s > COLD_S:
+            warmer = Warmer(self.blend.size)
+            self._stack.callback(warmer.stop)
+            self.blend.may_warm = lambda: warmer.done
 
     def _walk(self) -> float:
         """Steps the walk up to now; returns the show's time in seconds."""
