@@ -33,12 +33,13 @@ def python(code: str, display: str | None, **more: str) -> subprocess.CompletedP
 
 @pytest.fixture(scope="module")
 def display() -> Iterator[str]:
-    """A virtual X server on a number of its own choosing."""
+    """A virtual X server on a number of its own choosing. It does not begin anew when its last client has gone, as it
+    would by itself, refusing whoever comes meanwhile."""
     if shutil.which("Xvfb") is None:
         pytest.skip("Xvfb is not installed (apt-get install xvfb)")
     read, write = os.pipe()
     server = subprocess.Popen(
-        ["Xvfb", "-displayfd", str(write), "-screen", "0", "800x600x24", "-nolisten", "tcp"],
+        ["Xvfb", "-displayfd", str(write), "-screen", "0", "800x600x24", "-nolisten", "tcp", "-noreset"],
         pass_fds=[write],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
