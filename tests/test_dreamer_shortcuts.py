@@ -12,6 +12,11 @@ from engine.dreamer import shortcuts, tape
 
 CLOSE = {torch.float32: {"rtol": 1e-5, "atol": 1e-5}, torch.bfloat16: {"rtol": 2e-2, "atol": 3e-2}}
 
+HALF = pytest.param(
+    torch.bfloat16,
+    marks=pytest.mark.skipif(not torch.ops.mkldnn._is_mkldnn_bf16_supported(), reason="not on this processor"),
+)
+
 
 def draw(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> Tensor:
     t = torch.randn(shape, generator=torch.Generator().manual_seed(seed)).to(dtype)
@@ -29,7 +34,7 @@ def calls(played: Callable[..., Tensor]) -> list[object]:
     return [v for k, v in played.__globals__.items() if k.startswith("f")]
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("dtype", [torch.float32, HALF])
 @pytest.mark.parametrize(
     "shape, out", [((1, 4, 6, 10), 8), ((2, 3, 5, 7), 5), ((1, 8, 2, 2), 2), ((1, 2, 3, 1), 1), ((3, 16, 2, 9), 16)]
 )
@@ -131,3 +136,13 @@ def test_a_weight_is_packed_once_and_the_unpacked_one_let_go() -> None:
     weight = weights.pop()
     gc.collect()
     assert not any(holder is played.__globals__ for holder in gc.get_referrers(weight))
+
+
+def test_where_the_processor_does_not_compute_in_bfloat16_it_is_recorded_as_it_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)
+    weight = draw(4, 4, 3, 3, seed=3, dtype=torch.bfloat16)
+    played = record(lambda x: F.conv2d(F.interpolate(x, scale_factor=2.0), weight, None, 1, 1), 1, 4, 4, 4,
+                    dtype=torch.bfloat16)  # fmt: skip
+    assert {F.interpolate, F.conv2d} <= set(calls(played))

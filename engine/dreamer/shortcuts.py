@@ -37,7 +37,7 @@ class Shortcuts:
     def of(self, func: Any, args: Any, kwargs: Any) -> Call:
         """The same operation by a shorter way, if there is one."""
         x = args[0] if args else None
-        if not isinstance(x, Tensor) or not _is_on_cpu(x) or (kwargs and func is not F.group_norm):
+        if not isinstance(x, Tensor) or not _is_for_onednn(x) or (kwargs and func is not F.group_norm):
             return func, args, kwargs
         if func is F.conv2d and self._is_weight(args[1], x):
             return self._conv(*args)
@@ -56,7 +56,7 @@ class Shortcuts:
         where = () if isinstance(padding, str) else (_pair(padding), _pair(stride), _pair(dilation), groups)
         if where != ([1, 1], [1, 1], [1, 1], 1) or tuple(weight.shape[2:]) != (3, 3) or c == 1:
             return None
-        if not (_is_on_cpu(picture) and picture.is_contiguous(memory_format=_last) and self._is_constant(weight)):
+        if not (_is_for_onednn(picture) and picture.is_contiguous(memory_format=_last) and self._is_constant(weight)):
             return None
         shape = [b, c, h // 2, w // 2]
         packed = self._pack(weight, f"doubled {shape}", lambda t: _packed(_fold(t), shape, *where))
@@ -146,9 +146,12 @@ def _convolution(*args: Any) -> Tensor:
     return torch.ops.mkldnn._convolution_pointwise.default(*args)
 
 
-def _is_on_cpu(x: Tensor) -> bool:
-    has_onednn = x.dtype == torch.bfloat16 or (x.dtype == torch.float32 and torch.backends.mkldnn.is_available())
-    return x.device.type == "cpu" and has_onednn
+def _is_for_onednn(x: Tensor) -> bool:
+    """Whether oneDNN computes in this tensor's precision here: not every processor does in bfloat16."""
+    if x.device.type != "cpu" or not torch.backends.mkldnn.is_available():
+        return False
+    in_bfloat16 = x.dtype == torch.bfloat16 and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return in_bfloat16 or x.dtype == torch.float32
 
 
 def _group_norm(x: Tensor, groups: int, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
