@@ -19,7 +19,7 @@ from typing import Any
 
 import moderngl
 
-from engine.gl import NoGraphics, create_context, make_target
+from engine.gl import NoGraphics, create_context, finisher, make_target
 from engine.specs import StageSpec
 
 HEADLESS_HZ = 60.0
@@ -101,6 +101,7 @@ class HeadlessStage(Stage):
         self._closed = False
         self._target = make_target(self.ctx, size, "f1")
         self.framebuffer = self._target.framebuffer
+        self._finish = finisher(self.ctx)
         self._pacer = Pacer(self.refresh_hz) if paced else None
 
     def poll(self) -> list[str]:
@@ -108,7 +109,7 @@ class HeadlessStage(Stage):
 
     def present(self) -> None:
         # Without a finish the software renderer would queue frames faster than it draws them.
-        self.ctx.finish()
+        self._finish()
         if self._pacer:
             self._pacer.wait()
 

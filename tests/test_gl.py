@@ -1,5 +1,7 @@
 """Context, targets, passes and the reading of compilers' logs, on whatever GL the machine has."""
 
+import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,51 @@ def source(text: str) -> gl.Source:
 
 def test_context_is_core_3_3_or_later(ctx: moderngl.Context) -> None:
     assert ctx.version_code >= 330
+
+
+def test_while_it_waits_for_what_is_drawn_other_threads_run(ctx: moderngl.Context) -> None:
+    slow = """out vec4 c;
+        void main() { float x = gl_FragCoord.x; for (int i = 0; i < 300; i++) x = sin(x) + 1.5; c = vec4(x); }"""
+    target, finish = gl.make_target(ctx, (512, 512)), gl.finisher(ctx)
+    drawn = gl.Pass(ctx, source(slow))
+
+    def others(wait: Callable[[], None]) -> int:
+        """How often another thread had its turn in the meantime."""
+        turns, over = 0, threading.Event()
+
+        def run() -> None:
+            nonlocal turns
+            while not over.wait(0.0005):
+                turns += 1
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        drawn.render(target.framebuffer)
+        before = turns
+        wait()
+        during = turns - before
+        over.set()
+        thread.join()
+        return during
+
+    others(ctx.finish)  # compiled now
+    assert gl.read_pixels(target.framebuffer).any()
+    if not gl.is_software(ctx):
+        pytest.skip("a GPU has this done before anybody can look")
+    assert others(finish) >= 5
+    assert others(ctx.finish) <= 2, "moderngl no longer holds the interpreter: finisher() is not needed any more"
+    target.release()
+    drawn.release()
+
+
+def test_where_the_loader_cannot_be_had_moderngl_waits() -> None:
+    class Other:
+        mglo = None
+
+        def finish(self) -> None: ...
+
+    other = Other()
+    assert gl.finisher(other) == other.finish  # type: ignore[arg-type]
 
 
 def test_no_graphics_is_one_sentence_with_the_cure(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,7 +25,7 @@ from engine.controls import Controls
 from engine.dreamer.process import DreamerProcess, DreamSpec, Keyframe
 from engine.encoder import check as encoder_check
 from engine.film_file import FilmFile, RecorderError, reason
-from engine.gl import create_context, make_target
+from engine.gl import create_context, finisher, make_target
 from engine.look import Look
 from engine.navigator import TICK_HZ, TICK_S, Waypoint
 from engine.recorder import Readback, Recorder
@@ -146,7 +146,7 @@ def run_film(
         blend = Blend(ctx, shaders, (show.model.width, show.model.height))
         look = Look(ctx, shaders, show.stage.fit)
         target = make_target(ctx, size, "f1")
-        readback = Readback(ctx, size)
+        finish, readback = finisher(ctx), Readback(ctx, size)
         feed = _Feed(dreamer, supply, blend, stop)
         feed.until(clock.now())
         if not first:
@@ -176,7 +176,7 @@ def run_film(
                 feed.until(float(at))
                 picture = blend.render(float(at), controls, live=False)
                 look.render(picture, target.framebuffer, controls, float(at))
-                ctx.finish()  # with nothing of one frame under way in the next, the film is the same every time
+                finish()  # with nothing of one frame under way in the next, the film is the same every time
                 _write(recorder, readback.push(target.framebuffer))
                 meter.frame(time.perf_counter())
                 clock.advance()
