@@ -119,7 +119,7 @@ def _standalone() -> moderngl.Context:
 def finisher(ctx: moderngl.Context) -> Callable[[], None]:
     """What waits until everything is drawn, and lets Python's other threads run meanwhile.
 
-    moderngl's own holds the interpreter: with a software renderer, three quarters of a film's time, in which the
+    moderngl's own holds the interpreter: with a software renderer nearly half of a film's time, in which the
     encoder's thread could not give the encoder its next picture. Films of the house show at 720p take a tenth less.
     """
     try:

@@ -135,7 +135,7 @@ def _as_run(show: Show, library: Callable[[], None], rounds: int) -> list[Row]:
             took["library"].append(statistics.median(_times(library, 3)))
             ours.send(10)
             took["alone"].append(ours.recv() / 10)
-            wanted = itertools.chain(places[:12])
+            wanted = iter(places[:12])
             arrived: list[float] = []
             while len(arrived) < 12:
                 arrived += [time.perf_counter()] * len(dreamer.poll(1 / 60))

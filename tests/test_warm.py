@@ -21,9 +21,10 @@ import sys
 import numpy as np
 from engine.blend import Blend
 from engine.gl import create_context, make_target
+from engine.dreamer.spec import Keyframe
 from engine.look import Look
+from engine.navigator import Waypoint
 from engine.shaders import Shaders
-from engine.show.warm import _Keyframe, _Moment
 
 ctx = create_context(headless=True)
 shaders, target = Shaders(ctx), make_target(ctx, (320, 180), "f1")
@@ -31,7 +32,8 @@ blend, look = Blend(ctx, shaders, (112, 64)), Look(ctx, shaders)
 for frame in range(200 if sys.argv[1:] else 1):
     now_s = frame * 0.05
     if frame >= 100 and frame % 10 == 0:
-        blend.upload(_Keyframe(_Moment(now_s, 0 if frame < 180 else 1), np.zeros((64, 112, 3), np.uint8)))
+        waypoint = Waypoint(now_s, 0 if frame < 180 else 1, (), ())
+        blend.upload(Keyframe(waypoint, np.zeros((64, 112, 3), np.uint8), 0, 0.0))
     picture = blend.render(now_s, {"blend.transition": "pulp"})
     look.render(picture, target.framebuffer, {"look.enabled": frame < 195}, now_s)
 ctx.finish()

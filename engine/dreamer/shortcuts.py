@@ -143,6 +143,7 @@ def _packed(weight: Tensor, shape: list[int], *where: Any) -> Tensor:
 
 
 def _convolution(*args: Any) -> Tensor:
+    # Looked up when it is called: a torch built without oneDNN has none.
     return torch.ops.mkldnn._convolution_pointwise.default(*args)
 
 

@@ -80,7 +80,7 @@ def prepare(nice: int) -> None:
 
 def _keep_memory() -> None:
     """Has glibc keep what one picture needed for the next; elsewhere does nothing. Given back and asked for again,
-    its 30 to 60 MB cost up to 14,000 page faults, 10 of 100 ms, in every picture or in none, by how they happen to lie.
+    its 25 to 60 MB cost up to 14,000 page faults, 10 of 100 ms, in every picture or in none, by how they happen to lie.
     """
     with contextlib.suppress(OSError, AttributeError):
         glibc = ctypes.CDLL("libc.so.6")

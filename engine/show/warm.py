@@ -11,7 +11,6 @@ after an update of Mesa or a shader, needs this.
 import subprocess
 import sys
 from contextlib import suppress
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -41,23 +40,13 @@ class Warmer:
             self._process.wait()
 
 
-@dataclass(frozen=True)
-class _Moment:
-    time_s: float
-    epoch: int = 0
-
-
-@dataclass(frozen=True)
-class _Keyframe:
-    waypoint: _Moment
-    pixels: np.ndarray
-
-
 def draw(size: tuple[int, int]) -> None:
     """Draws what a stage draws: each transition, a crossfade, with the look and without."""
     from engine.blend import Blend, Picture
+    from engine.dreamer.spec import Keyframe
     from engine.gl import create_context, make_target
     from engine.look import Look
+    from engine.navigator import Waypoint
     from engine.shaders import Shaders
 
     ctx = create_context(headless=True)
@@ -66,7 +55,7 @@ def draw(size: tuple[int, int]) -> None:
     target = make_target(ctx, (size[0] * 2, size[1] * 2), "f1")
     blend.warm()
     for time_s in (0.0, 1.0):
-        blend.upload(_Keyframe(_Moment(time_s), np.zeros((size[1], size[0], 3), np.uint8)))
+        blend.upload(Keyframe(Waypoint(time_s, 0, (), ()), np.zeros((size[1], size[0], 3), np.uint8), 0, 0.0))
     crossfade, held = blend.render(0.5, {}, live=False), make_target(ctx, size)
     blend.draw(crossfade, held)
     for picture in (crossfade, Picture.of(held)):
