@@ -25,6 +25,8 @@ from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTr
 from engine.film_file import RecorderError, Series, is_series, reason, url
 
 Size = tuple[int, int]
+GIVEN = "rgba"  # what the stage gives; the fourth number is not looked at
+RGB = "rgb24"
 SMALLEST = 16  # pixels, a film's short side
 
 # A fragment is closed at every key picture, and a killed recording loses the open one: one second.
@@ -81,7 +83,7 @@ _CODECS: dict[str, Codec] = {
     "h264": Codec("libx264", "yuv420p", (".mp4", ".mov", ".mkv"), _x264, reorder=2, lengths=True),
     "h265": Codec("libx265", "yuv420p", (".mp4", ".mov", ".mkv"), _x265, reorder=2, lengths=True),
     "prores": Codec("prores_ks", "yuv422p10le", (".mov", ".mkv"), lambda crf, live, size: {"profile": "hq"}),
-    "png": Codec("png", "rgb24", (".png",), lambda crf, live, size: {"compression_level": "3"}),
+    "png": Codec("png", RGB, (".png",), lambda crf, live, size: {"compression_level": "3"}),
 }
 CODECS = tuple(_CODECS)
 
@@ -159,11 +161,11 @@ class FilmWriter:
         elif path.suffix.lower() == ".mkv":
             # A key picture closes no cluster of less than 4 kB by itself, but in a millisecond any later picture does.
             options["cluster_time_limit"] = "1"
-        self._to_yuv = _to_yuv(size, codec.pix_fmt) if codec.encoder != "png" else None
-        if self._to_yuv is None:  # a series, whose pictures that are there already stay where they are
+        self._convert = _converter(size, codec.pix_fmt)
+        if series := is_series(path):  # whose pictures that are there already stay where they are
             options["start_number"] = str(first + 1)
             self.muxed = self.kept = first
-        self._container = av.open(url(path), "w", format=None if self._to_yuv else "image2", options=options)
+        self._container = av.open(url(path), "w", format="image2" if series else None, options=options)
         stream = self._container.add_stream(codec.encoder, rate=fps)
         assert isinstance(stream, av.VideoStream)
         self._stream = stream
@@ -188,7 +190,7 @@ class FilmWriter:
         # By the picture's size and not by the machine's cores: x264's bytes depend on the number of threads.
         context.thread_count = 4 if self._size[1] <= 720 else 8 if self._size[1] <= 1440 else 16
         context.flags |= av.codec.context.Flags.bitexact
-        if self._to_yuv is not None:
+        if self._codec.pix_fmt != RGB:
             context.color_range = ColorRange.MPEG
             context.color_primaries = ColorPrimaries.BT709
             context.color_trc = ColorTrc.BT709
@@ -214,10 +216,9 @@ class FilmWriter:
 
     def encode(self, pixels: np.ndarray, pts: int) -> None:
         """Encode one picture."""
-        frame = av.VideoFrame.from_numpy_buffer(pixels, "rgb24")
-        if self._to_yuv is not None:
-            self._to_yuv.push(frame)
-            frame = cast(av.VideoFrame, self._to_yuv.pull())
+        self._convert.push(av.VideoFrame.from_numpy_buffer(pixels, GIVEN))
+        frame = cast(av.VideoFrame, self._convert.pull())
+        if self._codec.pix_fmt != RGB:
             # ProRes tells of a picture what the picture says of itself, and not the encoder.
             frame.color_primaries, frame.color_trc = ColorPrimaries.BT709, ColorTrc.BT709
         frame.pts, frame.time_base = pts, 1 / self._fps
@@ -268,13 +269,14 @@ class FilmWriter:
         self.muxed += 1
 
 
-def _to_yuv(size: Size, pix_fmt: str) -> av.filter.Graph:
-    """RGB pictures to BT.709 in limited range, a push and a pull each."""
+def _converter(size: Size, pix_fmt: str) -> av.filter.Graph:
+    """Pictures as the stage gives them to those an encoder takes, BT.709 in limited range if it is not RGB that it
+    takes; a push and a pull each."""
     graph = av.filter.Graph()
     graph.threads = 1
     chain = [
-        graph.add("buffer", f"video_size={size[0]}x{size[1]}:pix_fmt=rgb24:time_base=1/1000"),
-        graph.add("scale", _SCALER),
+        graph.add("buffer", f"video_size={size[0]}x{size[1]}:pix_fmt={GIVEN}:time_base=1/1000"),
+        graph.add("scale", "" if pix_fmt == RGB else _SCALER),
         graph.add("format", f"pix_fmts={pix_fmt}"),
         graph.add("buffersink"),
     ]
@@ -312,7 +314,7 @@ def choose_codec(path: Path, codec: str, size: Size) -> Codec:
     if chosen.encoder not in av.codecs_available:
         raise RecorderError(f"this machine has no {chosen.encoder} encoder; see `pedesis doctor`")
     width, height = size
-    if min(size) < SMALLEST or (chosen.pix_fmt != "rgb24" and even_size(size) != size):
+    if min(size) < SMALLEST or (chosen.pix_fmt != RGB and even_size(size) != size):
         near = even_size((max(width, SMALLEST), max(height, SMALLEST)))
         raise RecorderError(
             f"a film's sides are even and at least {SMALLEST} pixels (nearest: {near[0]}x{near[1]}), "

@@ -190,12 +190,13 @@ def _stage(show: Show, quick: bool) -> list[Row]:
     from engine.blend import Blend
     from engine.controls import Controls
     from engine.dreamer.process import Keyframe
-    from engine.gl import create_context, make_target
+    from engine.gl import create_context, lay_blue_first, make_target
     from engine.look import Look
     from engine.shaders import Shaders
 
     ctx = create_context(headless=True)
     target = make_target(ctx, (1280, 720), "f1")
+    lay_blue_first(ctx, target.texture)  # as a window is
     controls = Controls(show.registry, show.values)
     plain = Controls(show.registry, {**show.values, "look.enabled": False})
     shaders = Shaders(ctx)
@@ -206,7 +207,11 @@ def _stage(show: Show, quick: bool) -> list[Row]:
     for i, waypoint in enumerate(waypoints(show, 4)):
         pixels = rng.integers(0, 255, size, dtype=np.uint8)
         blend.upload(Keyframe(replace(waypoint, time_s=float(i)), pixels, i, 0.1))
-    blit = _bare_blit(ctx, target, rng.integers(0, 255, size, dtype=np.uint8))
+    blit = _bare_blit(ctx, target, ctx.texture(picture, 3, rng.bytes(picture[0] * picture[1] * 3), alignment=1))
+    laid = make_target(ctx, picture, "f1")
+    lay_blue_first(ctx, laid.texture)
+    laid.texture.write(rng.bytes(picture[0] * picture[1] * 4))
+    laid_blit = _bare_blit(ctx, target, laid.texture)
     clock = iter(np.linspace(0.5, 2.5, 100_000))
 
     def draw(values: Controls) -> None:
@@ -224,6 +229,16 @@ def _stage(show: Show, quick: bool) -> list[Row]:
             ">= 0.9 x",
         )
     ]
+    # Ours is drawn from a texture laid out for this renderer, which keyframes are not; so to be fair:
+    blit_s, fade_s = alternate(laid_blit, lambda: draw(plain), rounds)
+    rows.append(
+        (
+            f"crossfade alone, {picture[0]}x{picture[1]} to 1280x720: {1 / fade_s:.0f} fps",
+            f"bare blit, laid out as the window is {1 / blit_s:.0f} fps",
+            blit_s / fade_s,
+            "",
+        )
+    )
     blit_s, look_s = alternate(blit, lambda: draw(controls), rounds)
     rows.append(
         (
@@ -237,14 +252,13 @@ def _stage(show: Show, quick: bool) -> list[Row]:
     return rows
 
 
-def _bare_blit(ctx: Any, target: Any, pixels: np.ndarray) -> Callable[[], None]:
+def _bare_blit(ctx: Any, target: Any, texture: Any) -> Callable[[], None]:
     program = ctx.program(
         vertex_shader="#version 330\nout vec2 uv; void main() { uv = vec2(gl_VertexID & 1, gl_VertexID >> 1) * 2.0;"
         " gl_Position = vec4(uv * 2.0 - 1.0, 0.0, 1.0); }",
         fragment_shader="#version 330\nin vec2 uv; out vec4 o; uniform sampler2D t;"
         " void main() { o = texture(t, uv); }",
     )
-    texture = ctx.texture(pixels.shape[1::-1], 3, pixels.tobytes())
     vertices = ctx.vertex_array(program, [])
 
     def draw() -> None:
@@ -437,7 +451,7 @@ def decoded(path: Path, count: int) -> list[np.ndarray]:
     import av
 
     with av.open(str(path)) as container:
-        return [f.to_ndarray(format="rgb24") for f, _ in zip(container.decode(video=0), range(count), strict=False)]
+        return [f.to_ndarray(format="rgba") for f, _ in zip(container.decode(video=0), range(count), strict=False)]
 
 
 def bench_memory(show_name: str, quick: bool) -> list[Row]:

@@ -64,7 +64,7 @@ def film(show: Show, out: Path, seconds: float = 2.0, progress: Callable[[int, i
 
     def noted_mux(self: FilmWriter, frame: av.VideoFrame | None) -> None:
         if frame is not None:
-            encoded.append(zlib.crc32(frame.to_ndarray()))
+            encoded.append(zlib.crc32(np.ascontiguousarray(frame.to_ndarray())))
         mux(self, frame)
 
     with (
@@ -258,7 +258,7 @@ class Underway:
         self._count = count
 
     def flush(self) -> list[np.ndarray]:
-        return [np.full((96, 160, 3), n, np.uint8) for n in range(self._count)]
+        return [np.full((96, 160, 4), n, np.uint8) for n in range(self._count)]
 
 
 def end(out: Path, written: int, underway: int, by: BaseException | None = None) -> None:
@@ -267,7 +267,7 @@ def end(out: Path, written: int, underway: int, by: BaseException | None = None)
         recorder = Recorder(out, (160, 96), 24, draft=file.draft)
         with _ended_well(file, recorder, Underway(underway)):  # type: ignore[arg-type]
             for n in range(written):
-                recorder.write(np.full((96, 160, 3), n, np.uint8))
+                recorder.write(np.full((96, 160, 4), n, np.uint8))
             if by is not None:
                 raise by
 

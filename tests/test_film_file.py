@@ -109,7 +109,7 @@ from engine.recorder import Recorder
 with FilmFile(Path({path!r})) as file:
     recorder = Recorder(file.path, (160, 96), 30, draft=file.draft)
     for index in range(100_000):
-        recorder.write(np.full((96, 160, 3), index % 256, np.uint8))
+        recorder.write(np.full((96, 160, 4), index % 256, np.uint8))
         if index % 30 == 0:
             print(recorder.written, flush=True)
 """

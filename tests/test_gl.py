@@ -171,6 +171,37 @@ def test_a_log_with_no_line_is_told_whole() -> None:
     assert "no main" in error.message
 
 
+def test_blue_first_is_the_same_picture(ctx: moderngl.Context) -> None:
+    """From red first to red first, and by the software renderer's shorter way, whose rounding is its own."""
+    text = "in vec2 v_uv;\nout vec4 c;\nuniform sampler2D s;\nvoid main() { c = texture(s, v_uv); }"
+    blow_up = gl.Pass(ctx, source(text))
+    pixels = np.random.default_rng(3).integers(0, 256, (40, 64, 4), np.uint8)
+    pixels[..., 2] //= 8  # little blue: red and blue exchanged would show
+    drawn = []
+    for lay in (lambda *_: None, gl.lay_blue_first):
+        small, large = gl.make_target(ctx, (64, 40), "f1"), gl.make_target(ctx, (323, 181), "f1")
+        for target in (small, large):
+            lay(ctx, target.texture)
+        small.texture.write(pixels.tobytes())
+        assert np.array_equal(gl.read_pixels(small.framebuffer), pixels[::-1, :, :3])
+        blow_up.render(large.framebuffer, textures={"s": small.texture})
+        drawn.append(gl.read_pixels(large.framebuffer).astype(int))
+        large.release()
+        small.release()
+    apart = np.abs(drawn[0] - drawn[1])
+    assert apart.max() <= 4 and apart.mean() < 0.5  # of noise at full contrast
+
+
+def test_without_moderngls_loader_textures_stay_as_they_are(ctx: moderngl.Context) -> None:
+    class Other:
+        mglo = None
+
+    target = gl.make_target(ctx, (2, 2), "f1")
+    target.texture.write(bytes(range(16)))
+    gl.lay_blue_first(Other(), target.texture)  # type: ignore[arg-type]
+    assert target.texture.read() == bytes(range(16))
+
+
 def test_target_refuses_nothing_wide(ctx: moderngl.Context) -> None:
     with pytest.raises(ValueError, match="at least 1×1 pixels, got 0×4"):
         gl.make_target(ctx, (0, 4))

@@ -40,6 +40,11 @@ def picture(index: int, size: tuple[int, int] = SIZE) -> np.ndarray:
     return (ramp + grain).astype(np.uint8)
 
 
+def rgbx(pixels: np.ndarray) -> np.ndarray:
+    """As the stage gives them, (H, W, 4); nobody looks at the fourth number."""
+    return np.dstack([pixels, np.full(pixels.shape[:2], 77, np.uint8)])
+
+
 def probe(path: Path) -> dict[str, str]:
     """ffprobe's view of the one video stream, frames really decoded and counted."""
     done = subprocess.run(
@@ -61,7 +66,7 @@ def times(path: Path) -> list[Fraction]:
 def film(path: Path, count: int, fps: object = 30, **options: object) -> Recorder:
     recorder = Recorder(path, SIZE, fps, **options)  # type: ignore[arg-type]
     for index in range(count):
-        assert recorder.write(picture(index))
+        assert recorder.write(rgbx(picture(index)))
     assert recorder.close() == count
     assert recorder.error is None
     return recorder
@@ -108,7 +113,7 @@ def test_colours_go_through_the_bt709_matrix(tmp_path: Path) -> None:
     path = tmp_path / "card.mp4"
     with Recorder(path, SIZE, 30, crf=4) as recorder:
         for _ in range(8):
-            recorder.write(card)
+            recorder.write(rgbx(card))
     with av.open(str(path)) as container:
         frame = list(container.decode(video=0))[-1]
     planes = [np.frombuffer(p, np.uint8).reshape(p.height, p.line_size)[:, : p.width] for p in frame.planes]
@@ -127,7 +132,7 @@ def test_chroma_lies_where_players_take_it_to_be(tmp_path: Path, codec: str, suf
     ramp = np.zeros((96, 160, 3), np.uint8)
     ramp[..., 0] = np.minimum(np.arange(160) * 3, 255)[None]
     with Recorder(tmp_path / f"c.{suffix}", SIZE, 30, codec=codec, crf=1) as recorder:
-        recorder.write(ramp)
+        recorder.write(rgbx(ramp))
     with av.open(str(tmp_path / f"c.{suffix}")) as container:
         frame = next(container.decode(video=0))
         deep = frame.format.name == "yuv422p10le"
@@ -148,7 +153,7 @@ def test_another_player_sees_the_colours_that_went_in(tmp_path: Path) -> None:
     red = np.zeros((96, 160, 3), np.uint8) + np.array([200, 40, 30], np.uint8)
     with Recorder(path, SIZE, 30, crf=4) as recorder:
         for _ in range(3):
-            recorder.write(red)
+            recorder.write(rgbx(red))
     raw = subprocess.run(
         ["ffmpeg", "-v", "error", "-i", str(path), "-vf", "scale=in_color_matrix=auto", "-f", "rawvideo",
          "-pix_fmt", "rgb24", "-"],
@@ -163,7 +168,7 @@ def test_top_row_stays_on_top(tmp_path: Path) -> None:
     frame[:48] = 255
     path = tmp_path / "half.mp4"
     with Recorder(path, SIZE, 30) as recorder:
-        recorder.write(frame)
+        recorder.write(rgbx(frame))
     with av.open(str(path)) as container:
         shown = next(container.decode(video=0)).to_ndarray(format="rgb24")
     assert shown[:40].min() > 230 and shown[56:].max() < 25
@@ -231,11 +236,11 @@ def test_a_name_is_a_name_whatever_signs_are_in_it(
 KILLED = """
 import sys
 sys.path[:0] = [{root!r}, {tests!r}]
-from test_recorder import SIZE, picture
+from test_recorder import SIZE, picture, rgbx
 from engine.recorder import Recorder
 recorder = Recorder({path!r}, SIZE, 30)
 for index in range(100_000):
-    recorder.write(picture(index))
+    recorder.write(rgbx(picture(index)))
     if index % 30 == 0:
         print(recorder.written, flush=True)
 """
@@ -265,13 +270,13 @@ def test_killed_recording_keeps_all_but_the_last_second(tmp_path: Path, suffix: 
 LIMITED = """
 import resource, sys
 sys.path[:0] = [{root!r}, {tests!r}]
-from test_recorder import SIZE, picture
+from test_recorder import SIZE, picture, rgbx
 from engine.recorder import Recorder
 resource.setrlimit(resource.RLIMIT_FSIZE, (600_000, 600_000))
 recorder = Recorder({path!r}, SIZE, 30)
 kept = 0
 for index in range(2000):
-    if not recorder.write(picture(index)):
+    if not recorder.write(rgbx(picture(index))):
         break
 print(index, recorder.close(), recorder.error, sep="|")
 """
@@ -281,7 +286,7 @@ DIRTY = """
 import ctypes, hashlib, sys
 import numpy as np
 sys.path[:0] = [{root!r}, {tests!r}]
-from test_recorder import picture
+from test_recorder import picture, rgbx
 from engine.recorder import Recorder
 libc = ctypes.CDLL(None)
 # no mmap, no trimming, one arena: memory comes back as it was
@@ -299,7 +304,7 @@ for round in range(4):
         libc.free(place)
     with Recorder({path!r}, {size!r}, 30, codec={codec!r}) as recorder:
         for index in range(40):
-            recorder.write(np.roll(picture(index, {size!r}), index, axis=1))
+            recorder.write(rgbx(np.roll(picture(index, {size!r}), index, axis=1)))
     print(hashlib.sha256(open({path!r}, "rb").read()).hexdigest())
 """
 
@@ -356,11 +361,11 @@ def test_disk_that_fills_up_is_said_and_not_raised(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk", "500k") as disk:
         path = disk / "full.mp4"
         recorder = Recorder(path, SIZE, 30)
-        accepted = sum(recorder.write(picture(index)) for index in range(500))
+        accepted = sum(recorder.write(rgbx(picture(index))) for index in range(500))
         assert accepted < 500, "a full disk was written to"
         assert recorder.close() <= accepted
         assert recorder.error is not None and "the disk is full" in recorder.error
-        assert not recorder.write(picture(0))
+        assert not recorder.write(rgbx(picture(0)))
         recorder.close()  # twice is harmless
         assert int(probe(path)["nb_read_frames"]) >= recorder.written >= 30
 
@@ -369,7 +374,7 @@ def test_of_numbered_pictures_the_one_that_did_not_fit_does_not_stay(tmp_path: P
     with small_disk(tmp_path / "disk", "300k") as disk:
         recorder = Recorder(disk / "p-%03d.png", SIZE, 30)
         noise = np.random.default_rng(0).integers(0, 256, (SIZE[1], SIZE[0], 3), np.uint8)
-        while recorder.write(noise):
+        while recorder.write(rgbx(noise)):
             pass
         recorder.close()
         assert recorder.error is not None and "the disk is full" in recorder.error
@@ -384,7 +389,7 @@ def test_grain_does_not_pulse_with_the_key_pictures(tmp_path: Path) -> None:
     wave = wave + 20 * np.sin(np.linspace(0, 30 * np.pi, 180))[:, None, None] + np.zeros(3)  # (H, W, 3)
     with Recorder(tmp_path / "g.mp4", (320, 180), 24) as recorder:
         for n in range(60):
-            recorder.write((np.roll(wave, n, 1) + rng.normal(0, 4, (180, 320, 1))).astype(np.uint8))
+            recorder.write(rgbx((np.roll(wave, n, 1) + rng.normal(0, 4, (180, 320, 1))).astype(np.uint8)))
     with av.open(str(tmp_path / "g.mp4")) as opened:
         shown = [f.to_ndarray(format="gray").astype(float) for f in opened.decode(video=0)]
     detail = np.array([np.diff(picture, axis=1).std() for picture in shown])
@@ -406,7 +411,7 @@ def test_encoder_fault_ends_the_recording_and_never_blocks(
     path = tmp_path / "f.mp4"
     recorder = Recorder(path, SIZE, 30, on_full=on_full, depth=2)
     deadline = time.monotonic() + 20
-    while recorder.write(picture(0)):
+    while recorder.write(rgbx(picture(0))):
         assert time.monotonic() < deadline
         time.sleep(0.002)
     recorder.close()
@@ -455,9 +460,9 @@ def test_place_that_cannot_be_written_is_refused_at_once(tmp_path: Path) -> None
 
 def test_wrong_frame_is_a_bug_and_says_both_sizes(tmp_path: Path) -> None:
     with Recorder(tmp_path / "f.mp4", SIZE, 30) as recorder:
-        with pytest.raises(ValueError, match=r"160x96 was given .*90, 160"):
-            recorder.write(np.zeros((90, 160, 3), np.uint8))
-        assert recorder.write(np.zeros((97, 161, 3), np.uint8)), "one spare row and column are cut off"
+        with pytest.raises(ValueError, match=r"160x96 takes .*given \(90, 160, 4\)"):
+            recorder.write(np.zeros((90, 160, 4), np.uint8))
+        assert recorder.write(np.zeros((97, 161, 4), np.uint8)), "one spare row and column are cut off"
 
 
 # --- going on with a draft that another run left -----------------------------------------------------------
@@ -487,7 +492,7 @@ def test_a_copied_beginning_and_the_rest_are_the_bytes_of_an_unbroken_film(
     )
     assert rest.ready(20)
     for index in range(segment * 2, count):
-        assert rest.write(picture(index))
+        assert rest.write(rgbx(picture(index)))
     assert rest.close() == count and rest.error is None
     assert (tmp_path / f"rest.{suffix}").read_bytes() == (tmp_path / f"whole.{suffix}").read_bytes()
     assert kept[0] == segment * 2 and all(n % segment == 0 for n in kept), "never fewer than were there before"
@@ -505,7 +510,7 @@ def test_what_is_said_to_be_kept_can_be_read_by_then_however_small_it_is(
     black = np.zeros((96, 160, 3), np.uint8)
     with Recorder(path, SIZE, 30, codec=codec, on_kept=lambda n: seen.append((n, len(times(path))))) as recorder:
         for _ in range(50):
-            recorder.write(black)
+            recorder.write(rgbx(black))
     assert [n for n, _ in seen] == [15, 30, 45]
     assert all(there >= n for n, there in seen), f"said to be kept, and there: {seen}"
 
@@ -564,7 +569,7 @@ def test_film_waits_for_the_encoder_and_loses_nothing(
 
     def stage() -> None:
         for index in range(20):
-            recorder.write(picture(index))
+            recorder.write(rgbx(picture(index)))
             given.append(index)
 
     thread = threading.Thread(target=stage)
@@ -585,11 +590,11 @@ def test_live_drops_the_oldest_waiting_and_keeps_true_times(
     seen = slow_encoder(monkeypatch, gate)
     path = tmp_path / "f.mp4"
     recorder = Recorder(path, SIZE, 30, depth=3, on_full="drop")
-    recorder.write(picture(0), time_s=100.0)
+    recorder.write(rgbx(picture(0)), time_s=100.0)
     wait_until(lambda: recorder.waiting == 0)  # frame 0 is in the encoder's hands
     started = time.monotonic()
     for index in range(1, 31):
-        assert recorder.write(picture(index), time_s=100.0 + index / 30)
+        assert recorder.write(rgbx(picture(index)), time_s=100.0 + index / 30)
     assert time.monotonic() - started < 0.5, "a live write must not wait"
     assert recorder.dropped == 27
     gate.release(50)
@@ -602,7 +607,7 @@ def test_live_recording_at_half_the_stage_rate_takes_every_other_frame(tmp_path:
     path = tmp_path / "f.mp4"
     jitter = np.random.default_rng(3).uniform(-0.004, 0.004, 121)
     recorder = Recorder(path, SIZE, 30, on_full="drop", depth=200)
-    taken = [recorder.write(picture(i), time_s=5.0 + i / 60 + jitter[i]) for i in range(121)]
+    taken = [recorder.write(rgbx(picture(i)), time_s=5.0 + i / 60 + jitter[i]) for i in range(121)]
     recorder.close()
     stamps = times(path)
     assert 59 <= sum(taken) <= 62
@@ -612,9 +617,9 @@ def test_live_recording_at_half_the_stage_rate_takes_every_other_frame(tmp_path:
 def test_jitter_about_a_slot_boundary_neither_doubles_nor_skips(tmp_path: Path) -> None:
     path = tmp_path / "f.mp4"
     recorder = Recorder(path, SIZE, 30, on_full="drop", depth=200)
-    recorder.write(picture(0), time_s=0.0)
+    recorder.write(rgbx(picture(0)), time_s=0.0)
     jitter = np.random.default_rng(4).uniform(-0.2, 0.2, 100)
-    taken = [recorder.write(picture(i), time_s=(i + 0.5 + jitter[i]) / 30) for i in range(1, 100)]
+    taken = [recorder.write(rgbx(picture(i)), time_s=(i + 0.5 + jitter[i]) / 30) for i in range(1, 100)]
     recorder.close()
     assert all(taken)
     assert np.diff([float(t * 30) for t in times(path)]) == pytest.approx(1.0)
@@ -625,7 +630,7 @@ import sys
 sys.path[:0] = [{root!r}]
 import numpy as np, psutil
 from engine.recorder import Recorder
-frame = np.random.default_rng(0).integers(0, 255, (360, 640, 3), dtype=np.uint8) // 32
+frame = np.random.default_rng(0).integers(0, 255, (360, 640, 4), dtype=np.uint8) // 32
 me = psutil.Process()
 recorder = Recorder({path!r}, (640, 360), 30)
 for index in range(1500):
@@ -637,7 +642,7 @@ recorder.close()
 
 
 def test_memory_does_not_grow_with_the_length(tmp_path: Path) -> None:
-    """1,200 more frames are 830 MB of pixels; the encoder's own pools may still breathe by a few."""
+    """1,200 more frames are 1.1 GB of pixels; the encoder's own pools may still breathe by a few."""
     script = MEMORY.format(root=str(ROOT), path=str(tmp_path / "long.mp4"))
     done = run_python(script)
     early_mb, late_mb = map(float, done.stdout.split())
@@ -662,7 +667,7 @@ def test_readback_gives_every_picture_once_in_order_and_upright(ctx: moderngl.Co
     given, got = [], []
     for index in range(7):
         pixels = np.random.default_rng(index).integers(0, 255, (18, 33, 4), dtype=np.uint8)
-        given.append(pixels[:, :, :3])
+        given.append(pixels)
         framebuffer.color_attachments[0].write(
             np.ascontiguousarray(pixels[::-1])
         )  # GL's first row is the lowest
