@@ -36,7 +36,19 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import torch
 import torch.distributed as dist
 
-from scripts.house_model import adopt, autoencoder, card, data, diffusion, distill, export, finish, texture
+from scripts.house_model import (
+    adopt,
+    autoencoder,
+    card,
+    data,
+    diffusion,
+    distill,
+    export,
+    finish,
+    texture,
+    words_teacher,
+    words_wordnet,
+)
 from scripts.house_model.training import Budget, join, pick_device
 
 STAGES = (
@@ -99,16 +111,27 @@ def run_stage(stage: str, o: argparse.Namespace, device: str) -> None:
         dist.barrier()
 
 
+def look_for_teachers(o: argparse.Namespace) -> None:
+    """FileNotFoundError with the cure if the words will want for theirs, now and not after hours of other stages."""
+    if "words" in o.stages and not o.start and not words_done(o.work):
+        words_wordnet.folder()
+        words_teacher.teacher_folder()
+
+
+def words_done(work: Path) -> bool:
+    """Whether there is a text encoder."""
+    return (work / "export" / "text_encoder" / "model.safetensors").exists()
+
+
 def _alone(stage: str, o: argparse.Namespace, device: str) -> None:
-    words = o.work / "export"
     if stage == "render":
         data.render(o.work, o.pictures, device=device)
         data.render(o.work, 256, first_seed=data.UNSEEN_SEED, device=device)
-    elif stage == "words" and not (words / "text_encoder" / "model.safetensors").exists():
-        from scripts.house_model import words as room
+    elif stage == "words" and not words_done(o.work):
+        from scripts.house_model import words
 
-        room.train(o.work / "words", o.minutes_words, device)
-        room.export(o.work / "words", words)
+        words.train(o.work / "words", o.minutes_words, device)
+        words.export(o.work / "words", o.work / "export")
     elif stage == "export":
         size = export.write(o.work, o.out, o.export_stage)
         print(f"export: {o.out}, {size:.1f} MB", flush=True)
@@ -123,6 +146,10 @@ def _alone(stage: str, o: argparse.Namespace, device: str) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     o = options(argv)
+    try:
+        look_for_teachers(o)
+    except FileNotFoundError as error:
+        sys.exit(str(error))
     rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
     if o.threads or world > 1:
         torch.set_num_threads(o.threads or 1)

