@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from engine.blend import GL_SRGB8, Picture
-from engine.gl import Target, make_target, read_pixels
+from engine.gl import Target, lay_blue_first, make_target, read_pixels
 from engine.look import FADE_S, Look, grain_place, make_grain, seen, view_of
 from engine.shaders import Shaders
 
@@ -64,6 +64,17 @@ def test_off_is_the_plain_picture(ctx: moderngl.Context, shaders: Shaders) -> No
     assert np.abs(large[1::3, 1::3] - pixels).max() <= 1  # a texel's centre is the texel
     expected = (2 * pixels[:, :-1].astype(float) + pixels[:, 1:]) / 3
     assert np.abs(large[1::3, 2:-1:3] - expected).max() <= 2  # and between them it is a straight line
+
+
+@pytest.mark.parametrize("values", [OFF, {}])
+def test_a_window_shows_the_same_whichever_way_round_its_bytes_lie(
+    ctx: moderngl.Context, shaders: Shaders, values: dict[str, float | bool]
+) -> None:
+    size = (640, 360)
+    window = make_target(ctx, size, "f1")
+    lay_blue_first(ctx, window.texture)
+    shown = show(ctx, Look(ctx, shaders), blobs(), size, values, target=window)
+    assert np.abs(shown - show(ctx, Look(ctx, shaders), blobs(), size, values)).max() <= 2
 
 
 def test_all_levels_pass_unchanged_when_nothing_is_asked(ctx: moderngl.Context, shaders: Shaders) -> None:
