@@ -1,6 +1,7 @@
 """The `pedesis` command: run, film, params, models, doctor.
 
-Usage: `pedesis run house --windowed`. Exit codes: 0 done, 1 the work failed on the way, 2 nothing was started.
+Usage: `pedesis run house --windowed`. Exit codes: 0 done, 1 the work failed on the way, 2 nothing was started,
+130 stopped by Ctrl-C.
 """
 
 import json
@@ -68,14 +69,16 @@ def parse_fps(text: str) -> Fraction:
     try:
         fps = exact_fps(text)  # the film's clock and its file must mean the same by 29.97
     except RecorderError:
-        raise typer.BadParameter(f"a frame rate is a number such as 30 or 24000/1001; given {text!r}") from None
+        raise typer.BadParameter(
+            f"a frame rate is a number from 1 to 240, such as 30 or 24000/1001; given {text!r}"
+        ) from None
     if fps > 240:
         raise typer.BadParameter(f"a frame rate must be 1 to 240 frames a second; given {text!r}")
     return fps
 
 
 def parse_duration(text: str) -> float:
-    """Seconds above 0 and at most a day: '90', or '1:30', or '2:00:00'. Raises typer.BadParameter."""
+    """Seconds above 0 and at most a year: '90', or '1:30', or '2:00:00'. Raises typer.BadParameter."""
     try:
         seconds = 0.0
         for part in text.split(":"):
@@ -302,12 +305,16 @@ def film_with_progress(
                 rate = f"{speed:.1f} fps, {speed / float(fps):.2f}x real time" if speed else ""
                 bar.update(task, completed=done, total=of, rate=rate)
 
+            report: dict[str, Any] = {}
             try:
-                guarded(lambda: run_film(show, job, progress, lambda measured: keep_stats(measured, stats)))
+                guarded(lambda: run_film(show, job, progress, report.update))
             except FilmError as error:
                 fail(str(error), code=1)
             except KeyboardInterrupt as stopped:
                 fail(str(stopped) or "stopped before the first frame", code=130)
+            finally:  # what became of the film has been said, also if these cannot be written
+                if report:
+                    keep_stats(report, stats)
             whole = True
         typer.echo(f"{out}: {job.frames} frames, {size[0]}x{size[1]}, {float(fps):.6g} fps")
     except (OSError, SystemExit):  # which rich makes of a broken pipe
@@ -418,7 +425,7 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = F
     checks = room.checks()
     if as_json:
         typer.echo(json.dumps([asdict(c) for c in checks], indent=2))
-        raise typer.Exit(0)
+        raise typer.Exit(room.exit_code(checks))
     raise typer.Exit(room.render(checks))
 
 

@@ -110,12 +110,21 @@ def render(found: list[Check]) -> int:
         table.add_row(Text(mark, style=style), Text(check.name), says)
     console = Console(highlight=False)
     console.print(table)
-    failing = [check.name for check in found if check.ok is False]
+    failing = _failing(found)
     console.print()
     console.print(
         Text("Pedesis cannot run here yet: " + ", ".join(failing) if failing else "Pedesis can run here.")
     )
-    return 1 if failing else 0
+    return exit_code(found)
+
+
+def exit_code(found: list[Check]) -> int:
+    """1 if something essential fails, else 0."""
+    return 1 if _failing(found) else 0
+
+
+def _failing(found: list[Check]) -> list[str]:
+    return [check.name for check in found if check.ok is False]
 
 
 def probe(scripts: Mapping[str, str], timeout_s: float = PROBE_TIMEOUT_S) -> dict[str, dict[str, Any]]:

@@ -8,6 +8,7 @@ runs what its maker wrote into it, and so would a model folder that brings code 
 import errno
 import importlib.util
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,10 +20,14 @@ HOUSE = "house"
 _LIBRARIES = ("diffusers", "transformers")
 _PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".pkl")
 # Parts that have no weights; transformers 5 saves what was a PreTrainedTokenizerFast as a TokenizersBackend.
-WEIGHTLESS = ("Tokenizer", "TokenizerFast", "TokenizersBackend", "Scheduler", "Processor", "FeatureExtractor")
+WEIGHTLESS = (
+    *("Tokenizer", "TokenizerFast", "TokenizersBackend"),
+    *("Scheduler", "Processor", "FeatureExtractor", "Guidance"),
+)
 NEVER_LOADED = ("safety_checker", "feature_extractor", "image_encoder")  # never loaded for dreaming
 _FETCHED = ("*.safetensors", "*.json", "*.txt", "*.model", "*.jinja")  # jinja: how a language model is addressed
 _LONGEST_HEADER = 100_000_000  # bytes; the safetensors library refuses longer ones
+_SHARD = re.compile(r"-\d{5}-of-\d{5}(?=\.)")  # one of several files of one part's weights
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 T = TypeVar("T")
@@ -237,7 +242,8 @@ def _ignored(names: list[str]) -> list[str]:
 
 def _twins(names: list[str]) -> list[str]:
     """Half-precision weights of which the full ones are there too."""
-    return [n for n in names if ".fp16." in n and n.replace(".fp16.", ".") in names]
+    whole = {_SHARD.sub("", n) for n in names if ".fp16" not in n}
+    return [n for n in names if ".fp16" in n and _SHARD.sub("", n.replace(".fp16", "")) in whole]
 
 
 def _place(name: str, wanted: str = "model_index.json") -> tuple[Path, str]:

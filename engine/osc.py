@@ -40,6 +40,7 @@ _PATTERN_BUDGET_S = 0.004
 _BATCH = 2048  # messages read at one go
 _NAP_S = 0.005  # far sooner than the smallest usual socket buffer, 200 KiB, fills at 20,000 a second
 _RECEIVE_BYTES = 4 << 20
+_IP_FREEBIND = 15  # Linux: bind to an address that is not there yet
 _SO_MEMINFO = 55  # Linux: nine counters of a socket, the last being packets dropped
 _TAGS = frozenset(b"ifhdsbrmtTFN[]")
 _WIDE = ("", "0.0.0.0", "::")
@@ -64,9 +65,10 @@ class Counts:
 class OscIn:
     """Listens at one UDP port. `start`, `drain` and `close` belong to one thread; `counts` to any."""
 
-    def __init__(self, host: str, port: int, registry: Registry) -> None:
-        """port: 0 takes any free one; `port` then tells which."""
+    def __init__(self, host: str, port: int, registry: Registry, patient: bool = False) -> None:
+        """port: 0 takes any free one; `port` then tells which. patient: the address may come later (see _bind)."""
         self.host, self.port = host, port
+        self._patient = patient
         self._registry = registry
         self._inbox = Inbox(registry)
         self._lock = threading.Lock()
@@ -80,7 +82,7 @@ class OscIn:
 
     def start(self) -> None:
         """Binds and begins to listen. Raises PortTaken."""
-        self._socket = _bind(self.host, self.port)
+        self._socket = _bind(self.host, self.port, self._patient)
         self.port = self._socket.getsockname()[1]
         self._wake = socket.socketpair()
         self._thread = threading.Thread(target=self._receive, name="osc-in", daemon=True)
@@ -276,6 +278,9 @@ def parse(raw: bytes) -> tuple[str, list[object]]:
     """Address and arguments of one OSC message. Raises ValueError, and nothing else, when it is not one."""
     start = len(address_of(raw)) // 4 * 4 + 4
     tags = address_of(raw[start:])
+    if b"I" in tags:  # OSC 1.1's impulse, a bang; python-osc knows only of nil, which is as little
+        nils = tags.replace(b"I", b"N")
+        raw, tags = raw[:start] + nils + raw[start + len(tags) :], nils
     if tags[:1] not in (b"", b",") or not _TAGS.issuperset(tags[1:]):
         # Asked here because python-osc writes a line to the root logger for each tag it does not know.
         raise ValueError(f"not OSC: type tags {shown(tags)}")
@@ -286,7 +291,9 @@ def parse(raw: bytes) -> tuple[str, list[object]]:
     return message.address, message.params
 
 
-def _bind(host: str, port: int) -> socket.socket:
+def _bind(host: str, port: int, patient: bool) -> socket.socket:
+    """patient: where it can be had (Linux), an address that is not this machine's yet will do. A gallery's machine is
+    switched on, and the show begins before the network has given it one."""
     found = None
     try:
         known = socket.getaddrinfo(host or "0.0.0.0", port, type=socket.SOCK_DGRAM)
@@ -296,7 +303,14 @@ def _bind(host: str, port: int) -> socket.socket:
         # No SO_REUSEADDR: with it two shows could hold one port and share its messages out at random.
         with contextlib.suppress(OSError):
             found.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BYTES)
-        found.bind(where)
+        try:
+            found.bind(where)
+        except OSError as error:
+            if not patient or error.errno != errno.EADDRNOTAVAIL or sys.platform != "linux":
+                raise
+            found.setsockopt(socket.IPPROTO_IP, _IP_FREEBIND, 1)
+            found.bind(where)
+            log.warning("OSC host %s is not an address of this machine yet: listening for when it is", host)
         found.setblocking(False)
         return found
     except (OSError, UnicodeError) as error:  # UnicodeError: a name that no host can have, such as "192.168..1"

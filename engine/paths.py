@@ -1,6 +1,6 @@
 """Where the engine's own files lie, in a checkout and in an installed wheel alike; and how small ones are written.
 
-Usage: `shaders_dir() / "blend.frag"`. Any process.
+Usage: `shaders_dir() / "screen.frag"`. Any process.
 """
 
 import os

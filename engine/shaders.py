@@ -1,6 +1,6 @@
 """Finds, assembles, compiles and re-reads the GLSL that Pedesis draws with.
 
-Usage: `shaders = Shaders(ctx, shaders_dir()); shaders.native("upsample.frag").render(...)`;
+Usage: `shaders = Shaders(ctx, shaders_dir()); shaders.native("screen.frag").render(...)`;
 `list_transitions()` needs no GL. Stage process, GL thread only.
 
 A transition follows the calling convention of gl-transitions: one file that defines
@@ -137,7 +137,7 @@ class Shaders:
         return [error for error, _ in self._broken.values()]
 
     def native(self, name: str) -> Pass:
-        """A pass of our own, e.g. "upsample.frag"; ShaderError if it never compiled."""
+        """A pass of our own, e.g. "screen.frag"; ShaderError if it never compiled."""
         loaded = self._loaded.get(name)
         return (loaded or self._get(name, self.root / name, transition=False)).program
 

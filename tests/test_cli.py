@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from typer.testing import CliRunner
 
 from engine import cli
 from engine.config import load_show
+from engine.show.film import FilmError
 from tests.shows import write_tiny_show
 
 
@@ -113,6 +115,25 @@ def test_stats_that_cannot_be_written_are_said_before_the_evening_and_not_after(
     result = call(command, str(show), "--stats", str(tmp_path), "--duration", "1", cwd=tmp_path)
     assert result.returncode == 2 and len(result.stderr.strip().splitlines()) == 1 and "folder" in result.stderr
     assert not (tmp_path / "out").exists() or not list((tmp_path / "out").iterdir())
+
+
+def test_stats_that_cannot_be_written_do_not_hide_what_became_of_the_film(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def ended(show: object, job: object, progress: object, measured: Callable[[dict], None]) -> None:
+        measured({"stage": {"frames": 9}})
+        raise FilmError("the disk is full; a.mp4 holds 9 frames")
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("engine.show.film.run_film", ended)
+    monkeypatch.setattr("engine.show.stats.write", full)
+    out, stats = tmp_path / "a.mp4", tmp_path / "s.json"
+    with pytest.raises(typer.Exit):
+        cli.film_with_progress(load_show("house"), out, 1.0, Fraction(24), (160, 96), stats)
+    said = capsys.readouterr().err
+    assert said.index("the disk is full; a.mp4 holds 9 frames") < said.index("s.json could not be written")
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,7 @@ def _encode(pipe: Any, prompt: str, negative: str, count: int) -> tuple[torch.Te
     if type(pipe).__name__ == "StableDiffusion3Pipeline":
         options |= {"prompt_2": prompt, "prompt_3": prompt}
     with torch.no_grad():
-        return tuple(pipe.encode_prompt(prompt=prompt, negative_prompt=negative, **options)[:count])
+        return tuple(pipe.encode_prompt(prompt=prompt, negative_prompt=negative or None, **options)[:count])
 
 
 def assert_same(ours: np.ndarray, theirs: np.ndarray) -> None:
@@ -120,9 +120,10 @@ def test_sdxl_equals_the_librarys_pipeline(folder: Folder, scheduler: str | None
     assert_same(ours.dream(waypoint()), library(folder("sdxl"), ours))
 
 
+@pytest.mark.parametrize("negative", ["mud", ""])
 @pytest.mark.parametrize("kind", ["sd", "sdxl"])
-def test_guidance_equals_the_librarys(folder: Folder, kind: str) -> None:
-    ours = dreamer(folder(kind), guidance=4.0, negative="mud")
+def test_guidance_equals_the_librarys(folder: Folder, kind: str, negative: str) -> None:
+    ours = dreamer(folder(kind), guidance=4.0, negative=negative)
     guided = ours.dream(waypoint())
     assert_same(guided, library(folder(kind), ours))
     assert np.abs(guided.astype(int) - dreamer(folder(kind)).dream(waypoint())).max() > 3
@@ -535,6 +536,15 @@ def test_what_several_threads_dream_at_once_one_dreams_alike(folder: Folder) -> 
         for _ in range(5):
             for alone, together in zip(one_by_one, pool.map(dream, places), strict=True):
                 np.testing.assert_array_equal(alone, together)
+
+
+def test_a_card_is_known_by_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    """torch.cuda.set_device takes no card without one."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr("engine.dreamer.load._has_kernels", lambda _: True)
+    for wanted, index in (("auto", 0), ("cuda", 0), ("cuda:1", 1)):
+        assert torch.cuda._utils._get_device_index(pick_device(wanted)) == index
 
 
 def test_precision_is_chosen_by_the_kind_of_device() -> None:

@@ -265,6 +265,8 @@ def test_what_may_pass_is_tried_for_ever(
     while dreamer.status.losses < GIVE_UP + 2 and time.monotonic() < end:
         dreamer.poll(0.02)
     assert dreamer.status.losses >= GIVE_UP + 2 and dreamer.status.state == "restarting"
+    # who is killed before a picture, as Linux does for want of memory, is tried with less
+    assert dreamer._spec.economy == (2 if worker is fake_worker.killed_while_loading else 0)
 
 
 def test_a_dreamer_that_once_dreamt_is_never_given_up(

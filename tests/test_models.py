@@ -212,12 +212,14 @@ def fake_hub(monkeypatch: pytest.MonkeyPatch, names: list[str], calls: list[dict
 
 def test_fetch_shows_the_licence_and_takes_safetensors_only(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[dict[str, object]] = []
+    halves = [f"t5/m.fp16-0000{n}-of-00002.safetensors" for n in (1, 2)]
     names = ["model_index.json", "unet/a.safetensors", "unet/a.fp16.safetensors", "unet/a.bin", "sd.safetensors"]
+    names += [*halves, *(f"t5/m-0000{n}-of-00004.safetensors" for n in (1, 2, 3, 4)), "vae/only.fp16.safetensors"]
     fake_hub(monkeypatch, names, calls)
     told: list[str] = []
     assert models.fetch("owner/m", told.append) == Path("/cache/somewhere")
     assert "licence mit" in told[0]
-    assert calls[0]["ignore_patterns"] == ["sd.safetensors", "unet/a.fp16.safetensors"]
+    assert calls[0]["ignore_patterns"] == ["sd.safetensors", "unet/a.fp16.safetensors", *halves]
     allowed = calls[0]["allow_patterns"]
     assert isinstance(allowed, list) and "*.safetensors" in allowed
     assert not any(p.endswith((".bin", ".py", ".ckpt", "*")) for p in allowed)

@@ -1,5 +1,6 @@
 """What a film's bytes hang on is all told, and what is not as it was is named."""
 
+import os
 import shutil
 from dataclasses import replace
 from fractions import Fraction
@@ -38,6 +39,18 @@ def test_the_same_film_is_the_same_and_every_change_is_named(show: Show) -> None
 def test_what_has_nothing_to_do_with_the_picture_may_change(show: Show) -> None:
     other = replace(show, osc=replace(show.osc, port=9), stage=replace(show.stage, fullscreen=False), title="other")
     assert changed(origin(show, SIZE, FPS, 48), origin(other, SIZE, FPS, 48)) == ""
+
+
+def test_what_an_editor_or_a_file_manager_leaves_is_no_other_film(show: Show, tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    shutil.copytree(house_model_dir(), folder)
+    moved = replace(show, model=replace(show.model, name=str(folder)))
+    before = origin(moved, SIZE, FPS, 48)
+    for name in (".DS_Store", ".config.json.swp"):
+        (folder / "vae" / name).write_bytes(b"1")
+    assert changed(before, origin(moved, SIZE, FPS, 48)) == ""
+    (folder / "vae" / os.fsdecode(b"caf\xe9.json")).write_bytes(b"1")
+    assert changed(before, origin(moved, SIZE, FPS, 48)) == "the model's files"
 
 
 def test_other_weights_in_the_same_folder_are_another_film(show: Show, tmp_path: Path) -> None:

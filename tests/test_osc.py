@@ -229,6 +229,14 @@ def test_from_touchosc_to_a_trigger(osc: OscIn, send: Sender) -> None:
     assert [controls.take("walk.home") for _ in range(4)] == [1.0, 1.0, 1.0, 0.0]
 
 
+def test_a_bang_is_a_press(osc: OscIn) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        for tag in (b"N", b"I"):  # OSC 1.0's nil; OSC 1.1's impulse
+            sender.sendto(b"/walk/home\0\0," + tag + b"\0\0", ("127.0.0.1", osc.port))
+    assert osc.drain() == [("walk.home", 1.0)] * 2
+    assert osc.counts == Counts(accepted=2)
+
+
 def test_a_pad_under_pressure_is_one_press(osc: OscIn, send: Sender) -> None:
     for n in range(1, 500):
         send("/walk/nudge", n / 500)
@@ -524,6 +532,15 @@ def test_a_taken_port_is_one_sentence_with_the_cure(osc: OscIn) -> None:
 def test_an_address_of_another_machine(host: str) -> None:
     with pytest.raises(PortTaken, match=r"is not an address of this machine: put 127\.0\.0\.1, or 0"):
         OscIn(host, 7000, REGISTRY).start()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux binds to an address that is not there yet")
+def test_a_gallery_does_not_wait_for_its_address(caplog: pytest.LogCaptureFixture) -> None:
+    osc = OscIn("192.0.2.1", 0, REGISTRY, patient=True)
+    with caplog.at_level("WARNING", "pedesis.osc"):
+        osc.start()
+    assert "192.0.2.1 is not an address of this machine yet" in caplog.text and osc.port > 0
+    osc.close()
 
 
 def test_localhost_is_where_controllers_send_to(monkeypatch: pytest.MonkeyPatch) -> None:

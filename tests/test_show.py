@@ -153,6 +153,14 @@ def test_b_fades_to_black_and_back(player: Player) -> None:
     assert run(player, 2.0)[-1].mean() == pytest.approx(lit, abs=3)
 
 
+def test_a_place_of_the_walk_is_dreamt_once(player: Player) -> None:
+    first = player._waypoint()
+    assert first is not None and player._waypoint() is None
+    player.step()
+    second = player._waypoint()
+    assert second is None or second.time_s > first.time_s
+
+
 def test_s_takes_a_still_with_its_waypoint(player: Player, tmp_path: Path) -> None:
     from PIL import Image
 

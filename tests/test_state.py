@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from engine.config import Show, load_show
 from engine.controls import Controls
 from engine.navigator import Navigator
+from engine.paths import configs_dir
 from engine.show import plan
 from engine.show.state import Memory
 
@@ -48,6 +50,14 @@ def test_the_next_morning_it_goes_on() -> None:
     found, navigator, controls = recall(show)
     assert found and navigator.to_dict() == before.to_dict()
     assert controls.target("walk.speed") == 0.7 and controls["blend.transition"] == "pulp"
+
+
+def test_a_show_in_a_folder_of_any_name_is_remembered(tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    folder.mkdir()
+    (folder / "mine.toml").write_text((configs_dir() / "gallery.toml").read_text())
+    play(load_show(str(folder / "mine.toml")))
+    assert recall(load_show(str(folder / "mine.toml")))[0] is True
 
 
 def test_nothing_remembered_is_nothing_said(caplog: pytest.LogCaptureFixture) -> None:

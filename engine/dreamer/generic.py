@@ -62,10 +62,13 @@ def _stack(tensors: list[Tensor]) -> Tensor:
 def _encode_one(pipe: Any, prompt: str, negative: str, guided: bool) -> dict[str, Tensor]:
     wanted = inspect.signature(pipe.encode_prompt).parameters
     takes = inspect.signature(type(pipe).__call__).parameters
+    against = negative if guided else ""
+    # SDXL: zeros, and not the empty text
+    zeros = getattr(getattr(pipe, "config", None), "force_zeros_for_empty_prompt", False)
     # __call__ encodes with its own defaults: lengths, instructions to a language model
     known = {n: p.default for n, p in takes.items() if p.default is not p.empty}
     known |= _words(prompt) | {
-        "negative_prompt": negative if guided else "",
+        "negative_prompt": None if zeros and not against else against,
         "device": pipe._execution_device,
         "num_images_per_prompt": 1,
         "do_classifier_free_guidance": guided,

@@ -116,7 +116,8 @@ class Dreamer:
             parts["vae"] = _load_decoder(self.spec.model.decoder, self.dtype)
         parts["scheduler"] = _pick_scheduler(self.spec.model.scheduler, parts["scheduler"])
         xl = place.pipeline == "StableDiffusionXLPipeline"
-        options: dict[str, Any] = {"add_watermarker": False}
+        zeros = models.read_json(place.name, place.path / "model_index.json").get("force_zeros_for_empty_prompt", True)
+        options: dict[str, Any] = {"add_watermarker": False, "force_zeros_for_empty_prompt": zeros}
         if not xl:
             options = {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
         pipe = getattr(diffusers, place.pipeline)(**parts, **options)
@@ -181,7 +182,7 @@ def pick_device(wanted: str) -> torch.device:
     """auto: CUDA, then Apple's, then the CPU."""
     if wanted == "auto":
         if torch.cuda.is_available():
-            card = torch.device("cuda")
+            card = torch.device("cuda:0")  # with its number: torch.cuda.set_device takes no other
             if _has_kernels(card):
                 return card
             log.warning("this torch has no code for %s: dreaming on the CPU", torch.cuda.get_device_name(card))
@@ -189,9 +190,10 @@ def pick_device(wanted: str) -> torch.device:
     device = torch.device(wanted)
     if device.type != "cuda":
         return device
+    device = torch.device("cuda", device.index or 0)
     if not torch.cuda.is_available():
         raise ModelError(f"model.device asks for {wanted}, but torch sees no CUDA device; use auto or cpu")
-    if (device.index or 0) >= torch.cuda.device_count():
+    if device.index >= torch.cuda.device_count():
         last = f"cuda:{torch.cuda.device_count() - 1}"
         raise ModelError(f"model.device asks for {wanted}, but the last that torch sees is {last}; use auto or {last}")
     if not _has_kernels(device):

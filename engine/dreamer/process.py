@@ -12,6 +12,7 @@ import contextlib
 import math
 import multiprocessing
 import os
+import re
 import signal
 import time
 from collections import deque
@@ -35,6 +36,7 @@ NICE = 5
 SLOTS = 8
 BACKOFF_S = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 HEALTHY_S = 60.0  # after dreaming this long, the next death counts as the first again
+_AMOUNT = re.compile(r"[\d.]+ [KMGT]i?B")
 GIVE_UP = 4  # ends in a row with the same words before a first picture: a fifth start would end so too
 ASLEEP_S = 1.0  # nobody asking for longer than this: we slept, and that the child said nothing means nothing
 HISTORY = 4096  # intervals kept for the statistics
@@ -97,6 +99,7 @@ class DreamerProcess:
         self._begun = 0  # of those under way, how many the child has all but finished
         self._last_words = ""  # what the child said it was at, or ended of
         self._fault = ""  # what it said that it ended of, if it lived to say so
+        self._killed_young = 0  # how often in a row, see _spare_memory()
         self._same_fault = ("", 0)  # the last fault, and how often in a row
         self._failures = 0
         self._restart_at: float | None = None
@@ -331,6 +334,7 @@ class DreamerProcess:
         assert self._ring is not None
         if self._restart_at is not None or self.status.state in ("failed", "stopped"):
             return
+        self._spare_memory()
         self._kill()
         if self._pipe is not None:
             self._pipe.close()
@@ -350,6 +354,17 @@ class DreamerProcess:
         self.status.state = "restarting"
         self.status.message = f"the dreamer stopped: {why}{said}; again in {pause_s:g} s"
 
+    def _spare_memory(self) -> None:
+        """Linux kills who takes too much memory, and the child cannot say so: killed twice running before its first
+        picture, it is started with more economy."""
+        young = self._last_keyframe_at is None or self._last_keyframe_at < self._born_at
+        killed = self._process is not None and self._process.exitcode == -9  # SIGKILL, which Windows has no name for
+        self._killed_young = self._killed_young + 1 if young and killed else 0
+        if self._killed_young >= 2 and self._spec.economy < 2:
+            self._killed_young = 0
+            self._spec = replace(self._spec, economy=self._spec.economy + 1)
+            self._last_words = "killed twice before its first picture, as for want of memory; on with less"
+
     def _is_hopeless(self) -> bool:
         """Whether it has ended of the same several times and not dreamt a single picture in this run.
 
@@ -357,7 +372,8 @@ class DreamerProcess:
         say nothing: what kills it may go away.
         """
         before, times = self._same_fault
-        self._same_fault = (self._fault, times + 1 if self._fault == before else 1)
+        fault = _AMOUNT.sub("#", self._fault)  # CUDA's word of memory tells how much was free
+        self._same_fault = (fault, times + 1 if fault == before else 1)
         return bool(self._fault) and self._same_fault[1] >= GIVE_UP and not self.status.keyframes
 
     def _end(self, state: str, message: str) -> None:

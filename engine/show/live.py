@@ -72,6 +72,7 @@ class Player:
             display=options.display,
             size=options.size,
         )
+        log.info("screen saver: %s", self.stage.screen_saver)
         crowded = is_software(self.stage.ctx)
         spec = DreamSpec.from_show(show, crowded=crowded)
         self.dreamer = DreamerProcess(spec, self._waypoint)
@@ -87,6 +88,7 @@ class Player:
         self.quit = False
         self._waiting = Pacer(WAITING_HZ) if crowded else None
         self._still = False
+        self._asked_tick = -1
         self._told = ("starting", 0)  # the dreamer's state and losses that were last logged
         self._skipped_s = 0.0  # real time the walk did not go through
         self._overlay_at = self._saved_at = 0.0
@@ -97,7 +99,11 @@ class Player:
         if self.memory and self.memory.recall(self.navigator, self.controls):
             self._skipped_s = self.clock.now() - self.navigator.time_s
 
-    def _waypoint(self) -> Waypoint:
+    def _waypoint(self) -> Waypoint | None:
+        """Where the walk is, once: a quick dreamer would dream the same picture several times a frame."""
+        if self.navigator.ticks == self._asked_tick:
+            return None
+        self._asked_tick = self.navigator.ticks
         return self.navigator.waypoint()
 
     def step(self) -> None:
@@ -116,7 +122,7 @@ class Player:
             self._still = False
             self.stills.take(self.stage.framebuffer, self.blend.showing, self.show)
         if self.recording:
-            self.recording.push(now_s)
+            self.recording.push(self.clock.now())  # in real time, also where the walk left some of it out
         self._show_overlay(now_s)
         self.stage.present()
         if self._waiting and not self.dreamer.status.keyframes:
@@ -224,7 +230,7 @@ def run_live(show: Show, options: LiveOptions, clock: Clock | None = None) -> di
 def _open_osc(show: Show, stack: ExitStack) -> OscIn | None:
     if not show.osc.enabled:
         return None
-    osc = OscIn(show.osc.host, show.osc.port, show.registry)
+    osc = OscIn(show.osc.host, show.osc.port, show.registry, patient=show.stage.resume)
     osc.start()
     stack.callback(osc.close)
     for address in osc.addresses():

@@ -5,6 +5,7 @@ Usage: `made_of = origin(show, size, fps, frames)`; `changed(before, made_of)`. 
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from fractions import Fraction
@@ -64,11 +65,12 @@ def _model_files(show: Show) -> Iterable[Path]:
 
 
 def _digest(files: Iterable[Path]) -> str:
-    """Of the files' names, sizes and three samples of each: gigabytes of weights are not read to the end."""
+    """Of the files' names, sizes and three samples of each: gigabytes of weights are not read to the end. Not of
+    hidden ones, which an editor or a file manager leaves."""
     sum_ = hashlib.sha256()
-    for file in sorted(f for f in files if f.is_file()):
+    for file in sorted(f for f in files if f.is_file() and not f.name.startswith(".")):
         size = file.stat().st_size
-        sum_.update(f"{file.name}\0{size}\0".encode())
+        sum_.update(os.fsencode(file.name) + f"\0{size}\0".encode())
         with file.open("rb") as opened:
             for at in (0, max(0, size - _SAMPLE_BYTES) // 2, max(0, size - _SAMPLE_BYTES)):
                 opened.seek(at)

@@ -48,7 +48,7 @@ class Recording:
         log.info("recording to %s", path)
 
     def push(self, now_s: float) -> None:
-        """Takes what is on stage, if a frame is due; now_s in the show's seconds."""
+        """Takes what is on stage, if a frame is due; now_s in real seconds."""
         if self.failed or now_s < self._next_s:
             return
         self._next_s = max(self._next_s + float(1 / self.fps), now_s - float(1 / self.fps))

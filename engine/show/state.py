@@ -45,7 +45,7 @@ class Memory:
     def folder(self) -> Path:
         """Shows of one name in different folders are different shows. Raises OSError where it cannot be made."""
         place = self._show.path.resolve()
-        mark = "" if place.parent == configs_dir().resolve() else hashlib.sha256(str(place).encode()).hexdigest()[:8]
+        mark = "" if place.parent == configs_dir().resolve() else hashlib.sha256(os.fsencode(place)).hexdigest()[:8]
         folder = state_dir() / f"{self._show.name}{'-' if mark else ''}{mark}"
         folder.mkdir(exist_ok=True)
         return folder
