@@ -176,6 +176,20 @@ def test_s_takes_a_still_with_its_waypoint(player: Player, tmp_path: Path) -> No
     assert Waypoint.from_dict(data["waypoint"]).weights and len(data["prompts"]) == len(player.show.materials)
 
 
+def test_half_a_still_is_not_left_behind(
+    player: Player, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(self: object, path: Path) -> None:
+        path.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("PIL.Image.Image.save", full)
+    press(player, "s")
+    run(player, 0.1)
+    player.stills.close()
+    assert "still not written" in caplog.text and list((tmp_path / "stills").iterdir()) == []
+
+
 def test_h_shows_rates_and_parameters_over_the_picture(player: Player) -> None:
     plain = run(player, 4.0)[-1]
     press(player, "h")

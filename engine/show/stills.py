@@ -6,6 +6,7 @@ Usage: `stills.take(framebuffer, blend.showing, show)`. Reads on the GL thread, 
 import json
 import logging
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,8 @@ class Stills:
             log.info("still: %s", path)
         except OSError as error:
             log.warning("still not written: %s", error)
+            with suppress(OSError):  # half a picture, on a full disk
+                path.unlink()
         finally:
             self._waiting -= 1
 
