@@ -72,7 +72,8 @@ class Player:
             display=options.display,
             size=options.size,
         )
-        log.info("screen saver: %s", self.stage.screen_saver)
+        if not options.headless:
+            log.info("screen saver: %s", self.stage.screen_saver)
         crowded = is_software(self.stage.ctx)
         spec = DreamSpec.from_show(show, crowded=crowded)
         self.dreamer = DreamerProcess(spec, self._waypoint)
