@@ -10,9 +10,14 @@ import pytest
 
 from engine.config import Show, load_show
 from engine.paths import house_model_dir
-from engine.show.origin import changed, origin
+from engine.show import origin as room
+from engine.show.origin import changed
 
 SIZE, FPS = (160, 96), Fraction(24)
+
+
+def origin(show: Show, size: tuple[int, int], fps: Fraction, frames: int, renderer: str = "llvmpipe") -> dict:
+    return room.origin(show, size, fps, frames, renderer)
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +39,13 @@ def test_the_same_film_is_the_same_and_every_change_is_named(show: Show) -> None
     turned = replace(show, materials=show.materials[::-1])
     assert changed(before, origin(turned, SIZE, FPS, 48)) == "the materials"
     assert changed({}, before).endswith("more")
+
+
+def test_another_machine_is_another_film(show: Show, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = origin(show, SIZE, FPS, 48)
+    assert changed(before, origin(show, SIZE, FPS, 48, "NVIDIA")) == "the renderer (llvmpipe, now NVIDIA)"
+    monkeypatch.setenv("OMP_NUM_THREADS", "77")
+    assert "OMP_NUM_THREADS" in changed(before, origin(show, SIZE, FPS, 48))
 
 
 def test_what_has_nothing_to_do_with_the_picture_may_change(show: Show) -> None:

@@ -126,11 +126,13 @@ def run_film(
     """
     size = (job.width, job.height)
     encoder_check(job.out, size, show.film.codec)
-    made_of = origin(show, size, job.fps, job.frames)
     controls, ticks = Controls(show.registry, show.values), 0
     meter = stats.Meter()
     with ExitStack() as stack:
         stop = stack.enter_context(StopRequest())
+        ctx = create_context(headless=True)
+        stack.callback(ctx.release)
+        made_of = origin(show, size, job.fps, job.frames, str(ctx.info["GL_RENDERER"]))
         file = stack.enter_context(FilmFile(job.out))  # before the model: a name that is taken is known at once
         first = _first_frame(file, made_of, job.resume)
         clock = LockstepClock(job.fps, first)
@@ -140,8 +142,6 @@ def run_film(
         stack.callback(lambda: measured(stats.report(meter, dreamer.status, None)))
         stack.callback(dreamer.stop)
         dreamer.start()
-        ctx = create_context(headless=True)
-        stack.callback(ctx.release)
         shaders = Shaders(ctx)
         blend = Blend(ctx, shaders, (show.model.width, show.model.height))
         look = Look(ctx, shaders, show.stage.fit)

@@ -1,6 +1,6 @@
 """Everything the bytes of a film hang on, so that a film that ended early is only gone on with as the same film.
 
-Usage: `made_of = origin(show, size, fps, frames)`; `changed(before, made_of)`. Plain values; any process, torch-free.
+Usage: `made_of = origin(show, size, fps, frames, renderer)`; `changed(before, made_of)`. Plain values; any process, torch-free.
 """
 
 import hashlib
@@ -22,9 +22,13 @@ _SAMPLE_BYTES = 1 << 16
 _TOLD = 3  # changes that are told one by one
 
 
-def origin(show: Show, size: tuple[int, int], fps: Fraction, frames: int) -> dict[str, Any]:
-    """Names and plain values, JSON-able. size: of the film in pixels. Raises ModelError, OSError."""
+def origin(show: Show, size: tuple[int, int], fps: Fraction, frames: int, renderer: str) -> dict[str, Any]:
+    """Names and plain values, JSON-able. size: of the film in pixels; renderer: as OpenGL names it. Which device
+    "auto" is for the dreamer is not among them: only torch could tell. Raises ModelError, OSError."""
     return {
+        "the renderer": renderer,
+        "the number of cores": os.cpu_count(),  # how many threads add a sum up is in its last bits
+        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS"),
         "the version of Pedesis": __version__,
         "the engine's code": _digest(Path(__file__).parent.parent.rglob("*.py")),
         "the shaders": _digest(shaders_dir().rglob("*")),
