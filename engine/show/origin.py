@@ -1,6 +1,7 @@
 """Everything the bytes of a film hang on, so that a film that ended early is only gone on with as the same film.
 
-Usage: `made_of = origin(show, size, fps, frames, renderer)`; `changed(before, made_of)`. Plain values; any process, torch-free.
+Usage: `made_of = origin(show, size, fps, frames, renderer)`; `changed(before, made_of)`. Plain values; any process,
+torch-free.
 """
 
 import hashlib
