@@ -120,7 +120,7 @@ class Look:
         self._graded: Target | None = None
         self._ready: Target | None = None
         # 8 bits halve the cost of sampling on a processor; a GPU gives 16 away.
-        self._ready_bits = 8 if is_software(ctx) else 16
+        self._ready_dtype = "f1" if is_software(ctx) else "f2"
         self._fade = -1.0
         self._faded_s = 0.0
 
@@ -157,8 +157,8 @@ class Look:
                 if target is not None:
                     target.release()
             self._graded = make_target(self._ctx, size, "f2")
-            self._ready = make_target(self._ctx, size, "f1" if self._ready_bits == 8 else "f2")
-            if self._ready_bits == 8:
+            self._ready = make_target(self._ctx, size, self._ready_dtype)
+            if self._ready_dtype == "f1":
                 lay_blue_first(self._ctx, self._ready.texture)
                 self._ready.framebuffer.clear()
         return self._graded, self._ready
@@ -210,7 +210,7 @@ class Look:
             {
                 "u_amount": amount,
                 "u_place": grain_place(time_s),
-                "u_step": 1.0 / 255.0 if self._ready_bits == 8 else 0.0,
+                "u_step": 1.0 / 255.0 if self._ready_dtype == "f1" else 0.0,
             },
             {"u_source": graded.texture, "u_grain": self._grain},
         )

@@ -20,10 +20,8 @@ HOUSE = "house"
 _LIBRARIES = ("diffusers", "transformers")
 _PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".pkl")
 # Parts that have no weights; transformers 5 saves what was a PreTrainedTokenizerFast as a TokenizersBackend.
-WEIGHTLESS = (
-    *("Tokenizer", "TokenizerFast", "TokenizersBackend"),
-    *("Scheduler", "Processor", "FeatureExtractor", "Guidance"),
-)
+_TOKENIZERS = ("Tokenizer", "TokenizerFast", "TokenizersBackend")
+WEIGHTLESS = (*_TOKENIZERS, "Scheduler", "Processor", "FeatureExtractor", "Guidance")
 NEVER_LOADED = ("safety_checker", "feature_extractor", "image_encoder")  # never loaded for dreaming
 _FETCHED = ("*.safetensors", "*.json", "*.txt", "*.model", "*.jinja")  # jinja: how a language model is addressed
 _LONGEST_HEADER = 100_000_000  # bytes; the safetensors library refuses longer ones

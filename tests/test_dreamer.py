@@ -12,6 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import diffusers
@@ -221,6 +222,7 @@ class Pipeline:
     """A pipeline that encodes a prompt as its length, as many times as it is told to."""
 
     _execution_device = torch.device("cpu")
+    config: MappingProxyType[str, object] = MappingProxyType({})
 
     def encode_prompt(self, prompt: str, times: int = 1, **_: object) -> tuple[object, ...]:
         prompt_embeds = torch.full((1, times, 2), float(len(prompt)))

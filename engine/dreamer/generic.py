@@ -63,8 +63,7 @@ def _encode_one(pipe: Any, prompt: str, negative: str, guided: bool) -> dict[str
     wanted = inspect.signature(pipe.encode_prompt).parameters
     takes = inspect.signature(type(pipe).__call__).parameters
     against = negative if guided else ""
-    # SDXL: zeros, and not the empty text
-    zeros = getattr(getattr(pipe, "config", None), "force_zeros_for_empty_prompt", False)
+    zeros = pipe.config.get("force_zeros_for_empty_prompt", False)  # SDXL: and not the empty text
     # __call__ encodes with its own defaults: lengths, instructions to a language model
     known = {n: p.default for n, p in takes.items() if p.default is not p.empty}
     known |= _words(prompt) | {

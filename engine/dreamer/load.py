@@ -116,9 +116,12 @@ class Dreamer:
             parts["vae"] = _load_decoder(self.spec.model.decoder, self.dtype)
         parts["scheduler"] = _pick_scheduler(self.spec.model.scheduler, parts["scheduler"])
         xl = place.pipeline == "StableDiffusionXLPipeline"
-        zeros = models.read_json(place.name, place.path / "model_index.json").get("force_zeros_for_empty_prompt", True)
-        options: dict[str, Any] = {"add_watermarker": False, "force_zeros_for_empty_prompt": zeros}
-        if not xl:
+        options: dict[str, Any]
+        if xl:
+            index = models.read_json(place.name, place.path / "model_index.json")
+            zeros = index.get("force_zeros_for_empty_prompt", True)
+            options = {"add_watermarker": False, "force_zeros_for_empty_prompt": zeros}
+        else:
             options = {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
         pipe = getattr(diffusers, place.pipeline)(**parts, **options)
         conditioning = self._read_materials(pipe, progress)

@@ -36,8 +36,8 @@ NICE = 5
 SLOTS = 8
 BACKOFF_S = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 HEALTHY_S = 60.0  # after dreaming this long, the next death counts as the first again
-_AMOUNT = re.compile(r"[\d.]+ [KMGT]i?B")
 GIVE_UP = 4  # ends in a row with the same words before a first picture: a fifth start would end so too
+_AMOUNT = re.compile(r"[\d.]+ [KMGT]i?B")  # in those words may change: CUDA tells how much memory was free
 ASLEEP_S = 1.0  # nobody asking for longer than this: we slept, and that the child said nothing means nothing
 HISTORY = 4096  # intervals kept for the statistics
 
@@ -325,9 +325,13 @@ class DreamerProcess:
             return self._limits.load_s
         if not self._under_way:
             return math.inf
-        if self._last_keyframe_at is None or self._last_keyframe_at < self._born_at:
+        if self._is_young():
             return self._limits.first_s
         return max(self._limits.picture_s, 20 * max(self._dreamt_s, self._usual_s()))
+
+    def _is_young(self) -> bool:
+        """Whether this child has dreamt nothing yet."""
+        return self._last_keyframe_at is None or self._last_keyframe_at < self._born_at
 
     def _lost(self, why: str) -> None:
         """The child is gone: keep what must be dreamt again, come back after a while."""
@@ -357,9 +361,8 @@ class DreamerProcess:
     def _spare_memory(self) -> None:
         """Linux kills who takes too much memory, and the child cannot say so: killed twice running before its first
         picture, it is started with more economy."""
-        young = self._last_keyframe_at is None or self._last_keyframe_at < self._born_at
         killed = self._process is not None and self._process.exitcode == -9  # SIGKILL, which Windows has no name for
-        self._killed_young = self._killed_young + 1 if young and killed else 0
+        self._killed_young = self._killed_young + 1 if killed and self._is_young() else 0
         if self._killed_young >= 2 and self._spec.economy < 2:
             self._killed_young = 0
             self._spec = replace(self._spec, economy=self._spec.economy + 1)
@@ -372,7 +375,7 @@ class DreamerProcess:
         say nothing: what kills it may go away.
         """
         before, times = self._same_fault
-        fault = _AMOUNT.sub("#", self._fault)  # CUDA's word of memory tells how much was free
+        fault = _AMOUNT.sub("#", self._fault)
         self._same_fault = (fault, times + 1 if fault == before else 1)
         return bool(self._fault) and self._same_fault[1] >= GIVE_UP and not self.status.keyframes
 
