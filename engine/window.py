@@ -24,6 +24,7 @@ from engine.specs import StageSpec
 
 HEADLESS_HZ = 60.0
 LOOK_EVERY_S = 1.0  # for a monitor that comes back
+Box = tuple[int, int, int, int]  # left, top, width, height in px
 
 
 class NoDisplay(Exception):
@@ -129,6 +130,7 @@ class WindowStage(Stage):
         self._glfw = glfw = start_glfw()
         self._windowed_size = size
         self._display = display
+        self._asked = display > 0
         self._window = None
         self._keys: list[str] = []
         try:
@@ -203,6 +205,19 @@ class WindowStage(Stage):
             )
         self._monitor_name = self._glfw.get_monitor_name(monitors[self._display])
         return monitors[self._display]
+
+    def _under_window(self) -> int:
+        """The monitor that most of the window lies on: where it was dragged to is where it is wanted. Wayland does
+        not say."""
+        glfw = self._glfw
+        if _is_on(glfw, "WAYLAND"):
+            return self._display
+        window = (*glfw.get_window_pos(self._window), *glfw.get_window_size(self._window))
+        screens = []
+        for monitor in glfw.get_monitors():
+            mode = glfw.get_video_mode(monitor)
+            screens.append((*glfw.get_monitor_pos(monitor), mode.size.width, mode.size.height))
+        return most_of(window, screens, self._display)
 
     def _wait_for_screen(self) -> None:
         """Lets buffer swaps wait for the screen, but on Wayland, where a covered window or a screen asleep would
@@ -284,13 +299,17 @@ class WindowStage(Stage):
         glfw = self._glfw
         if on:
             self._windowed_size = glfw.get_window_size(self._window)
+            if not self._asked:
+                self._display = self._under_window()
             self._fill()
         else:
             # A window larger than the screen that it leaves is an error to Wayland, and GLFW then hangs.
             screen = glfw.get_window_size(self._window)
             part = min(1.0, *(0.9 * whole / own for whole, own in zip(screen, self._windowed_size, strict=True)))
             size = [max(int(own * part), 1) for own in self._windowed_size]
-            glfw.set_window_monitor(self._window, None, 60, 60, *size, glfw.DONT_CARE)
+            monitor = glfw.get_window_monitor(self._window)  # none if it is gone
+            left, top = glfw.get_monitor_pos(monitor) if monitor else (0, 0)
+            glfw.set_window_monitor(self._window, None, left + 60, top + 60, *size, glfw.DONT_CARE)
             self._wait_for_screen()
         self._fullscreen = on
         self._entered()
@@ -303,6 +322,18 @@ class WindowStage(Stage):
         self.ctx.release()
         self._glfw.destroy_window(self._window)
         self._glfw.terminate()
+
+
+def most_of(window: Box, screens: list[Box], otherwise: int) -> int:
+    """The number of the screen that most of the window lies on; `otherwise`, also where that one has as much."""
+
+    def shared(screen: Box) -> int:
+        (x, y, wide, high), (left, top, width, height) = window, screen
+        return max(min(x + wide, left + width) - max(x, left), 0) * max(min(y + high, top + height) - max(y, top), 0)
+
+    areas = [shared(screen) for screen in screens]
+    most = max(areas, default=0)
+    return otherwise if most == 0 or areas[otherwise : otherwise + 1] == [most] else areas.index(most)
 
 
 def has_display() -> bool:

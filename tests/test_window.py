@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from engine.gl import read_pixels
-from engine.window import NoDisplay, Pacer, open_stage
+from engine.window import Box, NoDisplay, Pacer, most_of, open_stage
 
 ROOT = Path(__file__).resolve().parents[1]
 VARIANT = "PYGLFW_LIBRARY_VARIANT"  # which of GLFW's libraries an earlier test of this process chose
@@ -29,6 +29,20 @@ def python(code: str, display: str | None, **more: str) -> subprocess.CompletedP
     return subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True, timeout=60
     )
+
+
+@pytest.mark.parametrize(
+    ("window", "number"),
+    [
+        ((60, 60, 640, 480), 0),
+        ((1700, 60, 640, 480), 1),  # across the edge, more of it on the second
+        ((-500, 60, 640, 480), 0),
+        ((100, 5000, 640, 480), 1),  # nowhere: as was said
+        ((1920 - 320, 60, 640, 480), 1),  # half and half: as was said
+    ],
+)
+def test_a_window_belongs_to_the_screen_that_most_of_it_lies_on(window: Box, number: int) -> None:
+    assert most_of(window, [(0, 0, 1920, 1080), (1920, 0, 1280, 720)], 1) == number
 
 
 @pytest.fixture(scope="module")

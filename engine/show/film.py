@@ -160,7 +160,7 @@ def run_film(
             draft=file.draft,
             first=first,
             taken_up=file.take_up(first) if first else None,
-            on_kept=lambda frames: file.note(made_of, frames),
+            on_kept=lambda frames: None if made_of["stage.freeze"] else file.note(made_of, frames),
         )
         stack.callback(recorder.close)
         with _ended_well(file, recorder, readback):
@@ -190,10 +190,9 @@ def _first_frame(file: FilmFile, made_of: dict[str, Any], resume: bool | None) -
     Raises RecorderError when it is insisted on and there are none, or they are another film's.
     """
     begun = file.begun() if resume is not False else None
-    if begun is None or made_of["stage.freeze"]:
+    if begun is None:
         if resume:
-            why = "it is frozen" if begun is not None else "no earlier run left anything of it"
-            raise RecorderError(f"cannot go on with {file.path}: {why}")
+            raise RecorderError(f"cannot go on with {file.path}: no earlier run left anything of it")
         return 0
     if other := changed(begun.made_of, made_of):
         if resume:
