@@ -65,9 +65,13 @@ ROWS = (
     ("psnr_hybrid", "… hybrids"),
     ("ssim_all", "autoencoder SSIM, all"),
     ("swd_ratio_4_steps", "sliced Wasserstein, dreams at 4 steps, × painted against painted"),
+    ("swd_ratio_2_steps", "… at 2 steps"),
+    ("swd_ratio_1_steps", "… at 1 step"),
     ("world_right", "classifier agrees with the prompt: world"),
+    ("world_right_1_step", "… at 1 step"),
     ("world_painted", "… its agreement on paintings"),
     ("palette_right", "classifier agrees with the prompt: palette"),
+    ("palette_right_1_step", "… at 1 step"),
     ("palette_painted", "… its agreement on paintings"),
     ("hour_right", "classifier agrees with the prompt: hour (clouds)"),
     ("hour_painted", "… its agreement on paintings"),
@@ -89,7 +93,9 @@ def text(figures: dict[str, object], training: str, distilled: bool = True, step
     table = "\n".join(["| what | figure |", "|---|---|", *rows]) if rows else "Not yet measured."
     return TEMPLATE.format(
         steps=steps,
-        distilled=", guided, distilled to 4 steps, the last of them taught by a critic of latents" if distilled else "",
+        distilled=", guided, distilled to 4 steps, the last of 4, 2 and 1 taught by a critic of latents"
+        if distilled
+        else "",
         textured=", its decoder's last lesson texture, from a critic of patches" if distilled else "",
         order=1 if distilled else 2,
         training=training,

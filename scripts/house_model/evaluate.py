@@ -353,9 +353,10 @@ def everything(folder: Path, work: Path, device: str = "cpu", sheets: bool = Tru
     readers["hour"] = train_reader(seen, "hour", world="clouds")
     for part in (
         lambda: reconstruction(model, unseen),
-        lambda: distribution(model, unseen),
+        lambda: {k: v for steps in (1, 2, 4) for k, v in distribution(model, unseen, steps).items()},
         lambda: ceiling(readers, unseen),
         lambda: agreement(model, readers, painter.recaption, unseen.notes),
+        lambda: {f"{k}_1_step": v for k, v in agreement(model, readers, painter.recaption, unseen.notes, 1).items()},
         lambda: held_out_words(model, readers["palette"]),
         lambda: smoothness(model),
         lambda: few_against_many(model, unseen.notes),
