@@ -149,7 +149,17 @@ class Lexicon:
                 found = self.words.get(word[:-1])
             if found is not None:
                 out = np.maximum(out, found)
-        return np.where(out >= (0.3 if len(parts) < 2 else 0.6), out, 0).astype(np.float32)
+        out = np.where(out >= (0.3 if len(parts) < 2 else 0.6), out, 0).astype(np.float32)
+        # Weather is seen in the sky, unless another place is named. Without this, thunder was dreamt as dark glass.
+        if out[places("weather")].any() and not out[places("world")].any():
+            out[NAMES.index("cloud")] = 1.0
+        return out
+
+
+def places(group: str) -> slice:
+    """Where a group lies among NAMES."""
+    first = NAMES.index(next(iter(GROUPS[group])))
+    return slice(first, first + len(GROUPS[group]))
 
 
 def _evidence(text: str, strong: dict[str, str], weight: float, into: np.ndarray) -> None:
@@ -265,3 +275,4 @@ def build(net: WordNet) -> Lexicon:
         own[NAMES.index(name)] = 1.0 if word in sure else 0.8
         words[word] = own if word in sure else np.maximum(own, words.get(word, own))
     return Lexicon(words, phrases)
+
