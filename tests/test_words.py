@@ -12,7 +12,7 @@ import pytest
 import torch
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from scripts.house_model import words, words_lexicon, words_more, words_teacher, words_wordnet
+from scripts.house_model import words, words_corpus, words_lexicon, words_more, words_teacher, words_wordnet
 from scripts.house_model.words_corpus import Corpus, build_corpus
 from scripts.house_model.words_eval import states
 from scripts.house_model.words_lexicon import GROUPS, NAMES, PROBES, Lexicon, colour_attributes, holds_probe
@@ -126,6 +126,47 @@ def test_more_words_leave_captions_as_they_were(made: tuple[Path, Path], tmp_pat
     assert len(before) <= len(after) <= len(before) + 20 and len(used) > 4
     words_more.teach(made[0], tmp_path, 0.02, captions=captions)
     assert words_more.drift(made[1], tmp_path, captions) == {"largest change": 0.0, "tokens changed": 0.0}
+
+
+def test_an_export_is_taught_only_what_is_said_otherwise_now(made: tuple[Path, Path], tmp_path: Path) -> None:
+    said = Lexicon({n: np.eye(len(NAMES), dtype=np.float32)[i] for i, n in enumerate(NAMES)}, {})
+    otherwise = Lexicon({**said.words, "gold": said.words["storm"]}, {})
+    words_more.teach(made[0], tmp_path, 0.1, otherwise, captions=["blue clouds", "grey paper"], start=made[1])
+    tokenizers = [CLIPTokenizer.from_pretrained(folder / "tokenizer") for folder in (made[1], tmp_path)]
+    tables = [
+        CLIPTextModel.from_pretrained(folder / "text_encoder", dtype=torch.float32).embeddings.token_embedding.weight
+        for folder in (made[1], tmp_path)
+    ]
+    changed = {int(i) for i in (tables[0] != tables[1][: len(tables[0])]).any(1).nonzero()}
+    spoken = set(tokenizers[0]("gold").input_ids) - set(tokenizers[0]("blue clouds, grey paper").input_ids)
+    assert changed and changed <= spoken
+    captions = ["blue clouds", "grey paper"]
+    with pytest.raises(ValueError, match="nothing new"):
+        words_more.teach(made[0], tmp_path, 0.1, said, captions=captions, start=made[1])
+    assert words_more.drift(made[1], tmp_path, captions) == {"largest change": 0.0, "tokens changed": 0.0}
+
+
+def test_weather_is_seen_in_the_sky_unless_a_place_is_named() -> None:
+    lexicon = Lexicon({n: np.eye(len(NAMES), dtype=np.float32)[i] for i, n in enumerate(NAMES)}, {})
+
+    def of(phrase: str) -> set[str]:
+        return {n for n, much in zip(NAMES, lexicon.of(phrase), strict=True) if much > 0}
+
+    assert of("storm") == {"storm", "cloud"}
+    assert of("storm paper") == {"storm", "paper"}
+    assert of("blue") == {"blue"}
+
+
+def test_words_of_weather_are_drawn_towards_the_captions_that_show_it() -> None:
+    lexicon = Lexicon({n: np.eye(len(NAMES), dtype=np.float32)[i] for i, n in enumerate(NAMES)}, {})
+    phrases = ["storm", "blue", "storm cloud"]
+    kinds = [words_corpus.KINDS.index(k) for k in ("word", "word", "caption")]
+    corpus = Corpus(phrases, np.array(kinds), np.ones(3, np.float32),
+                    np.stack([lexicon.of(p) for p in phrases]).astype(np.float16), np.zeros(3, bool))
+    target = torch.eye(3).half()
+    moved = words_more.shown(target, corpus)
+    half = 0.5**0.5
+    assert torch.allclose(moved.float(), torch.tensor([[half, 0, half], [0, 1, 0], [0, 0, 1.0]]), atol=1e-3)
 
 
 def test_full_size_stays_under_twelve_megabytes() -> None:

@@ -1,7 +1,7 @@
 """More words, or the lists as they are now, for an encoder that a denoiser was already trained on.
 
     python -m scripts.house_model.words_more --work ~/pedesis-train/words --minutes 6 --out DIR
-    python -m scripts.house_model.words_more --work ~/pedesis-train/words --minutes 3 --from engine/house_model --out DIR
+    python -m scripts.house_model.words_more --work ~/pedesis-train/words --minutes 4 --out DIR --from MODEL_FOLDER
 
 The transformer and every token that a caption of the painter uses stay as they are, bit for bit; captions
 are cut into the same tokens: no caption's state changes. What is taught: the tokens no caption uses, and new
@@ -186,7 +186,7 @@ def shown(target: Tensor, corpus: Corpus) -> Tensor:
 def teach(work: Path, out: Path, minutes: float, lexicon: Lexicon | None = None,
           captions: list[str] | None = None, start: Path | None = None) -> None:
     """From the student in `work`, or the export in `start`, to `out`/{tokenizer,text_encoder} with more words, and
-    those of `lexicon`."""
+    those of `lexicon`. Raises ValueError when an export has nothing to learn."""
     corpus = Corpus.load(work)
     said = corpus.attributes
     if lexicon is not None:
@@ -214,6 +214,8 @@ def teach(work: Path, out: Path, minutes: float, lexicon: Lexicon | None = None,
     if start is not None:
         news = [corpus.phrases[i] for i in rows
                 if corpus.phrases[i].isalpha() and (corpus.attributes[i] != said[i]).any()]
+        if not news:
+            raise ValueError(f"the lists must say something else of a word than {work}'s corpus, and say nothing new")
         named = {int(i) for i in words.tokenise(new, news).unique()}
         free &= torch.tensor([i in named for i in range(len(free))])
     print(f"{len(new) - len(old)} new tokens, {int(free.sum())} to teach, {len(used)} kept", flush=True)
