@@ -213,10 +213,8 @@ class WindowStage(Stage):
         if _is_on(glfw, "WAYLAND"):
             return self._display
         window = (*glfw.get_window_pos(self._window), *glfw.get_window_size(self._window))
-        screens = []
-        for monitor in glfw.get_monitors():
-            mode = glfw.get_video_mode(monitor)
-            screens.append((*glfw.get_monitor_pos(monitor), mode.size.width, mode.size.height))
+        # What a taskbar leaves of each; nothing of one that is only just coming, which has no mode yet.
+        screens = [glfw.get_monitor_workarea(monitor) for monitor in glfw.get_monitors()]
         return most_of(window, screens, self._display)
 
     def _wait_for_screen(self) -> None:

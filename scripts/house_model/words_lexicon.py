@@ -177,11 +177,10 @@ def _head(lemma: str) -> str:
 
 def _distinct(found: np.ndarray) -> np.ndarray:
     """Within each group keep what is nearly as strong as its strongest."""
-    out, at = found.copy(), 0
-    for group in GROUPS.values():
-        part = out[at:at + len(group)]  # (n,) a view
+    out = found.copy()
+    for group in GROUPS:
+        part = out[places(group)]  # (n,) a view
         part[part < 0.65 * part.max()] = 0
-        at += len(group)
     return out
 
 
@@ -275,4 +274,3 @@ def build(net: WordNet) -> Lexicon:
         own[NAMES.index(name)] = 1.0 if word in sure else 0.8
         words[word] = own if word in sure else np.maximum(own, words.get(word, own))
     return Lexicon(words, phrases)
-

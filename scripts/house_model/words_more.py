@@ -193,8 +193,7 @@ def teach(work: Path, out: Path, minutes: float, lexicon: Lexicon | None = None,
         corpus = corpus.relabelled(lexicon)
     captions = captions or words_corpus.painters_captions(20_000, seed=11)
     old = CLIPTokenizer.from_pretrained((start or work) / "tokenizer")
-    target = words.targets(np.load(work / "teacher.npy"), corpus.attributes)
-    target = shown(target, corpus)
+    target = shown(words.targets(np.load(work / "teacher.npy"), corpus.attributes), corpus)
     used, apart = caption_tokens(old, captions)
     if start is None:
         student = words.load(work)
@@ -211,6 +210,7 @@ def teach(work: Path, out: Path, minutes: float, lexicon: Lexicon | None = None,
     _grown(student, old, new, meaning)
     free = torch.ones(student.encoder.config.vocab_size, dtype=torch.bool)
     free[sorted(used)] = False
+    ids = words.tokenise(new, [corpus.phrases[i] for i in rows])
     if start is not None:
         news = [corpus.phrases[i] for i in rows
                 if corpus.phrases[i].isalpha() and (corpus.attributes[i] != said[i]).any()]
@@ -218,11 +218,9 @@ def teach(work: Path, out: Path, minutes: float, lexicon: Lexicon | None = None,
             raise ValueError(f"the lists must say something else of a word than {work}'s corpus, and say nothing new")
         named = {int(i) for i in words.tokenise(new, news).unique()}
         free &= torch.tensor([i in named for i in range(len(free))])
-    print(f"{len(new) - len(old)} new tokens, {int(free.sum())} to teach, {len(used)} kept", flush=True)
-    ids = words.tokenise(new, [corpus.phrases[i] for i in rows])
-    if start is not None:
         speaks = free[ids].any(1)
         ids, rows = ids[speaks], rows[speaks.numpy()]
+    print(f"{len(new) - len(old)} new tokens, {int(free.sum())} to teach, {len(used)} kept", flush=True)
     chance = torch.from_numpy(corpus.weight[rows].astype(np.float32))
     refit(student, ids, target[torch.from_numpy(rows)], chance, free, minutes)
     student.encoder.half().save_pretrained(out / "text_encoder")
