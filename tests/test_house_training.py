@@ -20,11 +20,13 @@ from scripts.house_model import (  # noqa: E402
     adopt,
     autoencoder,
     card,
+    data,
     diffusion,
     distill,
     evaluate,
     export,
     finish,
+    painter,
     texture,
     training,
 )
@@ -93,6 +95,30 @@ def test_what_the_words_will_want_is_asked_for_before_anything_else(
     (work / "export" / "text_encoder").mkdir(parents=True)
     (work / "export" / "text_encoder" / "model.safetensors").touch()
     train_house_model.look_for_teachers(train_house_model.options(["--work", str(work)]))
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_render_paints_what_is_missing_and_a_gpu_paints_blocks_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, device: str
+) -> None:
+    asked: list[list[int]] = []
+
+    def paint(n: int, size: int, seed: list[int], device: str) -> painter.Painted:
+        asked.append(seed)
+        made = torch.tensor(seed, dtype=torch.float32).repeat_interleave(n).view(-1, 1, 1, 1) / 255
+        notes = [{"seed": s, "k": k} for s in seed for k in range(n)]
+        return painter.Painted(made.expand(-1, 3, 4, 4), [("a", "b")] * len(notes), torch.zeros(len(notes)), notes)
+
+    monkeypatch.setattr(painter, "paint", paint)
+    assert data.render(tmp_path, 64, 4, first_seed=1, device=device) == 64
+    assert data.render(tmp_path, 20 * 64, 4, device=device) == 19 * 64
+    assert [s for seeds in asked for s in seeds] == [1, 0, *range(2, 20)]
+    assert max(map(len, asked)) == (data.BLOCKS_AT_ONCE if device == "cuda" else 1)
+    pictures = data.Pictures(data.folder(tmp_path, painter))
+    assert len(pictures) == 20 * 64
+    for block, pixels in enumerate(pictures.blocks):
+        assert (pixels == block).all()
+        assert pictures.notes[block * 64 + 3]["attributes"] == {"seed": block, "k": 3}
 
 
 def test_resumed_run_equals_unbroken(tmp_path: Path) -> None:

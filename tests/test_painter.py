@@ -1,5 +1,6 @@
 """The painter of the built-in model's pictures: repeatable, in range, captioned, continuous."""
 
+import math
 import random
 from dataclasses import replace
 
@@ -8,7 +9,7 @@ import torch
 
 from scripts.house_model.captions import caption_of, recaption
 from scripts.house_model.hybrids import KINDS
-from scripts.house_model.noise import Dice
+from scripts.house_model.noise import Dice, normals
 from scripts.house_model.painter import WORLDS, draw, paint, plan
 from scripts.house_model.palettes import NAMES as PALETTES
 
@@ -31,6 +32,32 @@ def test_a_picture_does_not_depend_on_how_many_are_painted() -> None:
     few, many = paint(2, 48, seed=5), paint(7, 48, seed=5)
     assert torch.equal(few.images, many.images[:2])
     assert few.captions == many.captions[:2] and few.attributes == many.attributes[:2]
+
+
+def test_several_sets_at_once_are_those_sets_one_after_the_other() -> None:
+    both, first, second = paint(3, 48, seed=[5, 9]), paint(3, 48, seed=5), paint(3, 48, seed=9)
+    assert torch.equal(both.images, torch.cat([first.images, second.images]))
+    assert both.captions == first.captions + second.captions
+    assert both.attributes == first.attributes + second.attributes
+
+
+def test_noise_is_splitmix64_by_box_and_muller() -> None:
+    published = [6457827717110365317, 3203168211198807973, 9817491932198370423, 4593380528125082431]  # of 1234567
+    for z, (a, b) in zip(published, normals([1, 1234567], 4)[1].tolist(), strict=True):
+        radius = math.sqrt(-2 * math.log(((z >> 32) + 1) / 2**32))
+        turn = 2 * math.pi * (z & 0xFFFFFFFF) / 2**32
+        assert (a, b) == pytest.approx((radius * math.cos(turn), radius * math.sin(turn)), abs=1e-5)
+    many = normals([3, 4], 1 << 16)
+    assert many.isfinite().all()
+    assert many.mean().abs() < 0.01 and abs(many.std() - 1) < 0.01 and abs(many.pow(4).mean() - 3) < 0.05
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_gpu_paints_what_a_cpu_paints() -> None:
+    here, there = paint(24, 64, seed=1), paint(24, 64, seed=1, device="cuda")
+    assert here.captions == there.captions
+    assert (here.images - there.images.cpu()).abs().mean((1, 2, 3)).max() < 2 / 255
 
 
 def test_batches_paint_what_single_pictures_paint() -> None:

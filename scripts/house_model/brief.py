@@ -7,12 +7,13 @@ A brief may hold two attribute sets per picture and a proportion; every answer i
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from .noise import onto
 from .palettes import stops
 
 
@@ -29,21 +30,19 @@ class Brief:
         self.attrs, self.other = list(attrs), list(other) if other is not None else list(attrs)
         self.mix = list(mix) if mix is not None else [0.0] * len(self.attrs)
         self.device = torch.device(device)
-        self.proportion = torch.tensor(self.mix).view(-1, 1, 1, 1).to(self.device)  # (B, 1, 1, 1)
+        self.proportion = onto(self.device, self.mix).view(-1, 1, 1, 1)  # (B, 1, 1, 1)
 
-    def numbers(self, rows_a: Sequence[float], rows_b: Sequence[float]) -> Tensor:
-        a, b = (
-            torch.tensor(rows_a, device=self.device).view(-1, 1, 1, 1),
-            torch.tensor(rows_b, device=self.device).view(-1, 1, 1, 1),
-        )
-        return (a + (b - a) * self.proportion).float()
+    def answer(self, of: Callable[[dict], Any]) -> Tensor:
+        """What `of` gives for each picture, a number or equally nested lists of numbers: (B, ...)."""
+        a = torch.tensor([of(x) for x in self.attrs])
+        if any(self.mix):
+            mix = torch.tensor(self.mix).view(-1, *[1] * (a.dim() - 1))
+            a = torch.lerp(a, torch.tensor([of(x) for x in self.other]), mix)
+        return a.to(self.device, non_blocking=True)
 
     def weight(self, key: str, *values: str | None) -> Tensor:
         """How much of attribute `key` is one of `values`, 0..1."""
-        return self.numbers(
-            [float(a.get(key) in values) for a in self.attrs],
-            [float(b.get(key) in values) for b in self.other],
-        )
+        return self.answer(lambda x: float(x.get(key) in values)).view(-1, 1, 1, 1)
 
     def any(self, key: str, *values: str | None) -> bool:
         """Whether any picture has any of these values (so the rest may be skipped)."""
@@ -53,25 +52,12 @@ class Brief:
 
     def value(self, key: str, table: Mapping[Any, float], default: float = 0.0) -> Tensor:
         """The number that `table` gives for the attribute."""
-        return self.numbers(
-            [table.get(a.get(key), default) for a in self.attrs],
-            [table.get(b.get(key), default) for b in self.other],
-        )
-
-    def number(self, key: str, default: float = 0.0) -> Tensor:
-        """A numeric attribute."""
-        return self.numbers(
-            [float(a.get(key, default)) for a in self.attrs], [float(b.get(key, default)) for b in self.other]
-        )
+        return self.answer(lambda x: float(table.get(x.get(key), default))).view(-1, 1, 1, 1)
 
     def colour(self, key: str, table: Mapping[Any, tuple[float, float, float]]) -> Tensor:
         """The colour that `table` gives, (B, 3, 1, 1)."""
-        a = torch.tensor([table[x.get(key)] for x in self.attrs], device=self.device).view(-1, 3, 1, 1)
-        b = torch.tensor([table[x.get(key)] for x in self.other], device=self.device).view(-1, 3, 1, 1)
-        return a + (b - a) * self.proportion
+        return self.answer(lambda x: table[x.get(key)]).view(-1, 3, 1, 1)
 
     def palette(self, key: str = "palette") -> Tensor:
         """Palette stops, (B, 4, 3); a missing accent falls back on the palette."""
-        a = stops([x.get(key) or x["palette"] for x in self.attrs]).to(self.device)
-        b = stops([x.get(key) or x["palette"] for x in self.other]).to(self.device)
-        return a + (b - a) * self.proportion.view(-1, 1, 1)
+        return self.answer(lambda x: stops(x.get(key) or x["palette"]))

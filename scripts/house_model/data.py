@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 BLOCK = 64
+BLOCKS_AT_ONCE = 16  # on a GPU, which many pictures keep busy
 NOT_PAINTING = {"__init__", "adopt", "autoencoder", "card", "data", "diffusion", "distill", "evaluate", "export"}
 NOT_PAINTING |= {"finish", "latents", "texture", "training", "words"}
 UNSEEN_SEED = 900_000  # pictures from here on are for evaluation and are never trained on
@@ -50,26 +51,30 @@ def render(
     painter = painter_module()
     out = folder(work, painter)
     out.mkdir(parents=True, exist_ok=True)
+    missing = [n for n in range(first_seed, first_seed + -(-count // BLOCK)) if not (out / f"{n:06d}.npy").exists()]
+    at_once = 1 if torch.device(device).type == "cpu" else BLOCKS_AT_ONCE
     began, made = time.monotonic(), 0
-    for seed in range(first_seed, first_seed + -(-count // BLOCK)):
-        path = out / f"{seed:06d}.npy"
-        if path.exists():
-            continue
+    for at in range(0, len(missing), at_once):
         if (time.monotonic() - began) / 60 > minutes:
             break
-        painted = painter.paint(BLOCK, size=size, seed=seed, device=device)
-        note = [
+        seeds = missing[at : at + at_once]
+        painted = painter.paint(BLOCK, size=size, seed=seeds, device=device)
+        notes = [
             {"caption": list(c), "mix": float(m), "attributes": a}
             for c, m, a in zip(painted.captions, painted.mix, painted.attributes, strict=True)
         ]
-        path.with_suffix(".json").write_text(json.dumps(note))
-        part = path.with_suffix(".part")
-        with part.open("wb") as f:
-            np.save(f, (painted.images.clamp(0, 1) * 255).round().byte().cpu().numpy())
-        part.rename(path)
-        made += BLOCK
-        left = (time.monotonic() - began) / made * (count - (seed - first_seed + 1) * BLOCK)
-        print(f"render {seed - first_seed + 1}/{-(-count // BLOCK)} blocks · {left / 60:.1f} min left", flush=True)
+        pixels = (painted.images.clamp(0, 1) * 255).round().byte().cpu().numpy()
+        for k, seed in enumerate(seeds):
+            path, block = out / f"{seed:06d}.npy", slice(k * BLOCK, (k + 1) * BLOCK)
+            path.with_suffix(".json").write_text(json.dumps(notes[block]))
+            part = path.with_suffix(".part")
+            with part.open("wb") as f:
+                np.save(f, pixels[block])
+            part.rename(path)
+        made += len(seeds) * BLOCK
+        rate = made / (time.monotonic() - began)
+        left = (len(missing) * BLOCK - made) / rate
+        print(f"render {made}/{len(missing) * BLOCK} · {rate:.0f} a second · {left / 60:.1f} min left", flush=True)
     return made
 
 

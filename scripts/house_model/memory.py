@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from .brief import Brief
-from .noise import Dice, blur, cells, lerp, plane, step, tap
+from .noise import Dice, blur, cells, lerp, onto, plane, step, tap
 from .palettes import NAMES as PALETTE_NAMES
 from .palettes import ramp
 from .shapes import NAMES as SHAPE_NAMES
@@ -133,9 +133,7 @@ def _store(
     wall = ramp(pal, 0.0) * 0.32 + ramp(pal, 0.22) * 0.22 * haze
     plank = step(0.93, 0.94 + 0.004, within) + step(0.035, 0.03, within) * 1.0
     grain = 0.8 + 0.12 * tap(fields[:, 1:], x * 0.3, y * 4)
-    wood = (
-        lerp(ramp(pal, 0.18), torch.tensor([0.3, 0.23, 0.2], device=x.device).view(1, 3, 1, 1), 0.5) * grain
-    )
+    wood = lerp(ramp(pal, 0.18), onto(x.device, [0.3, 0.23, 0.2]).view(1, 3, 1, 1), 0.5) * grain
     lit = step(0.02, 0.93, within) * 0.35 + 0.5
     wall = wall * (1.15 - 0.75 * step(0.45, 0.0, within))
     return lerp(wall, wood * lit, plank.clamp(0, 1))
@@ -143,10 +141,7 @@ def _store(
 
 def tinted(parts: Spheres, tone: Tensor) -> Tensor:
     """Colour of a tone 0..1 in each sphere's own palette, (B, 3, h, w)."""
-    t = tone.clamp(0, 1) * 3
-    b, _, h, w = parts.tint.shape
-    pal = parts.tint.view(b, 4, 3, h, w)
-    return sum(pal[:, k] * (1 - (t - k).abs()).clamp_min(0) for k in range(4))  # type: ignore[return-value]
+    return ramp(parts.tint.unflatten(1, (4, 3)), tone)
 
 
 def _scene(brief: Brief, dice: Dice, parts: Spheres) -> Tensor:

@@ -2,9 +2,10 @@
 
     dice = Dice([11, 12], device="cpu"); r = dice.u("radius", 0.1, 0.3); f = dice.fields("haze", 1.6)
 
-Every number is a pure function of (picture seed, key), drawn on the CPU, so the order of the calls, the
-size of the batch and the device do not matter. A Dice may hold two seeds per picture and a proportion:
-its numbers and noise then travel from the first to the second, which is how two layouts crossfade.
+Every number is a pure function of (picture seed, key, place): a counter, hashed where the picture is painted, so the
+order of the calls, the size of the batch and the device do not matter and a GPU waits for no CPU's chance. A Dice may
+hold two seeds per picture and a proportion: its numbers and noise then travel from the first to the second, which is
+how two layouts crossfade.
 Scalars are (B, 1, 1, 1), images (B, C, h, w), picture coordinates in units of the picture's height.
 """
 
@@ -19,19 +20,50 @@ from torch import Tensor
 from torch.nn import functional as F
 
 _M64 = (1 << 64) - 1
+# splitmix64 (Steele, Lea and Flood 2014, "Fast splittable pseudorandom number generators")
+_STEP, _MIX_1, _MIX_2 = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
 
 
 def mix_seed(*parts: int | str) -> int:
     """One 63-bit seed out of integers and words (splitmix64 over the parts)."""
-    z = 0x9E3779B97F4A7C15
+    z = _STEP
     for part in parts:
         n = zlib.crc32(part.encode()) if isinstance(part, str) else part
         z = (z ^ (n & _M64)) & _M64
-        z = (z + 0x9E3779B97F4A7C15) & _M64
-        z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & _M64
-        z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _M64
+        z = (z + _STEP) & _M64
+        z = ((z ^ (z >> 30)) * _MIX_1) & _M64
+        z = ((z ^ (z >> 27)) * _MIX_2) & _M64
         z ^= z >> 31
     return z >> 1
+
+
+def onto(device: torch.device | str, numbers: Sequence) -> Tensor:
+    """Numbers as a tensor on a device that is not waited for."""
+    return torch.tensor(numbers).to(device, non_blocking=True)
+
+
+def normals(seeds: Sequence[int], count: int, device: torch.device | str = "cpu") -> Tensor:
+    """Pairs of standard normal numbers, (B, count, 2): row b is splitmix64's stream from seeds[b], by Box and Muller.
+
+    Equal on every device to rounding; row and place are all that a number depends on.
+    """
+
+    def shifted(z: Tensor, by: int) -> Tensor:  # int64 has no logical shift
+        return (z >> by).bitwise_and_((1 << 64 - by) - 1)
+
+    def signed(n: int) -> int:
+        return n - (1 << 64) if n >> 63 else n
+
+    at = torch.arange(1, count + 1, device=device) * signed(_STEP)  # int64 wraps, as splitmix64 asks
+    z = onto(device, seeds)[:, None] + at  # (B, count)
+    z ^= shifted(z, 30)
+    z *= signed(_MIX_1)
+    z ^= shifted(z, 27)
+    z *= signed(_MIX_2)
+    z ^= shifted(z, 31)
+    radius = ((shifted(z, 32) + 1).float() * 2**-32).log_().mul_(-2).sqrt_()  # of 2^-32..1: never the log of nothing
+    turn = (z & 0xFFFFFFFF).float() * (2 * math.pi * 2**-32)
+    return torch.stack([radius * turn.cos(), radius * turn.sin()], -1)
 
 
 class Dice:
@@ -69,31 +101,36 @@ class Dice:
 
     def scalars(self, values: Sequence[float]) -> Tensor:
         """One number per picture as (B, 1, 1, 1)."""
-        return torch.tensor(values, dtype=torch.float32).to(self.device).view(-1, 1, 1, 1)
+        return onto(self.device, values).view(-1, 1, 1, 1)
 
-    def _draw(self, key: str, shape: tuple[int, ...]) -> Tensor:
-        """Standard normal numbers, (B, *shape), on the CPU; mixed seeds keep the variance."""
-        out = []
-        for a, b, m in zip(self.seeds, self.other, self.mix, strict=True):
-            z = torch.randn(shape, generator=torch.Generator().manual_seed(mix_seed(a, key)))
-            if m and a != b:
-                zb = torch.randn(shape, generator=torch.Generator().manual_seed(mix_seed(b, key)))
-                z = math.cos(m * math.pi / 2) * z + math.sin(m * math.pi / 2) * zb
-            out.append(z)
-        return torch.stack(out)
+    def _draw(self, key: str, *shape: int) -> Tensor:
+        """Standard normal numbers, (B, *shape); mixed seeds keep the variance."""
+        count = math.prod(shape)
+
+        def drawn(seeds: Sequence[int]) -> Tensor:
+            flat = normals([mix_seed(s, key) for s in seeds], -(-count // 2), self.device).flatten(1)
+            return flat[:, :count].view(-1, *shape)
+
+        z = drawn(self.seeds)
+        if not any(self.mix):
+            return z
+        turns = [m * math.pi / 2 if a != b else 0.0 for a, b, m in zip(self.seeds, self.other, self.mix, strict=True)]
+        turn = onto(self.device, turns).view(-1, *[1] * len(shape))
+        return turn.cos() * z + turn.sin() * drawn(self.other)
 
     def table(self, key: str, *shape: int) -> Tensor:
         """Uniform 0..1 numbers, (B, *shape)."""
-        return (0.5 * (1 + torch.erf(self._draw(key, shape) / math.sqrt(2)))).to(self.device)
+        return 0.5 * (1 + torch.erf(self._draw(key, *shape) / math.sqrt(2)))
 
     def fields(
         self, key: str, slope: float = 1.5, low: float = 1.0, high: float = 1e9, tile: int = 256
     ) -> Tensor:
-        """Two tileable Gaussian fields, (B, 2, tile, tile), mean 0, deviation 1.
+        """Two tileable Gaussian fields for `tap`, (B, 2, tile + 1, tile + 1), mean 0, deviation 1.
 
-        Amplitude falls as k^-slope between `low` and `high` cycles per tile.
+        Amplitude falls as k^-slope between `low` and `high` cycles per tile. The last row and column are the first
+        ones again, so that what lies between can be read.
         """
-        white = torch.view_as_complex(self._draw(key, (tile, tile, 2))).to(self.device)
+        white = torch.view_as_complex(self._draw(key, tile, tile, 2))
         k = torch.fft.fftfreq(tile, 1 / tile, device=self.device)
         r = (k[:, None] ** 2 + k[None] ** 2).sqrt()
         amp = (
@@ -103,17 +140,14 @@ class Dice:
         )
         amp = torch.where(r < 0.5, torch.zeros_like(amp), amp)
         z = torch.fft.ifft2(white * (amp * (tile * tile / amp.pow(2).sum().sqrt())))
-        return torch.stack([z.real, z.imag], 1)
+        return F.pad(torch.stack([z.real, z.imag], 1), (0, 1, 0, 1), mode="circular")
 
 
 def tap(field: Tensor, u: Tensor, v: Tensor) -> Tensor:
-    """Read a tileable field (B, C, t, t) at u, v in tiles, each (B, 1, h, w) or broadcastable."""
-    u, v = torch.broadcast_tensors(u, v)
-    if u.shape[0] != field.shape[0]:
-        u, v = u.expand(field.shape[0], -1, -1, -1), v.expand(field.shape[0], -1, -1, -1)
-    wrapped = F.pad(field, (0, 1, 0, 1), mode="circular")
-    where = torch.stack([(u - u.floor())[:, 0], (v - v.floor())[:, 0]], -1) * 2 - 1  # (B, h, w, 2)
-    return F.grid_sample(wrapped, where, mode="bilinear", padding_mode="border", align_corners=True)
+    """Read a field of `Dice.fields` at u, v in tiles, each (B, 1, h, w) or broadcastable."""
+    u, v = torch.broadcast_tensors((u - u.floor()) * 2 - 1, (v - v.floor()) * 2 - 1)
+    where = torch.stack([u[:, 0], v[:, 0]], -1).expand(len(field), -1, -1, -1)  # (B, h, w, 2)
+    return F.grid_sample(field, where, mode="bilinear", padding_mode="border", align_corners=True)
 
 
 def cells(table: Tensor, i: Tensor, j: Tensor) -> Tensor:
@@ -137,17 +171,12 @@ def plane(h: int, w: int, device: torch.device | str = "cpu") -> tuple[Tensor, T
 def step(a: Tensor | float, b: Tensor | float, x: Tensor) -> Tensor:
     """Smooth step from 0 at a to 1 at b (a > b falls)."""
     t = ((x - a) / (b - a)).clamp(0, 1)
-    return t * t * (3 - 2 * t)
+    return torch.rsub(t, 3, alpha=2).mul_(t).mul_(t)
 
 
 def lerp(a: Tensor, b: Tensor, t: Tensor | float) -> Tensor:
     """a at t = 0, b at t = 1."""
-    return a + (b - a) * t
-
-
-def rgb(*colour: float) -> Tensor:
-    """A colour as (1, 3, 1, 1)."""
-    return torch.tensor(colour).view(1, 3, 1, 1)
+    return torch.lerp(a, b, t)
 
 
 def blur(x: Tensor, sigma: float) -> Tensor:

@@ -3,8 +3,8 @@
     painted = paint(8, 256, seed=1)                                   # images (8, 3, 256, 256) in 0..1, sRGB
     python -m scripts.house_model.painter --sheet sheet.png --n 64    # a contact sheet
 
-A picture is a pure function of (seed, its index, size): all chance is drawn on the CPU by key, so neither
-the number of pictures nor the device changes it. A third of the set are hybrids at a proportion 0..1.
+A picture is a pure function of (seed, its index, size): all chance is a hashed counter, so neither the number of
+pictures nor the device changes it (to rounding). A third of the set are hybrids at a proportion 0..1.
 
 `attributes` of a picture: the keys of side A (world, palette, hour, feeling ...), and "a" and "b", the
 attributes of the two sides (the same when pure), "mix", and "hybrid": None or the kind of crossing.
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import argparse
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -25,7 +25,7 @@ from .captions import caption_of, recaption
 from .clouds import clouds_attributes, paint_clouds
 from .hybrids import cross, kind_for
 from .memory import memory_attributes, paint_inside, paint_memory
-from .noise import Dice, mix_seed
+from .noise import Dice, mix_seed, onto
 from .pulp import paint_pulp, pulp_attributes
 
 __all__ = ["WORLDS", "Painted", "caption_of", "paint", "recaption"]
@@ -37,6 +37,9 @@ _PAINT: dict[str, Callable[[Brief, Dice, int, int], Tensor]] = {
 }
 _ATTRIBUTES = {"clouds": clouds_attributes, "pulp": pulp_attributes, "memory": memory_attributes}
 WORLDS = tuple(_PAINT)
+# What a painter leaves out where no picture of its batch has it: alike in these, pictures are painted together.
+_ALIKE = ("print", "form", "scene", "mode", "weather")
+GPU_BATCH = 64  # pictures of 256x256 take up to 36 MB each while they are painted
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,7 @@ def draw(plans: list[Plan], h: int, w: int, device: torch.device | str = "cpu", 
     for k, one in enumerate(plans):
         groups.setdefault((one.a["world"], one.b["world"], one.hybrid), []).append(k)
     for (wa, wb, kind), members in groups.items():
+        members.sort(key=lambda k: [str(plans[k].a.get(name)) for name in _ALIKE])
         for at in range(0, len(members), batch):
             part = members[at : at + batch]
             some = [plans[k] for k in part]
@@ -98,9 +102,9 @@ def draw(plans: list[Plan], h: int, w: int, device: torch.device | str = "cpu", 
                 first = _PAINT[wa](Brief(a, device=device), Dice(sa, device), h, w)
                 second = _PAINT[wb](Brief(b, device=device), Dice(sb, device), h, w)
                 lead = first if wa == "clouds" else second if wb == "clouds" else None
-                p = torch.tensor(m, device=device).view(-1, 1, 1, 1)
+                p = onto(device, m).view(-1, 1, 1, 1)
                 img = cross(kind, first, second, p, Dice(sa, device), lead).clamp(0, 1)
-            out[torch.tensor(part, device=device)] = img.float()
+            out[onto(device, part)] = img.float()
     return out
 
 
@@ -111,7 +115,7 @@ def _inside(some: list[Plan], h: int, w: int, device: torch.device | str) -> Ten
         ([p.b for p in some], [p.a for p in some]) if turned else ([p.a for p in some], [p.b for p in some])
     )
     seeds = [(p.seed_b, p.seed_a) if turned else (p.seed_a, p.seed_b) for p in some]
-    p = torch.tensor([1 - q.mix if turned else q.mix for q in some], device=device).view(-1, 1, 1, 1)
+    p = onto(device, [1 - q.mix if turned else q.mix for q in some]).view(-1, 1, 1, 1)
     view = _PAINT[other[0]["world"]](Brief(other, device=device), Dice([s[1] for s in seeds], device), h, w)
     return paint_inside(Brief(store, device=device), Dice([s[0] for s in seeds], device), view, p)
 
@@ -119,20 +123,25 @@ def _inside(some: list[Plan], h: int, w: int, device: torch.device | str) -> Ten
 def paint(
     n: int,
     size: int | tuple[int, int] = 256,
-    seed: int = 0,
+    seed: int | Sequence[int] = 0,
     device: torch.device | str = "cpu",
     world: str | None = None,
 ) -> Painted:
-    """Paint pictures 0..n-1 of the set `seed`; size is a side or (height, width); world=None mixes all."""
+    """Paint pictures 0..n-1 of the set `seed`, or of each set; size is a side or (height, width); world=None mixes all.
+
+    A GPU is kept busy by a thousand pictures or more at once.
+    """
     h, w = (size, size) if isinstance(size, int) else size
     if n < 1 or min(h, w) < 32:
         raise ValueError(f"paint needs n of at least 1 and sides of at least 32, got n={n}, size={h}x{w}")
     if world is not None and world not in WORLDS:
         raise ValueError(f"world must be one of {', '.join(WORLDS)} or None, got {world!r}")
-    plans = [plan(seed, k, world) for k in range(n)]
-    images = draw(plans, h, w, device, batch=1 if torch.device(device).type == "cpu" else 64)
+    places = [(one, k) for one in ([seed] if isinstance(seed, int) else seed) for k in range(n)]
+    plans = [plan(one, k, world) for one, k in places]
+    images = draw(plans, h, w, device, batch=1 if torch.device(device).type == "cpu" else GPU_BATCH)
     attributes = [{**p.a, "a": p.a, "b": p.b, "mix": p.mix, "hybrid": p.hybrid} for p in plans]
-    captions = [recaption(t, random.Random(mix_seed(seed, k, "words"))) for k, t in enumerate(attributes)]
+    rngs = [random.Random(mix_seed(one, k, "words")) for one, k in places]
+    captions = [recaption(t, rng) for t, rng in zip(attributes, rngs, strict=True)]
     return Painted(images, captions, torch.tensor([p.mix for p in plans]), attributes)
 
 

@@ -1,13 +1,11 @@
 """The twelve palettes of the painter, usable in every world.
 
-    ramp(stops(["blue", "gold"]), 0.5)   # (2, 3, 1, 1), the middle tone of each
+    ramp(torch.tensor([stops("blue"), stops("gold")]), 0.5)   # (2, 3, 1, 1), the middle tone of each
 
 A palette is four sRGB stops: deep, middle, bright, pale. A tone 0..1 runs along them.
 """
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -29,26 +27,20 @@ PALETTES: dict[str, tuple[str, str, str, str]] = {
 NAMES = tuple(PALETTES)
 
 
-def _stops(name: str) -> list[list[float]]:
+def stops(name: str) -> list[list[float]]:
+    """The four stops of a palette, sRGB in 0..1."""
     if name not in PALETTES:
         raise ValueError(f"palette must be one of {', '.join(NAMES)}, got {name!r}")
     return [[int(s[i : i + 2], 16) / 255 for i in (0, 2, 4)] for s in PALETTES[name]]
 
 
-def stops(names: Sequence[str]) -> Tensor:
-    """The stops of each name, (B, 4, 3)."""
-    return torch.tensor([_stops(n) for n in names])
-
-
 def ramp(palette: Tensor, tone: Tensor | float) -> Tensor:
-    """Colour of a tone 0..1 along palettes (B, 4, 3); tone a number or (B, 1, h, w); gives (B, 3, h, w)."""
+    """Colour of a tone 0..1, a number or (B, 1, h, w), along palettes (B, 4, 3), or (B, 4, 3, h, w); (B, 3, h, w)."""
     if not isinstance(tone, Tensor):
         tone = palette.new_full((1, 1, 1, 1), tone)
-    t = tone.clamp(0, 1) * 3
-    out: Tensor | None = None
-    for k in range(4):
-        weight = (1 - (t - k).abs()).clamp_min(0)
-        part = palette[:, k].view(-1, 3, 1, 1) * weight
-        out = part if out is None else out + part
-    assert out is not None
+    if palette.dim() == 3:
+        palette = palette[..., None, None]
+    t, rise, out = tone * 3, palette.diff(dim=1), palette[:, 0]
+    for k in range(3):
+        out = torch.addcmul(out, rise[:, k], (t - k).clamp(0, 1))
     return out

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from .brief import Brief
-from .noise import Dice, cells, lerp, plane, shift, step, tap
+from .noise import Dice, cells, lerp, onto, plane, shift, step, tap
 from .palettes import NAMES as PALETTE_NAMES
 from .palettes import ramp
 from .shapes import NAMES as SHAPE_NAMES
@@ -106,9 +106,7 @@ def _mould(
         mark = silhouette([a.get("shape") for a in brief.attrs], cx / 0.2, cy / 0.2)
         line = torch.exp(-((mark / 0.09) ** 2))
         sheet = lerp(sheet, ramp(pal, 0.97), (line * 0.75 + step(0.05, -0.05, mark) * 0.3).clamp(0, 1))
-    wood = lerp(
-        ramp(pal, 0.22), sheet * 0 + torch.tensor([0.36, 0.24, 0.15], device=x.device).view(1, 3, 1, 1), 0.6
-    )
+    wood = lerp(ramp(pal, 0.22), onto(x.device, [0.36, 0.24, 0.15]).view(1, 3, 1, 1), 0.6)
     wood = wood * (0.9 + 0.12 * tap(fields[:, :1], cx * 0.3, cy * 3))
     out = lerp(water * 0.8, wood, step(0.075, 0.07, d))
     out = out * (1 - 0.4 * step(0.12, 0.07, d) * step(0.06, 0.075, d))

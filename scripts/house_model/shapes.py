@@ -13,6 +13,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from .noise import onto
+
 _C = tuple[float, ...]
 SHAPES: dict[str, tuple[_C, ...]] = {
     "elephant": (
@@ -189,14 +191,10 @@ def silhouette(names: Sequence[str | None], x: Tensor, y: Tensor) -> Tensor:
 
 def _union(lists: Sequence[Sequence[_C]], far: _C, x: Tensor, y: Tensor) -> Tensor:
     n = max(len(s) for s in lists)
-    data = torch.tensor([list(s) + [far] * (n - len(s)) for s in lists], device=x.device)  # (B, n, 5)
-    best: Tensor | None = None
-    for k in range(n):
-        x0, y0, x1, y1, r = (data[:, k, i].view(-1, 1, 1, 1) for i in range(5))
-        ex, ey = x1 - x0, y1 - y0
-        px, py = x - x0, y - y0
-        t = ((px * ex + py * ey) / (ex * ex + ey * ey + 1e-9)).clamp(0, 1)
-        d = ((px - ex * t) ** 2 + (py - ey * t) ** 2).sqrt() - r
-        best = d if best is None else torch.minimum(best, d)
-    assert best is not None
-    return best
+    data = onto(x.device, [list(s) + [far] * (n - len(s)) for s in lists])  # (B, n, 5)
+    x0, y0, x1, y1, r = (data[:, :, i, None, None] for i in range(5))  # (B, n, 1, 1)
+    ex, ey = x1 - x0, y1 - y0
+    px, py = x - x0, y - y0  # (B, n, h, w)
+    t = ((px * ex + py * ey) / (ex * ex + ey * ey + 1e-9)).clamp(0, 1)
+    px, py = torch.addcmul(px, ex, t, value=-1), torch.addcmul(py, ey, t, value=-1)
+    return (torch.hypot(px, py) - r).amin(1, keepdim=True)
