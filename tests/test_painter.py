@@ -60,6 +60,16 @@ def test_a_gpu_paints_what_a_cpu_paints() -> None:
     assert (here.images - there.images.cpu()).abs().mean((1, 2, 3)).max() < 2 / 255
 
 
+@pytest.mark.parametrize("kind", [*WORLDS, *KINDS])
+def test_nothing_is_fetched_from_the_device_that_paints(kind: str) -> None:
+    """On a device without data, reading a number or mixing in one of the CPU's tensors is an error."""
+    plans = [plan(6, k) for k in range(300)]
+    alike = [p for p in plans if kind == (p.hybrid or p.a["world"])]
+    alike = [p for p in alike if (p.a["world"], p.b["world"]) == (alike[0].a["world"], alike[0].b["world"])]
+    painted = draw(alike, 32, 32, device="meta", batch=64)
+    assert len(alike) > 1 and painted.is_meta and painted.shape == (len(alike), 3, 32, 32)
+
+
 def test_batches_paint_what_single_pictures_paint() -> None:
     plans = [plan(2, k) for k in range(12)]
     assert (draw(plans, 48, 48, batch=1) - draw(plans, 48, 48, batch=8)).abs().max() < 1e-3
