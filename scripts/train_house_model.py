@@ -128,10 +128,13 @@ def _alone(stage: str, o: argparse.Namespace, device: str) -> None:
         data.render(o.work, o.pictures, device=device)
         data.render(o.work, 256, first_seed=data.UNSEEN_SEED, device=device)
     elif stage == "words" and not words_done(o.work):
-        from scripts.house_model import words
+        from scripts.house_model import words, words_land, words_lexicon
 
-        words.train(o.work / "words", o.minutes_words, device)
-        words.export(o.work / "words", o.work / "export")
+        work = o.work / "words"
+        words.train(work, o.minutes_words, device)
+        words.export(work, work / "export")
+        lexicon = words_lexicon.build(words_wordnet.read())
+        print(words_land.land(work, work / "export", o.work / "export", o.minutes_words / 2, lexicon), flush=True)
     elif stage == "export":
         size = export.write(o.work, o.out, o.export_stage)
         print(f"export: {o.out}, {size:.1f} MB", flush=True)

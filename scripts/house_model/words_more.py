@@ -1,13 +1,11 @@
 """More words, or the lists as they are now, for an encoder that a denoiser was already trained on.
 
     python -m scripts.house_model.words_more --work ~/pedesis-train/words --minutes 6 --out DIR
-    python -m scripts.house_model.words_more --work ~/pedesis-train/words --minutes 4 --out DIR --from MODEL_FOLDER
 
 The transformer and every token that a caption of the painter uses stay as they are, bit for bit; captions
 are cut into the same tokens: no caption's state changes. What is taught: the tokens no caption uses, and new
 tokens for words that look or feel like something but fell to pieces in the vocabulary (merges added after all
-others). From an exported encoder only those are taught of which the lists say something else than they did when the
-corpus in --work was made.
+others).
 """
 
 from __future__ import annotations
@@ -21,14 +19,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 from transformers import CLIPTokenizer
 
 from scripts.house_model import words, words_corpus, words_lexicon, words_wordnet
 from scripts.house_model.words_corpus import KINDS, Corpus
 from scripts.house_model.words_lexicon import Lexicon
 
-HEADS_LEARN_FROM = 16_000  # phrases
 MOST_PARAMETERS = 5_980_000  # 12 MB of float16 less a little for the header
 
 
@@ -146,60 +142,17 @@ def drift(before: Path, after: Path, captions: list[str]) -> dict[str, float]:
             "tokens changed": float((ids[0] != ids[1]).any(1).float().mean())}
 
 
-def reopened(folder: Path, tokenizer: CLIPTokenizer, phrases: list[str], target: Tensor) -> words.Student:
-    """The encoder of an export, and heads for it, which are not exported: a ridge regression onto the targets (N, T)
-    of those phrases."""
-    from transformers import CLIPTextModel
-
-    encoder = CLIPTextModel.from_pretrained(folder / "text_encoder", dtype=torch.float32).eval()
-    width = encoder.config.hidden_size
-    student = words.Student(words.Size(vocabulary=len(tokenizer), width=width), target.shape[1])
-    student.encoder = encoder
-    with torch.no_grad():
-        states = [encoder(input_ids=ids).last_hidden_state for ids in words.tokenise(tokenizer, phrases).split(512)]
-        for head, read in ((student.of_place, lambda s: s[:, -1]), (student.of_mean, words.whole)):
-            x = torch.cat([read(s) for s in states])
-            y, middle = target.float(), x.mean(0)
-            centred = x - middle
-            fit = torch.linalg.solve(centred.T @ centred + torch.eye(width), centred.T @ (y - y.mean(0)))  # (D, T)
-            head.weight.copy_(fit.T)
-            head.bias.copy_(y.mean(0) - middle @ fit)
-    return student
-
-
-def shown(target: Tensor, corpus: Corpus) -> Tensor:
-    """The targets (N, T), those of single words of weather half way to what captions with that weather mean. By
-    the lists alone thunder was clouds in 4 dreams of 12; so, in 8."""
-    out, at = target.float(), words_lexicon.places("weather")
-    weather = torch.from_numpy(corpus.attributes[:, at].astype(np.float32))
-    caption = torch.from_numpy((corpus.kind == KINDS.index("caption")) & ~corpus.held)
-    word = torch.tensor([p.isalpha() for p in corpus.phrases]) & ~caption
-    word &= torch.from_numpy(corpus.attributes[:, words_lexicon.NAMES.index("cloud")] == 1.0)
-    for k in range(weather.shape[1]):
-        with_it = caption & (weather[:, k] == 1.0)
-        rows = word & (weather[:, k] > 0) & (weather[:, k] == weather.max(1).values)
-        if with_it.any():
-            out[rows] = F.normalize(out[rows] + F.normalize(out[with_it].mean(0), dim=-1), dim=-1)
-    return out.half()
-
-
 def teach(work: Path, out: Path, minutes: float, lexicon: Lexicon | None = None,
-          captions: list[str] | None = None, start: Path | None = None) -> None:
-    """From the student in `work`, or the export in `start`, to `out`/{tokenizer,text_encoder} with more words, and
-    those of `lexicon`. Raises ValueError when an export has nothing to learn."""
+          captions: list[str] | None = None) -> None:
+    """From the student in `work` to `out`/{tokenizer,text_encoder} with more words, and those of `lexicon`."""
     corpus = Corpus.load(work)
-    said = corpus.attributes
     if lexicon is not None:
         corpus = corpus.relabelled(lexicon)
     captions = captions or words_corpus.painters_captions(20_000, seed=11)
-    old = CLIPTokenizer.from_pretrained((start or work) / "tokenizer")
-    target = shown(words.targets(np.load(work / "teacher.npy"), corpus.attributes), corpus)
+    student = words.load(work)
+    old = CLIPTokenizer.from_pretrained(work / "tokenizer")
+    target = words.targets(np.load(work / "teacher.npy"), corpus.attributes)
     used, apart = caption_tokens(old, captions)
-    if start is None:
-        student = words.load(work)
-    else:
-        some = np.flatnonzero(~corpus.held)[:: max(1, len(corpus.phrases) // HEADS_LEARN_FROM)]
-        student = reopened(start, old, [corpus.phrases[i] for i in some], target[torch.from_numpy(some)])
     width = student.encoder.config.hidden_size
     room = (MOST_PARAMETERS - sum(p.numel() for p in student.encoder.parameters())) // width
     new = extend(old, telling_words(corpus, old), apart, room, out)
@@ -210,17 +163,8 @@ def teach(work: Path, out: Path, minutes: float, lexicon: Lexicon | None = None,
     _grown(student, old, new, meaning)
     free = torch.ones(student.encoder.config.vocab_size, dtype=torch.bool)
     free[sorted(used)] = False
-    ids = words.tokenise(new, [corpus.phrases[i] for i in rows])
-    if start is not None:
-        news = [corpus.phrases[i] for i in rows
-                if corpus.phrases[i].isalpha() and (corpus.attributes[i] != said[i]).any()]
-        if not news:
-            raise ValueError(f"the lists must say something else of a word than {work}'s corpus, and say nothing new")
-        named = {int(i) for i in words.tokenise(new, news).unique()}
-        free &= torch.tensor([i in named for i in range(len(free))])
-        speaks = free[ids].any(1)
-        ids, rows = ids[speaks], rows[speaks.numpy()]
     print(f"{len(new) - len(old)} new tokens, {int(free.sum())} to teach, {len(used)} kept", flush=True)
+    ids = words.tokenise(new, [corpus.phrases[i] for i in rows])
     chance = torch.from_numpy(corpus.weight[rows].astype(np.float32))
     refit(student, ids, target[torch.from_numpy(rows)], chance, free, minutes)
     student.encoder.half().save_pretrained(out / "text_encoder")
@@ -231,13 +175,12 @@ def main() -> None:
     ask = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     ask.add_argument("--work", type=Path, required=True)
     ask.add_argument("--out", type=Path, required=True)
-    ask.add_argument("--from", type=Path, dest="start", help="an export to begin with, in place of the work folder's")
     ask.add_argument("--before", type=Path, help="the export that the denoiser knows, to measure the drift")
     ask.add_argument("--minutes", type=float, default=6.0)
     ask.add_argument("--threads", type=int, default=2)
     given = ask.parse_args()
     torch.set_num_threads(given.threads)
-    teach(given.work, given.out, given.minutes, words_lexicon.build(words_wordnet.read()), start=given.start)
+    teach(given.work, given.out, given.minutes, words_lexicon.build(words_wordnet.read()))
     if given.before is not None:
         print(drift(given.before, given.out, words_corpus.painters_captions(1000, seed=12)))
     for name, value in words.evaluate(given.out, given.work).items():
