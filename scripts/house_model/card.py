@@ -48,8 +48,9 @@ over-steers). 256×256 is native; other sizes in steps of 16 px work and repeat 
 scale. Conditioning is meant to be mixed: the mean of two prompts' embeddings shows the place between them,
 because a third of the training pictures are such places, at a known proportion.
 
-**Limits.** It knows three worlds and nothing else: any phrase gives clouds, paper or spheres in a colour and
-an hour that the phrase suggests. Print is texture, not letters. Shapes in clouds are half there, by intent
+**Limits.** It knows three worlds and nothing else: a phrase gives what its painter shows that is nearest to it,
+clouds, paper or spheres in a colour and an hour that the phrase suggests; one that names two worlds gives their
+meeting. Print is texture, not letters. Shapes in clouds are half there, by intent
 and by size. No people, so no likenesses; nothing to filter, so no safety checker.
 
 **Measured** (`scripts/eval_house_model.py`; two CPU cores; unseen pictures of the painter):

@@ -23,7 +23,7 @@ from torch.nn import functional as F
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from scripts.house_model import captions, painter, words, words_eval, words_lexicon, words_teacher
-from scripts.house_model.words_corpus import Corpus
+from scripts.house_model.words_corpus import KINDS, Corpus
 from scripts.house_model.words_lexicon import NAMES, Lexicon
 
 # What names a world outright; a phrase that names two lands between them, as the painter's crossings do.
@@ -31,6 +31,7 @@ NAMED = {"clouds": ("cloud",), "pulp": ("paper",), "memory": ("sphere", "shelf",
 PLANS = 5000
 NEAREST = 8  # captions that a phrase lands between,
 WARMTH = 0.03  # the nearest of them counting e times as much as one that is so much farther
+LONG = 0.25  # weight of definitions and whole sentences: what is typed into a show is short
 KEEP = 4.0  # weight of the captions' keeping their states
 RATE = 4e-4
 
@@ -117,9 +118,11 @@ def land(work: Path, start: Path, out: Path, minutes: float, lexicon: Lexicon,
     """Teach the encoder of `start` with the corpus in `work`; writes `out`/{tokenizer,text_encoder}.
 
     `shown` and their `embeddings` by the teacher are the painter's captions unless given. Returns how far other
-    captions' states moved (root mean square; states have a deviation of 1) and how far phrases are from their places.
+    captions' states moved (root mean square; states have a deviation of 1) and how far held-out phrases are from their
+    places.
     """
     corpus = Corpus.load(work).relabelled(lexicon)
+    others = list(shown or landmarks(400, seed=22))
     shown = shown or landmarks()
     marks = list(shown)
     if embeddings is None:
@@ -132,10 +135,10 @@ def land(work: Path, start: Path, out: Path, minutes: float, lexicon: Lexicon,
         words.targets(embeddings, np.stack([lexicon.of(t) for t in marks])),
         torch.tensor([[shown[t] == world for world in NAMED] for t in marks]), kept[:, -1],
     )
-    others = list(landmarks(400, seed=22)) if len(marks) > 1000 else marks
     before = words_eval.states(encoder, tokenizer, others)
     ids = words.tokenise(tokenizer, corpus.phrases)
-    weight = torch.from_numpy(np.where(corpus.held, 0, corpus.weight))
+    long = np.isin(corpus.kind, [KINDS.index("gloss"), KINDS.index("example")])
+    weight = torch.from_numpy(np.where(corpus.held, 0, corpus.weight * np.where(long, LONG, 1)))
     train(encoder, ids, weight, landed, words.tokenise(tokenizer, marks), kept.half(), minutes, most_steps)
     some = torch.from_numpy(np.flatnonzero(corpus.held)[:4000])
     there = words_eval.states(encoder, tokenizer, [corpus.phrases[int(i)] for i in some])[:, -1]
