@@ -189,14 +189,20 @@ def build_corpus(seed: int = 1, size: float = 1.0, captions: list[str] | None = 
                   telling * np.array([unique[t][1] for t in phrases], np.float32), attributes, np.array(held))
 
 
-def painters_captions(count: int, seed: int = 1) -> list[str]:
-    """Captions from the painter's own grammar, nothing painted; both sides of a hybrid."""
+def captions_and_worlds(count: int, seed: int = 1) -> dict[str, str]:
+    """Captions from the painter's own grammar, nothing painted, each with the world that it shows; both sides of a
+    hybrid."""
     import random
 
     from scripts.house_model import captions, painter
 
-    talk, out = random.Random(seed), []
+    talk, out = random.Random(seed), {}
     for index in range(count):
         planned = painter.plan(seed, index)
-        out += [captions.caption_of(side, talk) for side in (planned.a, planned.b)]
-    return list(dict.fromkeys(out))
+        out |= {captions.caption_of(side, talk): side["world"] for side in (planned.a, planned.b)}
+    return out
+
+
+def painters_captions(count: int, seed: int = 1) -> list[str]:
+    """The captions of `captions_and_worlds`."""
+    return list(captions_and_worlds(count, seed))

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import math
-import random
 import time
 from pathlib import Path
 
@@ -22,8 +21,8 @@ from torch import Tensor
 from torch.nn import functional as F
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from scripts.house_model import captions, painter, words, words_eval, words_lexicon, words_teacher
-from scripts.house_model.words_corpus import KINDS, Corpus
+from scripts.house_model import words, words_eval, words_lexicon, words_teacher
+from scripts.house_model.words_corpus import KINDS, Corpus, captions_and_worlds
 from scripts.house_model.words_lexicon import NAMES, Lexicon
 
 # What names a world outright; a phrase that names two lands between them, as the painter's crossings do.
@@ -34,16 +33,6 @@ WARMTH = 0.03  # the nearest of them counting e times as much as one that is so 
 LONG = 0.25  # weight of definitions and whole sentences: what is typed into a show is short
 KEEP = 4.0  # weight of the captions' keeping their states
 RATE = 4e-4
-
-
-def landmarks(plans: int = PLANS, seed: int = 21) -> dict[str, str]:
-    """Captions of the painter's, each with the world that it shows."""
-    talk, out = random.Random(seed), {}
-    for index in range(plans):
-        planned = painter.plan(seed, index)
-        for side in (planned.a, planned.b):
-            out[captions.caption_of(side, talk)] = side["world"]
-    return out
 
 
 def named(attributes: np.ndarray) -> Tensor:
@@ -122,8 +111,8 @@ def land(work: Path, start: Path, out: Path, minutes: float, lexicon: Lexicon,
     places.
     """
     corpus = Corpus.load(work).relabelled(lexicon)
-    others = list(shown or landmarks(400, seed=22))
-    shown = shown or landmarks()
+    others = list(shown or captions_and_worlds(400, seed=22))
+    shown = shown or captions_and_worlds(PLANS, seed=21)
     marks = list(shown)
     if embeddings is None:
         embeddings = words_teacher.embed(marks, words_teacher.teacher_folder(work.parent / "teacher"), work / "teacher")
