@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from engine import __version__
-from engine.config import Show, ShowError, load_show
+from engine.show.config import Show, ShowError, load_show
 
 if TYPE_CHECKING:
-    from engine.models import ModelPlace
+    from engine.dreamer.models import ModelPlace
 
 app = typer.Typer(
     name="pedesis",
@@ -63,8 +63,8 @@ def parse_size(text: str) -> tuple[int, int]:
 
 def parse_fps(text: str) -> Fraction:
     """'30', '29.97' or '24000/1001' to a Fraction. Raises typer.BadParameter."""
-    from engine.encoder import exact_fps
-    from engine.film_file import RecorderError
+    from engine.record.encoder import exact_fps
+    from engine.record.film_file import RecorderError
 
     try:
         fps = exact_fps(text)  # the film's clock and its file must mean the same by 29.97
@@ -102,11 +102,11 @@ def open_show(source: str, sets: list[str] | None, seed: int | None) -> Show:
 
 def guarded(work: Callable[[], Any]) -> Any:
     """Does the work; what cannot start is one sentence and exit 2."""
-    from engine.film_file import RecorderError
-    from engine.gl import NoGraphics, ShaderError
-    from engine.models import ModelError
-    from engine.osc import PortTaken
-    from engine.window import NoDisplay
+    from engine.control.osc import PortTaken
+    from engine.dreamer.models import ModelError
+    from engine.record.film_file import RecorderError
+    from engine.stage.gl import NoGraphics, ShaderError
+    from engine.stage.window import NoDisplay
 
     try:
         return work()
@@ -118,7 +118,7 @@ def guarded(work: Callable[[], Any]) -> Any:
 
 def find_model(show: Show) -> "ModelPlace":
     """Looks before anything starts that the show's model is here. Raises ModelError."""
-    from engine import models
+    from engine.dreamer import models
 
     return models.find(show.model.name)
 
@@ -126,7 +126,7 @@ def find_model(show: Show) -> "ModelPlace":
 def check_stats(path: Path | None) -> None:
     """Looks before anything starts that stats can be written there, or leaves with exit 2."""
     if path is not None:
-        from engine.show.stats import check
+        from engine.play.stats import check
 
         try:
             check(path)
@@ -137,7 +137,7 @@ def check_stats(path: Path | None) -> None:
 def keep_stats(stats: dict[str, Any], path: Path | None) -> None:
     """Writes them; where that is no longer possible they go to stderr, for an evening cannot be measured again."""
     if path is not None:
-        from engine.show.stats import write
+        from engine.play.stats import write
 
         try:
             write(stats, path)
@@ -175,8 +175,8 @@ def run(
 
     On a machine without a display, a plain `pedesis run` films the first twenty seconds to out/first-walk.mp4.
     """
-    from engine.show.live import LiveOptions, run_live
-    from engine.window import has_display
+    from engine.play.live import LiveOptions, run_live
+    from engine.stage.window import has_display
 
     opened = with_port(open_show(show, sets, seed), osc_port)
     guarded(lambda: find_model(opened))
@@ -277,8 +277,8 @@ def film_with_progress(
     from rich.markup import escape
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from engine.encoder import check
-    from engine.show.film import FilmError, FilmJob, run_film
+    from engine.play.film import FilmError, FilmJob, run_film
+    from engine.record.encoder import check
 
     job = FilmJob(out, duration_s, fps, *size, resume)
     guarded(lambda: check(out, size, show.film.codec))
@@ -377,7 +377,7 @@ def markdown_table(rows: list[dict[str, Any]]) -> str:
 @models_app.command("list")
 def models_list(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:
     """What can dream here without a download."""
-    from engine import models
+    from engine.dreamer import models
 
     places = models.list_models()
     if as_json:
@@ -394,7 +394,7 @@ def models_inspect(
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """What a model is made of, and whether it takes the fast path."""
-    from engine import models
+    from engine.dreamer import models
 
     found = guarded(lambda: models.inspect(name))
     if as_json:
@@ -412,7 +412,7 @@ def models_fetch(
     repository: Annotated[str, typer.Argument(help="A Hugging Face repository, such as stabilityai/sd-turbo.")],
 ) -> None:
     """Download a model; the only command that ever does."""
-    from engine import models
+    from engine.dreamer import models
 
     guarded(lambda: models.fetch(repository, typer.echo))
 

@@ -33,7 +33,7 @@ print(json.dumps(said))
 """
 _GL = """
 import json
-from engine.gl import create_context, is_software
+from engine.stage.gl import create_context, is_software
 ctx = create_context(headless=True)
 info = ctx.info
 print(json.dumps({"vendor": info["GL_VENDOR"], "renderer": info["GL_RENDERER"], "version": info["GL_VERSION"],
@@ -41,7 +41,7 @@ print(json.dumps({"vendor": info["GL_VENDOR"], "renderer": info["GL_RENDERER"], 
 """
 _DISPLAYS = """
 import json
-from engine.window import NoDisplay, start_glfw
+from engine.stage.window import NoDisplay, start_glfw
 said = {"displays": []}
 try:
     glfw = start_glfw()
@@ -238,7 +238,7 @@ def _encoders(answer: dict[str, Any]) -> Check:
 
 def _port(port: int | None) -> Check:
     if port is None:
-        from engine.config import OscSpec
+        from engine.show.config import OscSpec
 
         port = OscSpec().port
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as trial:
@@ -252,7 +252,7 @@ def _port(port: int | None) -> Check:
 
 def _house() -> Check:
     """The built-in model: its parts are there and its weights are whole, which is what find() looks for."""
-    from engine.models import HOUSE, ModelError, find
+    from engine.dreamer.models import HOUSE, ModelError, find
 
     cure = "a fresh clone in a checkout; else pip install --force-reinstall pedesis"
     try:

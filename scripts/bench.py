@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 import psutil
 
-from engine.config import Show, load_show
+from engine.show.config import Show, load_show
 
 Row = tuple[str, str, float, str]  # what, against what, figure, target
 
@@ -53,8 +53,8 @@ def psnr(a: np.ndarray, b: np.ndarray) -> float:
 
 def waypoints(show: Show, count: int) -> list[Any]:
     """Places along the walk, a third of a correlation length apart."""
-    from engine.controls import Controls
-    from engine.show.plan import new_navigator, tick
+    from engine.control.controls import Controls
+    from engine.walk.plan import new_navigator, tick
 
     controls, navigator = Controls(show.registry, show.values), new_navigator(show)
     tick(controls, navigator)
@@ -68,8 +68,8 @@ def bench_dreamer(show: Show, quick: bool) -> list[Row]:
     from diffusers import DiffusionPipeline
 
     from engine.dreamer.load import Dreamer
+    from engine.dreamer.models import find
     from engine.dreamer.process import DreamSpec
-    from engine.models import find
 
     rounds = 6 if quick else 25
     library_threads = torch.get_num_threads()  # the library its default; ours, what a show takes that a GPU draws
@@ -188,12 +188,12 @@ def bench_stage(show: Show, quick: bool) -> list[Row]:
 
 
 def _stage(show: Show, quick: bool) -> list[Row]:
-    from engine.blend import Blend
-    from engine.controls import Controls
+    from engine.control.controls import Controls
     from engine.dreamer.process import Keyframe
-    from engine.gl import create_context, lay_blue_first, make_target
-    from engine.look import Look
-    from engine.shaders import Shaders
+    from engine.stage.blend import Blend
+    from engine.stage.gl import create_context, lay_blue_first, make_target
+    from engine.stage.look import Look
+    from engine.stage.shaders import Shaders
 
     ctx = create_context(headless=True)
     target = make_target(ctx, (1280, 720), "f1")
@@ -352,8 +352,8 @@ def latency(count: int = 300) -> tuple[float, float]:
     """Seconds, p50 and p99, from sendto to the parameter's target, drained at 60 frames a second."""
     from pythonosc.udp_client import SimpleUDPClient
 
-    from engine.controls import Controls
-    from engine.osc import OscIn
+    from engine.control.controls import Controls
+    from engine.control.osc import OscIn
 
     show = load_show("house")
     controls = Controls(show.registry, show.values)
@@ -388,9 +388,9 @@ def bench_film(show: Show, quick: bool) -> list[Row]:
 def _film(show: Show, duration_s: float, kind: str) -> list[Row]:
     """A film against dreaming its keyframes alone and against encoding its frames alone."""
     from engine.dreamer.process import DreamerProcess, DreamSpec
-    from engine.recorder import Recorder
-    from engine.show import plan
-    from engine.show.film import FilmJob, run_film
+    from engine.play.film import FilmJob, run_film
+    from engine.record.recorder import Recorder
+    from engine.walk import plan
 
     folder = Path(tempfile.mkdtemp())
     fps, size = Fraction(30), (1280, 720)

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import moderngl
 import pytest
 
-from engine.gl import create_context
-from engine.shaders import Shaders
+from engine.stage.gl import create_context
+from engine.stage.shaders import Shaders
 
 
 @pytest.fixture(scope="module")

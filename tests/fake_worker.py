@@ -10,8 +10,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from engine.dreamer.ring import Ring
 from engine.dreamer.spec import DreamSpec
-from engine.ring import Ring
 
 RingPlace = tuple[str, int, int, int]
 

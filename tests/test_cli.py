@@ -14,8 +14,8 @@ import typer
 from typer.testing import CliRunner
 
 from engine import cli
-from engine.config import load_show
-from engine.show.film import FilmError
+from engine.play.film import FilmError
+from engine.show.config import load_show
 from tests.shows import write_tiny_show
 
 
@@ -127,8 +127,8 @@ def test_stats_that_cannot_be_written_do_not_hide_what_became_of_the_film(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("engine.show.film.run_film", ended)
-    monkeypatch.setattr("engine.show.stats.write", full)
+    monkeypatch.setattr("engine.play.film.run_film", ended)
+    monkeypatch.setattr("engine.play.stats.write", full)
     out, stats = tmp_path / "a.mp4", tmp_path / "s.json"
     with pytest.raises(typer.Exit):
         cli.film_with_progress(load_show("house"), out, 1.0, Fraction(24), (160, 96), stats)
@@ -161,9 +161,9 @@ def test_params_on_a_narrow_terminal_tell_everything() -> None:
 
 def test_the_stage_process_never_imports_torch_and_a_show_no_encoders(tmp_path: Path) -> None:
     code = (
-        "import sys; import engine.cli, engine.show.live, engine.window;"
+        "import sys; import engine.cli, engine.play.live, engine.stage.window;"
         "heavy = ['av'] if 'av' in sys.modules else []  # the encoders, which only a recording needs\n"
-        "import engine.show.film\n"
+        "import engine.play.film\n"
         "print(heavy + [m for m in ('torch', 'diffusers', 'transformers', 'PIL', 'scipy') if m in sys.modules])"
     )
     done = subprocess.run(

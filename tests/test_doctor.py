@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from engine import doctor, models
+from engine import doctor
 from engine.doctor import Check, checks, probe, render
+from engine.dreamer import models
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -116,8 +116,8 @@ def test_installed_wheel_finds_its_own_files(clean: Path, tmp_path: Path) -> Non
     script = (
         "import json, engine\n"
         "from engine import paths\n"
-        "from engine.config import load_show\n"
-        "from engine.shaders import list_transitions\n"
+        "from engine.show.config import load_show\n"
+        "from engine.stage.shaders import list_transitions\n"
         "show = load_show('house')\n"
         "print(json.dumps({'file': engine.__file__, 'shaders': str(paths.shaders_dir()),\n"
         "    'configs': str(paths.configs_dir()), 'model': str(paths.house_model_dir()), 'show': show.name,\n"

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from engine.cli import markdown_table, parameter_rows
-from engine.config import list_shows, load_show
+from engine.show.config import list_shows, load_show
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
 

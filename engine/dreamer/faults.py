@@ -6,7 +6,7 @@ Usage: `with to_model_error("house: its unet"): load()`; `is_out_of_memory(error
 import contextlib
 from collections.abc import Iterator
 
-from engine.models import ModelError
+from engine.dreamer.models import ModelError
 
 # What the libraries raise over files and settings that do not suit them. Other kinds are more likely our own
 # mistakes, and keep their traceback.

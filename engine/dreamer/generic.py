@@ -16,10 +16,10 @@ import torch
 from torch import Tensor
 
 from engine.dreamer.faults import line, may_pass
+from engine.dreamer.models import ModelError
+from engine.dreamer.noise import Conditioning, Noise
 from engine.dreamer.sampler import Settings
-from engine.models import ModelError
-from engine.navigator import Waypoint
-from engine.walk import Conditioning, Noise
+from engine.walk.navigator import Waypoint
 
 NOISE_SEED = 0  # of the noise that a pipeline may add for itself: still while the walk moves
 _INSTEAD = "name a model of another family, such as Stable Diffusion, SDXL, SD3 or Flux"

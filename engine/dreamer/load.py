@@ -17,14 +17,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from engine import models
+from engine.dreamer import models
 from engine.dreamer.faults import to_model_error
 from engine.dreamer.generic import PipelineSampler, check, encode
+from engine.dreamer.models import ModelError, ModelPlace
+from engine.dreamer.noise import Conditioning
 from engine.dreamer.sampler import HalfOverflow, Parts, Settings, UNetSampler
 from engine.dreamer.spec import DreamSpec
-from engine.models import ModelError, ModelPlace
-from engine.navigator import Waypoint
-from engine.walk import Conditioning
+from engine.walk.navigator import Waypoint
 
 log = logging.getLogger("pedesis")
 

@@ -24,9 +24,9 @@ from multiprocessing.context import SpawnProcess
 from typing import Any
 
 from engine.dreamer.faults import line
+from engine.dreamer.ring import Ring
 from engine.dreamer.spec import DreamSpec, Keyframe
-from engine.navigator import Waypoint
-from engine.ring import Ring
+from engine.walk.navigator import Waypoint
 
 __all__ = ["DreamSpec", "DreamerProcess", "DreamerStatus", "Keyframe", "Supply"]
 

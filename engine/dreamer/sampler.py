@@ -17,11 +17,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from engine.dreamer import tape
+from engine.dreamer.cpu import tape
+from engine.dreamer.models import ModelError
+from engine.dreamer.noise import Conditioning, Noise
 from engine.dreamer.schedule import Program, compile_schedule
-from engine.models import ModelError
-from engine.navigator import Point, Waypoint
-from engine.walk import Conditioning, Noise
+from engine.walk.navigator import Point, Waypoint
 
 log = logging.getLogger("pedesis")
 

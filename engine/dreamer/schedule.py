@@ -20,7 +20,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from engine.models import ModelError, first_line
+from engine.dreamer.models import ModelError, first_line
 
 NOISE_SEED = 0  # of the noise that ancestral schedulers add: still while the walk moves
 _TOLERANCE = 1e-3  # of a compiled schedule against the scheduler's own steps, relative to the spread

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.navigator import Waypoint
+from engine.walk.navigator import Waypoint
 
 if TYPE_CHECKING:
-    from engine.config import ModelSpec, Show
+    from engine.show.config import ModelSpec, Show
 
 
 @dataclass(frozen=True)

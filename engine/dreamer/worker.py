@@ -24,12 +24,12 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from engine import models
+from engine.dreamer import models
 from engine.dreamer.faults import led_to_by_memory, line
+from engine.dreamer.models import ModelError
+from engine.dreamer.ring import Ring
 from engine.dreamer.spec import DreamSpec
-from engine.models import ModelError
-from engine.navigator import Waypoint
-from engine.ring import Ring
+from engine.walk.navigator import Waypoint
 
 if TYPE_CHECKING:
     from engine.dreamer.load import Dreamer

@@ -1,1 +1,1 @@
-"""The show: every room put together. `live.py` plays it, `film.py` renders it frame by frame."""
+"""What a show is: its parameters, its file, the addresses they answer at. Imports nothing of ours."""

@@ -1,0 +1,99 @@
+"""From a waypoint to what a model takes: latent noise and mixed conditioning, on the device.
+
+Usage: `noise = Noise((4, 64, 64), device)`; `z = noise(waypoint)`; `Conditioning(tensors).mix(weights)`.
+Dreamer process; torch.
+
+A walk's 2K normal fields are drawn once per seed by a CPU generator, so the same seed is the same walk on
+every device; after that a place on the walk is one matrix-vector product with spectrum.coefficients.
+"""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from engine.walk.navigator import Waypoint, spread
+from engine.walk.spectrum import K
+
+KEEP = 8  # seeds: a walk and its home, those that blend into them, and a few that come back
+
+
+class Noise:
+    """Latent noise at any waypoint; every value is an exact draw of N(0, 1) if the waypoint has unit variance.
+
+    shape: (C, h, w) of one latent. keep: how many seeds stay on the device, more if one waypoint needs more.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
+        keep: int = KEEP,
+    ) -> None:
+        if any(n < 1 for n in shape):
+            raise ValueError(f"a latent shape needs positive sizes, given {shape}")
+        self.shape = shape
+        self.device = torch.device(device)
+        self.dtype = dtype
+        self._keep = self._room = max(1, keep)
+        self._bases: OrderedDict[int, Tensor] = OrderedDict()
+        self._lock = threading.Lock()  # a film dreams in several threads
+
+    def basis(self, seed: int) -> Tensor:
+        """The fields A_1..A_K, B_1..B_K of one seed, (2K, C*h*w) in float32 on the device."""
+        with self._lock:
+            if seed not in self._bases:
+                generator = torch.Generator("cpu").manual_seed(seed)
+                fields = torch.randn((2 * K, int(np.prod(self.shape))), generator=generator, dtype=torch.float32)
+                self._bases[seed] = fields.to(self.device)
+            self._bases.move_to_end(seed)
+            basis = self._bases[seed]
+            while len(self._bases) > self._room:
+                self._bases.popitem(last=False)
+            return basis
+
+    def __call__(self, waypoint: Waypoint) -> Tensor:
+        """The noise at a waypoint, (1, C, h, w) in the chosen dtype."""
+        if not waypoint.points:
+            raise ValueError("a waypoint needs at least one point, given none")
+        by_seed = spread(waypoint.points, waypoint.loop)
+        self._room = max(self._keep, len(by_seed))  # with fewer they would push one another out at every picture
+        total: Tensor | None = None
+        for seed, share in by_seed.items():
+            row = torch.from_numpy(share.astype(np.float32)).to(self.device)  # (2K,)
+            z = row @ self.basis(seed)  # (C*h*w,)
+            total = z if total is None else total + z
+        assert total is not None
+        return total.reshape(1, *self.shape).to(self.dtype)  # (1, C, h, w)
+
+
+class Conditioning:
+    """What the text encoders said about each material, encoded once, mixed anew for every waypoint.
+
+    materials: name -> (N, ...) with one row a material, averaged with the weights. fixed: name -> (1, ...), handed
+    on as it is (the negative prompt, masks).
+    """
+
+    def __init__(self, materials: Mapping[str, Tensor], fixed: Mapping[str, Tensor] | None = None) -> None:
+        counts = {name: int(t.shape[0]) for name, t in materials.items()}
+        if len(set(counts.values())) != 1:
+            raise ValueError(f"conditioning needs one row a material in every tensor, given {counts}")
+        self.count = next(iter(counts.values()))
+        self._shapes = {n: t.shape[1:] for n, t in materials.items()}
+        # float32 whatever the model runs in: a mixture of half-precision rows would move in steps
+        self._rows = {n: materials[n].float().reshape(self.count, -1) for n in self._shapes}  # (N, L*D)
+        self.fixed = dict(fixed or {})
+
+    def mix(self, weights: Sequence[float]) -> dict[str, Tensor]:
+        """Weighted mean over the materials: name -> (1, ...) in float32, plus what is fixed."""
+        if len(weights) != self.count:
+            raise ValueError(f"mixing needs {self.count} weights, one a material, given {len(weights)}")
+        mixed: dict[str, Tensor] = {}
+        for name, rows in self._rows.items():
+            w = torch.tensor(weights, dtype=torch.float32).to(rows.device)
+            mixed[name] = (w @ rows).reshape(1, *self._shapes[name])  # (1, L, D) or (1, P)
+        return mixed | self.fixed

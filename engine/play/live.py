@@ -1,0 +1,268 @@
+"""The show, live: one loop that drains OSC, steps the walk, blends, shows; the dreamer follows at its own pace.
+
+Usage: `run_live(show, LiveOptions(headless=True, duration_s=60))`. The calling thread is the stage's GL
+thread and never waits for anything but the display.
+"""
+
+import logging
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine.control.clock import Clock, RealClock
+from engine.control.controls import Controls
+from engine.control.osc import OscIn
+from engine.dreamer.models import ModelError
+from engine.dreamer.process import DreamerProcess, DreamSpec
+from engine.play import stats, stills
+from engine.play.signals import StopRequest
+from engine.play.state import Memory
+from engine.show.config import Show
+from engine.stage.blend import Blend
+from engine.stage.gl import is_software
+from engine.stage.look import Look
+from engine.stage.overlay import Overlay
+from engine.stage.shaders import Shaders
+from engine.stage.warm import COLD_S, Warmer
+from engine.stage.window import NoDisplay, Pacer, Stage, open_stage
+from engine.walk import plan
+from engine.walk.navigator import TICK_S, Waypoint
+
+if TYPE_CHECKING:
+    from engine.record.recording import Recording
+
+log = logging.getLogger("pedesis")
+
+LONGEST_STEP_S = 0.25  # a longer frame (a machine suspended, or far too slow) moves the walk no further than this
+# Where the processor draws, the waiting picture takes from the model what that needs to load. At 42 frames a second the
+# first dream was there after 7.4 s on two cores, at this after 6.2; the waiting picture is slow enough for it.
+WAITING_HZ = 30.0
+OVERLAY_HZ = 2.0
+SAVE_EVERY_S = 10.0
+
+
+@dataclass(frozen=True)
+class LiveOptions:
+    """How to play a show; None leaves it to the show."""
+
+    headless: bool = False
+    windowed: bool = False
+    display: int | None = None
+    size: tuple[int, int] | None = None
+    duration_s: float | None = None
+    record: Path | None = None
+    stills: Path = Path("out")
+
+
+class Player:
+    """Everything a running show holds, stepped once a frame."""
+
+    def __init__(self, show: Show, options: LiveOptions, clock: Clock, stack: ExitStack) -> None:
+        self.show, self.options, self.clock, self._stack = show, options, clock, stack
+        self.meter = stats.Meter()
+        self.controls = Controls(show.registry, show.values)
+        self.navigator = plan.new_navigator(show)
+        self.memory = Memory(show) if show.stage.resume else None
+        self.osc = _open_osc(show, stack)
+        self.stage: Stage = open_stage(
+            show.stage,
+            headless=options.headless,
+            windowed=options.windowed,
+            display=options.display,
+            size=options.size,
+        )
+        if not options.headless:
+            log.info("screen saver: %s", self.stage.screen_saver)
+        crowded = is_software(self.stage.ctx)
+        spec = DreamSpec.from_show(show, crowded=crowded)
+        self.dreamer = DreamerProcess(spec, self._waypoint)
+        stack.callback(self.dreamer.stop)
+        stack.callback(self.stage.close)  # the window goes first: ending the dreamer can take a second
+        self.shaders = Shaders(self.stage.ctx)
+        self.blend = Blend(self.stage.ctx, self.shaders, (show.model.width, show.model.height))
+        self.look = Look(self.stage.ctx, self.shaders, show.stage.fit)
+        self.overlay = Overlay(self.stage.ctx, self.shaders)
+        self.stills = stills.Stills(options.stills)
+        stack.callback(self.stills.close)
+        self.recording = _open_recording(self.stage, options.record, show, stack) if options.record else None
+        self.quit = False
+        self._waiting = Pacer(WAITING_HZ) if crowded else None
+        self._still = False
+        self._asked_tick = -1
+        self._told = ("starting", 0)  # the dreamer's state and losses that were last logged
+        self._skipped_s = 0.0  # real time the walk did not go through
+        self._overlay_at = self._saved_at = 0.0
+        plan.tick(self.controls, self.navigator)
+
+    def recall(self) -> None:
+        """Goes on from where the show last ended, if it is one that remembers."""
+        if self.memory and self.memory.recall(self.navigator, self.controls):
+            self._skipped_s = self.clock.now() - self.navigator.time_s
+
+    def _waypoint(self) -> Waypoint | None:
+        """Where the walk is, once: a quick dreamer would dream the same picture several times a frame."""
+        if self.navigator.ticks == self._asked_tick:
+            return None
+        self._asked_tick = self.navigator.ticks
+        return self.navigator.waypoint()
+
+    def step(self) -> None:
+        """One frame: steer, walk, blend, show."""
+        for key in self.stage.poll():
+            self._key(key)
+        if self.osc:
+            for name, value in self.osc.drain():
+                self.controls.set(name, value)
+        now_s = self._walk()
+        for keyframe in self.dreamer.poll():
+            self.blend.upload(keyframe)
+        self._tell_of_dreamer()
+        self._draw(now_s)
+        if self._still:
+            self._still = False
+            self.stills.take(self.stage.framebuffer, self.blend.showing, self.show)
+        if self.recording:
+            self.recording.push(self.clock.now())  # in real time, also where the walk left some of it out
+        self._show_overlay(now_s)
+        self.stage.present()
+        if self._waiting and not self.dreamer.status.keyframes:
+            self._waiting.wait()
+        for error in self.shaders.reload(now_s):
+            log.warning("%s; the last good one stays", error)
+        if self.meter.frames == 0:
+            self.dreamer.start()  # after the first picture: the import of torch would hold it up
+        self.meter.frame(time.perf_counter())
+        self._save(now_s)
+
+    def _draw(self, now_s: float) -> None:
+        begun = time.perf_counter()
+        picture = self.blend.render(now_s, self.controls)
+        self.look.render(picture, self.stage.framebuffer, self.controls, now_s)
+        took_s = time.perf_counter() - begun
+        if self.meter.frames == 0 and self._waiting and took_s > COLD_S:
+            warmer = Warmer(self.blend.size)
+            self._stack.callback(warmer.stop)
+            self.blend.may_warm = lambda: warmer.done
+
+    def _walk(self) -> float:
+        """Steps the walk up to now; returns the show's time in seconds."""
+        now_s = self.clock.now() - self._skipped_s
+        behind = now_s - self.navigator.time_s
+        if behind > LONGEST_STEP_S:
+            self._skipped_s += behind - LONGEST_STEP_S
+            now_s = self.navigator.time_s + LONGEST_STEP_S
+        while self.navigator.time_s <= now_s - TICK_S:
+            plan.tick(self.controls, self.navigator)
+        return now_s
+
+    def _tell_of_dreamer(self) -> None:
+        """Logs what becomes of the dreamer. Raises ModelError when it never dreamt and never will."""
+        status = self.dreamer.status
+        if (status.state, status.losses) == self._told:
+            return
+        self._told = (status.state, status.losses)
+        if status.state == "failed" and not status.keyframes:
+            raise ModelError(status.message)
+        level = {"failed": logging.ERROR, "restarting": logging.WARNING}.get(status.state, logging.INFO)
+        log.log(level, "dreamer %s%s", status.state, f": {status.message}" if status.message else "")
+
+    def _key(self, key: str) -> None:
+        if key == "f":
+            self._fullscreen(not self.stage.fullscreen)
+        elif key == "escape":
+            if self.stage.fullscreen:
+                self._fullscreen(False)
+            else:
+                self.quit = True
+        elif key == "space":
+            self._toggle("walk.pause")
+        elif key == "b":
+            self._toggle("stage.blackout")
+        elif key == "s":
+            self._still = True  # taken when the next frame is drawn: what was shown is no longer there to read
+        elif key == "h":
+            self.overlay.visible = not self.overlay.visible
+            self._overlay_at = 0.0
+
+    def _fullscreen(self, on: bool) -> None:
+        try:
+            self.stage.set_fullscreen(on)
+        except NoDisplay as error:  # a monitor that was there when the show began
+            log.warning("%s", error)
+
+    def _toggle(self, name: str) -> None:
+        self.controls.set(name, not self.controls.target(name))
+
+    def _show_overlay(self, now_s: float) -> None:
+        if not self.overlay.visible:
+            return
+        if now_s >= self._overlay_at:
+            self._overlay_at = now_s + 1 / OVERLAY_HZ
+            self.overlay.set_lines(help_lines(self))
+        self.overlay.render(self.stage.framebuffer)
+
+    def _save(self, now_s: float) -> None:
+        if self.memory and now_s - self._saved_at >= SAVE_EVERY_S:
+            self._saved_at = now_s
+            self.memory.keep(self.navigator, self.controls)
+
+
+def run_live(show: Show, options: LiveOptions, clock: Clock | None = None) -> dict[str, Any]:
+    """Plays the show until the window closes, the duration ends, or SIGTERM or SIGINT; returns its stats.
+
+    Raises what the rooms raise when they cannot start: NoDisplay, PortTaken, ModelError.
+    """
+    with ExitStack() as stack:
+        stop = stack.enter_context(StopRequest())  # first in, last out: asking twice must not cut the rest short
+        player = Player(show, options, clock or RealClock(), stack)
+        player.recall()
+        start_s = player.clock.now()
+        while not (player.quit or player.stage.closing or stop.asked):
+            player.step()
+            if options.duration_s is not None and player.clock.now() - start_s >= options.duration_s:
+                break
+        if player.memory:
+            player.memory.keep(player.navigator, player.controls)
+            player.memory.close()
+        return stats.report(player.meter, player.dreamer.status, player.osc.counts if player.osc else None)
+
+
+def _open_osc(show: Show, stack: ExitStack) -> OscIn | None:
+    if not show.osc.enabled:
+        return None
+    osc = OscIn(show.osc.host, show.osc.port, show.registry, patient=show.stage.resume)
+    osc.start()
+    stack.callback(osc.close)
+    for address in osc.addresses():
+        log.info("steer me: OSC over UDP at %s port %d", address, osc.port)
+    return osc
+
+
+def _open_recording(stage: Stage, path: Path, show: Show, stack: ExitStack) -> "Recording":
+    # Not before: the encoders are 70 MB of libraries, for which a show that is not recorded should not wait.
+    from engine.record.recording import Recording
+
+    recording = Recording(stage, path, show)
+    stack.callback(recording.close)
+    return recording
+
+
+def help_lines(player: Player) -> list[str]:
+    """Keys, rates and parameters, for the overlay."""
+    status, meter = player.dreamer.status, player.meter
+    recent = list(status.intervals_s)[-20:]
+    rate = len(recent) / sum(recent) if recent and sum(recent) > 0 else 0.0
+    lines = [
+        "PEDESIS   F full-screen  SPACE pause  B blackout  S still  H help  ESC leave",
+        f"stage {meter.fps:5.1f} fps   dreamer {rate:5.2f} pictures/s ({status.state})   restarts {status.restarts}",
+        f"OSC port {player.osc.port}" if player.osc else "OSC off",
+        "",
+    ]
+    for name, param in player.show.registry.items():
+        if param.kind != "trigger" and param.live:
+            value = player.controls[name]
+            shown = f"{value:.3f}" if isinstance(value, float) else str(value)
+            lines.append(f"{param.address}  {shown} {param.unit}")
+    return lines

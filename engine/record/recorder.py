@@ -1,0 +1,279 @@
+"""Frames off the GPU and into a film file.
+
+Usage:
+
+    readback = Readback(ctx, (1280, 720))
+    with Recorder("out/walk.mp4", (1280, 720), fps=30) as recorder:
+        frame = readback.push(framebuffer)          # the picture of two calls ago, or None
+        if frame is not None:
+            recorder.write(frame)
+    if recorder.error: print(recorder.error)
+
+`Readback` belongs to the GL thread. `Recorder.write` may be called from any one thread (the stage's); all
+encoding is done in a thread of the recorder's own, so that a slow disk or encoder never holds the stage.
+"""
+
+import os
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Literal
+
+import moderngl
+import numpy as np
+
+from engine.record.encoder import FilmWriter, Size, choose_codec, exact_fps
+from engine.record.film_file import RecorderError, Series, is_series, reason
+
+OnFull = Literal["wait", "drop"]
+
+
+class Readback:
+    """Ring of pixel buffers: `push` starts one copy off the GPU and hands out the one started two calls ago,
+    by when the driver has finished it and nobody waits. GL thread only."""
+
+    def __init__(self, ctx: moderngl.Context, size: Size, depth: int = 3) -> None:
+        width, height = size
+        self.size = size
+        self._buffers = [ctx.buffer(reserve=width * height * 4, dynamic=True) for _ in range(depth)]
+        self._pixels = np.empty((height, width, 4), np.uint8)  # (H, W, 4), bottom row first as GL has it
+        self._pushed = 0
+        self._taken = 0
+
+    def push(self, framebuffer: moderngl.Framebuffer) -> np.ndarray | None:
+        """Start reading `framebuffer`. Returns the (H, W, 4) uint8 picture, top row first, of two calls ago
+        (valid until the next call), or None while the ring fills.
+
+        Four numbers a pixel, as it lies there: the driver would pick three out one by one (at 1280x720 0.9 ms of a
+        software renderer's frame; all four 0.1).
+        """
+        depth = len(self._buffers)
+        framebuffer.read_into(self._buffers[self._pushed % depth], viewport=(0, 0, *self.size), components=4)
+        self._pushed += 1
+        return self._take() if self._pushed - self._taken >= depth else None
+
+    def flush(self) -> list[np.ndarray]:
+        """The pictures still under way, oldest first. Call once at the end of a film."""
+        frames = []
+        while self._taken < self._pushed:
+            frames.append(self._take().copy())
+        return frames
+
+    def release(self) -> None:
+        """Give the buffers back to the driver."""
+        for buffer in self._buffers:
+            buffer.release()
+        self._buffers.clear()
+
+    def _take(self) -> np.ndarray:
+        self._buffers[self._taken % len(self._buffers)].read_into(self._pixels)
+        self._taken += 1
+        return self._pixels[::-1]
+
+
+class Recorder:
+    """Film file with an encoder thread of its own.
+
+    `on_full="wait"` (films): `write` waits for the encoder, so every frame is in the file at index / fps.
+    `on_full="drop"` (live): `write` never waits; when `depth` frames are waiting the oldest of them goes, and
+    the rest keep their own times, so the file plays at the right speed with a held picture in the gap.
+
+    The file by its suffix: .mp4 and .mov (fragmented while recording, an ordinary file after `close`), .mkv,
+    or numbered pictures such as `still-%06d.png`. A fault while recording (disk full, encoder) ends the recording
+    with what it has: `error` says so in one sentence and nothing is raised.
+
+    A film can be gone on with (`taken_up`): it is encoded in segments, each by an encoder of its own.
+
+    path: the name it goes by; draft: where it is written instead, of the same suffix (see FilmFile).
+    first: how many frames there are already, whole segments; they are copied from `taken_up`, a draft of an earlier
+    run, and numbered pictures stay where they are. on_kept: told, in the recorder's thread, how many frames are whole
+    in the file, segment by segment. Raises RecorderError when it cannot start.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        size: Size,
+        fps: int | float | str | Fraction,
+        crf: int = 20,
+        codec: str = "h264",
+        depth: int = 8,
+        on_full: OnFull = "wait",
+        draft: Path | None = None,
+        first: int = 0,
+        taken_up: Path | None = None,
+        on_kept: Callable[[int], None] = lambda frames: None,
+    ) -> None:
+        self.path = Path(path)
+        self._draft = draft or self.path
+        self.size = size
+        self.fps = exact_fps(fps)
+        self.error: str | None = None
+        self.written = 0  # frames in the file
+        self.dropped = 0  # frames that came while the encoder was behind, live only
+        self._live = on_full == "drop"
+        self._crf = crf
+        self._depth = depth
+        self._codec = choose_codec(self.path, codec, size)
+        # Every picture buffer there will ever be: those waiting, one being filled, one being encoded.
+        self._free = [np.empty((size[1], size[0], 4), np.uint8) for _ in range(depth + 2)]
+        self._waiting: deque[tuple[int, np.ndarray]] = deque()
+        self._changed = threading.Condition()
+        self._closing = False
+        self._first_s: float | None = None
+        self._last_pts = first - 1
+        self._first, self._taken_up, self._on_kept = first, taken_up, on_kept
+        self._ready = threading.Event()
+        self._opened = threading.Event()
+        self._refusal: str | None = None
+        self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
+        self._thread.start()
+        self._opened.wait()
+        if self._refusal is not None:
+            self._thread.join()
+            raise RecorderError(self._refusal)
+
+    def __enter__(self) -> "Recorder":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def waiting(self) -> int:
+        """Frames waiting for the encoder, 0..depth."""
+        return len(self._waiting)
+
+    def ready(self, timeout_s: float) -> bool:
+        """Whether what was there already has been copied, or cannot be; waits for it so long. Until then `write`
+        would wait."""
+        return self._ready.wait(timeout_s)
+
+    def write(self, frame: np.ndarray, time_s: float | None = None) -> bool:
+        """Hand over a (H, W, 4) uint8 picture, top row first; it is copied, the caller may reuse it. Its fourth
+        number is not looked at.
+
+        With `time_s` (live) the frame stands at that time after the first one, and is left out when its place
+        at `fps` is taken already; without it frames follow each other at `fps`. Up to one row and column more
+        than `size` are cut off (see `even_size`). False if the frame is not recorded.
+        """
+        width, height = self.size
+        rows, columns, numbers = frame.shape
+        if not (height <= rows <= height + 1 and width <= columns <= width + 1 and numbers == 4):
+            raise ValueError(f"a recorder of {width}x{height} takes ({height}, {width}, 4), given {frame.shape}")
+        pts = self._place(time_s)
+        if pts is None:
+            return False
+        with self._changed:
+            while not self._live and len(self._waiting) >= self._depth and not self._over():
+                self._changed.wait()
+            if self._over():
+                return False
+            self._last_pts = pts
+            if len(self._waiting) >= self._depth:
+                self._free.append(self._waiting.popleft()[1])
+                self.dropped += 1
+            buffer = self._free.pop()
+        np.copyto(buffer, frame[:height, :width])
+        with self._changed:
+            self._waiting.append((pts, buffer))
+            self._changed.notify_all()
+        return True
+
+    def close(self, timeout_s: float | None = None) -> int:
+        """Finish the file. Returns the number of frames in it. Never raises; see `error`."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        self._thread.join(timeout_s)
+        if self._thread.is_alive() and self.error is None:
+            self.error = f"recording {self.path} was still being finished after {timeout_s:g} s and was left"
+        return self.written
+
+    def _over(self) -> bool:
+        return self._closing or self.error is not None
+
+    def _place(self, time_s: float | None) -> int | None:
+        """Index of the frame slot for a frame at `time_s`, or None if that slot is taken."""
+        if time_s is None:
+            return self._last_pts + 1
+        if self._first_s is None:
+            self._first_s = time_s
+        slot = (time_s - self._first_s) * float(self.fps)
+        # A frame near enough to the next slot takes it: plain rounding would turn a jitter about the boundary
+        # between two slots into a run of doubled and missing frames.
+        if abs(slot - (self._last_pts + 1)) <= 0.75:
+            return self._last_pts + 1
+        return round(slot) if round(slot) > self._last_pts else None
+
+    def _run(self) -> None:
+        if self._live and sys.platform == "linux":
+            # Before the encoder is opened: its threads inherit this, and the stage's thread goes first.
+            thread = threading.get_native_id()
+            os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + 5)
+        try:
+            how = (self._codec, self._crf, self._live, self._first, self._on_kept)
+            output = FilmWriter(self._draft, self.size, self.fps, *how)
+        except Exception as fault:
+            self._refusal = f"cannot record to {self.path}: {reason(fault)}"
+            return
+        finally:
+            self._opened.set()
+        faults: list[Exception] = []
+        try:
+            self._copy(output)
+            self._encode_all(output)
+        except Exception as fault:  # whatever it is, the stage must hear of it and not wait for us
+            faults.append(fault)
+        finally:
+            self._ready.set()
+        try:
+            output.close()
+            self.written = output.muxed
+        except Exception as fault:
+            self.written = output.kept
+            faults.append(fault)
+        if faults:
+            if is_series(self._draft):  # the picture that did not fit is cut short, and would break whatever reads on
+                with suppress(OSError):
+                    Series.of(self._draft).picture(self.written + 1).unlink()
+            self._fail(faults[0])
+
+    def _copy(self, output: FilmWriter) -> None:
+        if self._taken_up is not None:
+            for copied in output.copied(self._taken_up, self._first):
+                self.written = copied
+                if self._closing:
+                    return
+        self._ready.set()
+
+    def _encode_all(self, output: FilmWriter) -> None:
+        while True:
+            with self._changed:
+                while not self._waiting and not self._closing:
+                    self._changed.wait()
+                if not self._waiting:
+                    break
+                pts, buffer = self._waiting.popleft()
+                self._changed.notify_all()
+            output.encode(buffer, pts)
+            self.written = output.muxed
+            with self._changed:
+                self._free.append(buffer)
+        output.finish()
+
+    def _fail(self, fault: Exception) -> None:
+        with self._changed:
+            if self.error is None:
+                self.error = (
+                    f"recording {self.path} ended after {self.written} frames "
+                    f"({float(self.written / self.fps):.1f} s): {reason(fault)}"
+                )
+            self._changed.notify_all()

@@ -1,0 +1,361 @@
+"""The parameter registry: every number, switch, choice and trigger a show can be steered by.
+
+One table stands behind TOML, OSC, the command line, panels and the documentation, so a name means
+the same everywhere: `walk.speed` in a show is `/walk/speed` over OSC and `--set walk.speed=0.3`.
+
+    registry = build_registry(["clouds", "pulp"], ["dissolve"])
+    registry["walk.speed"].coerce(0.3)           # 0.3; raises ParamError when it is not allowed
+    registry.by_address("/walk/speed").from_osc([1])
+
+Plain data, made once and never changed: any process, any thread.
+"""
+
+import math
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any, Literal, TypeGuard
+
+from engine.show.address import OscPattern
+
+Value = float | int | bool | str
+Kind = Literal["number", "integer", "switch", "choice", "text", "trigger"]
+Curve = Literal["linear", "log", "square"]
+
+SEED_MAX = 2**31 - 1
+TEXT_MAX = 1000  # characters
+_ON = ("on", "true", "yes", "1")
+_OFF = ("off", "false", "no", "0")
+
+
+class ParamError(ValueError):
+    """A value that a parameter does not take. `allowed` and `given` say it in words, `nearest` may help."""
+
+    def __init__(self, name: str, allowed: str, given: str, nearest: str | None = None) -> None:
+        self.name, self.allowed, self.given, self.nearest = name, allowed, given, nearest
+        hint = f" (did you mean {nearest}?)" if nearest else ""
+        super().__init__(f"{name}: allowed is {allowed}; given {given}{hint}")
+
+
+@dataclass(frozen=True)
+class Param:
+    """One named thing that steers a show. `low` and `high` are in `unit`; both ends are allowed."""
+
+    name: str
+    kind: Kind
+    default: Value
+    doc: str
+    low: float | None = None
+    high: float | None = None
+    unit: str = ""
+    curve: Curve = "linear"  # how a fader's travel is spread over the range; log also smooths in octaves
+    smoothing_s: float = 0.0  # time constant
+    choices: tuple[str, ...] = ()
+    live: bool = True  # False: only where a show begins
+
+    def __post_init__(self) -> None:
+        if self.curve == "log" and not (self.low is not None and self.low > 0):
+            raise ValueError(f"{self.name}: a log curve needs a low end above 0, given {self.low}")
+        if self.kind == "choice" and not self.choices:
+            raise ValueError(f"{self.name}: a choice needs at least one thing to choose, given none")
+        self.coerce(self.default)
+
+    @property
+    def address(self) -> str:
+        """OSC address: `walk.speed` is `/walk/speed`."""
+        return "/" + self.name.replace(".", "/")
+
+    @property
+    def allowed(self) -> str:
+        """What the parameter takes, in words."""
+        if self.kind == "switch":
+            return "true or false"
+        if self.kind == "choice":
+            return "one of " + ", ".join(self.choices)
+        if self.kind == "text":
+            return f"text of at most {TEXT_MAX} characters"
+        if self.kind == "trigger":
+            return "a strength from 0 to 1"
+        noun = "a whole number" if self.kind == "integer" else "a number"
+        unit = f" {self.unit}" if self.unit else ""
+        if self.low is not None and self.high is not None:
+            return f"{noun} from {_plain(self.low)} to {_plain(self.high)}{unit}"
+        if self.low is not None:
+            return f"{noun} of at least {_plain(self.low)}{unit}"
+        if self.high is not None:
+            return f"{noun} of at most {_plain(self.high)}{unit}"
+        return noun + unit
+
+    def coerce(self, value: object) -> Value:
+        """The value in the parameter's own type, taken strictly: "0.3" is no number, 3.0 no whole number.
+
+        Raises ParamError naming what is allowed and what was given.
+        """
+        if self.kind == "switch" and isinstance(value, bool):
+            return value
+        if self.kind == "text" and isinstance(value, str) and len(value) <= TEXT_MAX:
+            return value
+        if self.kind == "choice" and isinstance(value, str):
+            if value in self.choices:
+                return value
+            raise self._error(repr(value), nearest_word(value, self.choices))
+        if self.kind == "integer" and isinstance(value, int) and not isinstance(value, bool):
+            if self._within(value):
+                return value
+        elif self.kind in ("number", "trigger") and _is_finite_number(value) and self._within(float(value)):
+            return float(value)
+        raise self._error(shown(value))
+
+    def from_text(self, text: str) -> Value:
+        """A value typed by a person, as in `--set walk.speed=0.3`. Raises ParamError."""
+        word = text.strip()
+        value: object = word
+        if self.kind == "text":
+            value = text
+        elif self.kind == "switch":
+            value = True if word.lower() in _ON else False if word.lower() in _OFF else word
+        elif self.kind == "integer":
+            value = _number(int, word)
+        elif self.kind in ("number", "trigger"):
+            value = _number(float, word)
+        return self.coerce(value)
+
+    def from_osc(self, args: Sequence[object]) -> Value:
+        """A value from OSC arguments, taken leniently: controllers know little about types.
+
+        The first argument counts. Ints do for floats and the other way round, any number of at least a
+        half switches on, a number beyond the range is the end of the range, a choice goes by name or by
+        place in the list. A trigger without argument (a bang) is full strength. Raises ParamError for
+        what is not a number, not finite, or missing.
+        """
+        value = args[0] if args else None
+        if self.kind == "trigger" and value is None:
+            return 1.0
+        if self.kind == "switch":
+            if isinstance(value, bool):
+                return value
+            if _is_finite_number(value):
+                return float(value) >= 0.5
+        elif self.kind == "trigger" and isinstance(value, bool):
+            return float(value)
+        elif self.kind == "choice" and _is_finite_number(value):
+            return self.choices[min(max(round(value), 0), len(self.choices) - 1)]
+        elif self.kind in ("text", "choice") and isinstance(value, str):
+            return self.coerce(value)
+        elif self.kind in ("number", "trigger") and _is_finite_number(value):
+            return self._clamped(float(value))
+        elif self.kind == "integer" and _is_finite_number(value):
+            return int(self._clamped(round(value)))
+        raise self._error(shown(value) if args else "no argument")
+
+    def _limits(self) -> tuple[float, float]:
+        low, high = (0.0, 1.0) if self.kind == "trigger" else (self.low, self.high)
+        return -math.inf if low is None else low, math.inf if high is None else high
+
+    def _within(self, value: float) -> bool:
+        low, high = self._limits()
+        return low <= value <= high
+
+    def _clamped(self, value: float) -> float:
+        low, high = self._limits()
+        return float(min(max(value, low), high))
+
+    def _error(self, given: str, nearest: str | None = None) -> ParamError:
+        return ParamError(self.name, self.allowed, given, nearest)
+
+
+class Registry(Mapping[str, Param]):
+    """All parameters of one show, by name, in the order they are documented."""
+
+    def __init__(self, params: Sequence[Param]) -> None:
+        self._params = {p.name: p for p in params}
+        if len(self._params) != len(params):
+            raise ValueError("parameter names must differ, given " + ", ".join(p.name for p in params))
+        self._addresses = {p.address: p for p in params}
+
+    def __getitem__(self, name: str) -> Param:
+        return self._params[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._params)
+
+    def __len__(self) -> int:
+        return len(self._params)
+
+    def nearest(self, name: str) -> str | None:
+        """The parameter that somebody who wrote `name` (or an address) most likely meant."""
+        return nearest_word(name.strip("/").replace("/", "."), list(self._params))
+
+    def by_address(self, address: str) -> Param | None:
+        """The parameter at an OSC address, which must be exact."""
+        return self._addresses.get(address)
+
+    def match(self, pattern: str) -> list[Param]:
+        """Every parameter whose address fits an OSC address pattern such as `/material/*`."""
+        parsed = OscPattern(pattern)
+        return [p for address, p in self._addresses.items() if parsed.matches(address)]
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One plain dictionary a parameter, for tables and JSON."""
+        return [
+            {
+                "name": p.name,
+                "kind": p.kind,
+                "range": "" if p.kind == "text" else p.allowed.removeprefix("one of "),
+                "low": p.low,
+                "high": p.high,
+                "choices": list(p.choices),
+                "default": p.default,
+                "unit": p.unit,
+                "curve": p.curve,
+                "smoothing_s": p.smoothing_s,
+                "live": p.live,
+                "address": p.address,
+                "doc": p.doc,
+            }
+            for p in self._params.values()
+        ]
+
+
+def slug(text: str) -> str:
+    """The nearest thing to `text` that can be part of a parameter's name: a-z, 0-9 and _."""
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "_", plain).strip("_")[:32].strip("_")
+
+
+def nearest_word(word: str, words: Sequence[str]) -> str | None:
+    """The most likely of `words` for a mistyped one, or None when nothing is near.
+
+    Dotted names are also known by their last part: `speed` finds `walk.speed`. Every name is also known
+    in any case: `Walk.Speed` finds it too.
+    """
+    folded = word.strip().casefold()
+    tail = folded.rpartition(".")[2]
+    by_fold = {w.casefold(): w for w in words}
+    if folded in by_fold:
+        return by_fold[folded]
+    by_tail: dict[str, str] = {}
+    for name in by_fold:
+        by_tail.setdefault(name.rpartition(".")[2], by_fold[name])
+    if "." not in folded and folded in by_tail:
+        return by_tail[folded]
+    if close := get_close_matches(folded, list(by_fold), 1, 0.7):
+        return by_fold[close[0]]
+    if close := get_close_matches(tail, list(by_tail), 1, 0.7):
+        return by_tail[close[0]]
+    return None
+
+
+def shown(value: object, width: int = 60) -> str:
+    """A value as a message quotes it: short, on one line, no control characters."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        value = value[: width + 1]  # not a megabyte through repr
+    text = ascii(value) if isinstance(value, bytes) else repr(value)
+    return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def _is_finite_number(value: object) -> TypeGuard[int | float]:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an int beyond float
+        return False
+
+
+def _number(read: type[int] | type[float], word: str) -> object:
+    try:
+        return read(word)
+    except ValueError:
+        return word
+
+
+def _plain(number: float) -> str:
+    return str(int(number)) if float(number).is_integer() else f"{number:g}"
+
+
+def build_registry(materials: Sequence[str], transitions: Sequence[str]) -> Registry:
+    """The parameters of a show with these materials (slugs) and these transition shaders (names)."""
+    return Registry([*_walk(), *_materials(materials), *_blend(transitions), *_look(), *_stage()])
+
+
+def _walk() -> list[Param]:
+    return [
+        Param("walk.speed", "number", 0.12,
+              "How fast pictures turn into other pictures; at 1 nearly everything is new after a second.",
+              0, 4, "phase/s", "square", 0.5),
+        Param("walk.radius", "number", 1.0,
+              "How far the walk may stray from home: 0 stays at home, 1 roams the whole space.",
+              0, 1, smoothing_s=1.0),
+        Param("walk.pedesis", "number", 0.15,
+              "Character of the motion: 0 is a slow smooth drift, 1 the jitter of a grain in water.",
+              0, 1, smoothing_s=1.0),
+        Param("walk.wander", "number", 2.0,
+              "How boldly it moves among the materials: 0 keeps the mix still, 6 shows nearly one at a time.",
+              0, 6, smoothing_s=1.0),
+        Param("walk.pause", "switch", False, "Brings the walk to a gentle halt; the look goes on breathing."),
+        Param("walk.seed", "integer", 7,
+              "Which walk it is: the same seed dreams the same pictures again, on any machine.", 0, SEED_MAX),
+        Param("walk.home", "trigger", 0.0, "Visits home for a few seconds, then lets the walk go on."),
+        Param("walk.home_here", "trigger", 0.0, "Makes the present picture home."),
+        Param("walk.nudge", "trigger", 0.0,
+              "Gives the walk a shove; the harder the hit, the farther it goes."),
+        Param("walk.jump", "trigger", 0.0,
+              "Leaps somewhere altogether new, by way of blend.transition over blend.time."),
+        Param("walk.loop", "number", 0.0,
+              "Length of a walk that ends where it began, for seamless loops, at least 1; 0 is an open walk. "
+              "At walk.speed 0.5, loop 10 comes round after 20 seconds.",
+              0, 10000, "phase", live=False),
+    ]  # fmt: skip
+
+
+def _materials(materials: Sequence[str]) -> list[Param]:
+    return [
+        Param(f"material.{name}", "number", 1.0,
+              f"How much the walk is drawn to {name.replace('_', ' ')}, next to the other materials.",
+              0, 1, smoothing_s=0.5)
+        for name in materials
+    ]  # fmt: skip
+
+
+def _blend(transitions: Sequence[str]) -> list[Param]:
+    names = tuple(transitions) or ("dissolve",)
+    return [
+        Param("blend.time", "number", 2.0, "How long a jump, a new home or a new seed takes to arrive.",
+              0, 20, "s", "square", 0.0),
+        Param("blend.transition", "choice", "dissolve" if "dissolve" in names else names[0],
+              "The way one picture gives place to another at a jump.", choices=names),
+    ]  # fmt: skip
+
+
+def _look() -> list[Param]:
+    return [
+        Param("look.enabled", "switch", True, "The whole look on, or the bare pictures as they were dreamt."),
+        Param("look.exposure", "number", 0.0,
+              "Brighter or darker, as a camera counts: one stop doubles the light.",
+              -4, 4, "stops", smoothing_s=0.3),
+        Param("look.contrast", "number", 1.0, "Distance between light and dark; 1 leaves it as dreamt.",
+              0.5, 2, curve="log", smoothing_s=0.3),
+        Param("look.saturation", "number", 1.0, "Strength of colour: 0 is black and white, 1 as dreamt.",
+              0, 2, smoothing_s=0.3),
+        Param("look.sharpness", "number", 0.3, "How crisply edges are drawn when a picture is shown large.",
+              0, 1, smoothing_s=0.3),
+        Param("look.drift", "number", 0.3, "Slow breathing of the frame, so that it never stands still.",
+              0, 1, smoothing_s=1.0),
+        Param("look.vignette", "number", 0.25, "Darkening toward the corners.", 0, 1, smoothing_s=0.3),
+        Param("look.grain", "number", 0.15, "Fine moving grain, as on film.", 0, 1, smoothing_s=0.3),
+    ]  # fmt: skip
+
+
+def _stage() -> list[Param]:
+    return [
+        Param("stage.blackout", "switch", False, "Fades the stage to black; off fades it in again."),
+        Param("stage.freeze", "switch", False,
+              "Holds the picture that is on stage; the walk goes on unseen."),
+    ]

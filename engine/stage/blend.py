@@ -1,0 +1,274 @@
+"""What is on stage before the look: waiting picture, moving crossfade, transitions at jumps.
+
+Usage: `blend = Blend(ctx, shaders, (256, 256)); blend.upload(keyframe); picture = blend.render(now_s, values)`.
+Stage process, GL thread only. Pictures are in linear light, at the keyframe's size.
+
+A crossfade is handed on as its two textures, and whoever draws from it mixes them (picture.glsl): drawn by
+itself first it took 0.9 ms of a bare frame's 3.7 on two cores. Only transitions and held pictures are
+drawn into textures of their own, in 16-bit float.
+"""
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Protocol
+
+import moderngl
+import numpy as np
+
+from engine.stage.gl import ShaderError, Target, Uniform, make_field, make_target
+from engine.stage.shaders import FALLBACK_TRANSITION, Shaders, list_natives, list_transitions
+from engine.stage.timeline import SLOTS, Mix, Timeline
+
+GL_SRGB8 = 0x8C41
+ARRIVAL_S = 2.5  # how long the waiting picture takes to become the first keyframe
+THAW_S = 0.8  # and a frozen picture to become the moving one again
+WARM_EVERY_S = 0.15
+DEFAULTS: dict[str, float | int | bool | str] = {
+    "blend.time": 2.0,
+    "blend.transition": "dissolve",
+    "stage.freeze": False,
+}
+
+Values = Mapping[str, float | int | bool | str]
+
+
+class When(Protocol):
+    """The part of a waypoint that the stage needs."""
+
+    @property
+    def time_s(self) -> float: ...
+    @property
+    def epoch(self) -> int: ...
+
+
+class Arrival(Protocol):
+    """The part of a dreamer's Keyframe that the stage needs."""
+
+    @property
+    def waypoint(self) -> When: ...
+    @property
+    def pixels(self) -> np.ndarray: ...
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Texture `a` becoming texture `b`, by `mix` in 0..1; fetched from either comes linear light."""
+
+    a: moderngl.Texture
+    b: moderngl.Texture
+    mix: float
+    top_first: bool  # keyframes lie top row first; what GL drew, bottom row first
+
+    @classmethod
+    def of(cls, target: Target) -> "Picture":
+        """The picture that a target holds."""
+        return cls(target.texture, target.texture, 0.0, top_first=False)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) in pixels."""
+        return self.a.size
+
+    def uniforms(self) -> dict[str, Uniform]:
+        """What picture.glsl is told, beside `textures`; v_uv of the pass is taken for it."""
+        return {"u_mix": self.mix, "u_turn": (1.0, 0.0, 0.0, -1.0 if self.top_first else 1.0)}
+
+    def textures(self) -> dict[str, moderngl.Texture]:
+        """What picture.glsl reads."""
+        return {"u_a": self.a, "u_b": self.b}
+
+
+@dataclass(frozen=True)
+class _Transition:
+    name: str
+    start_s: float
+    length_s: float
+    waiting: bool  # from the waiting picture, which goes on moving; else from the held one
+
+
+class Blend:
+    """Holds the keyframe textures and draws the one picture they make at a time."""
+
+    def __init__(self, ctx: moderngl.Context, shaders: Shaders, size: tuple[int, int], slots: int = SLOTS) -> None:
+        self._ctx = ctx
+        self._shaders = shaders
+        self.size = size
+        self.timeline = Timeline(slots)
+        self._field = make_field(ctx)
+        self._textures: list[moderngl.Texture | None] = [None] * slots
+        self._waypoints: list[When | None] = [None] * slots
+        self._waiting = make_target(ctx, size)
+        self._moving = make_target(ctx, size)
+        self._mixed = make_target(ctx, size)
+        self._held = make_target(ctx, size)
+        self._shown = Picture.of(self._waiting)
+        self._transition: _Transition | None = None
+        # The waypoints that the moving picture lies between, and how far from the first to the second.
+        self.showing: tuple[When, When, float] | None = None
+        self._started = False
+        self._frozen = False
+        self._born_s: float | None = None
+        # The dissolve first: the first keyframe comes by it.
+        transitions = sorted(list_transitions(shaders.root), key=lambda name: name != FALLBACK_TRANSITION)
+        self._to_warm = [*transitions, *list_natives(shaders.root)]
+        self._warm_at_s: float | None = None
+        self.may_warm: Callable[[], bool] = lambda: True  # asked before each
+
+    @property
+    def in_transition(self) -> bool:
+        """Whether one picture is becoming another."""
+        return self._transition is not None
+
+    def upload(self, keyframe: Arrival) -> None:
+        """Take a keyframe in; its pixels may change as soon as this returns."""
+        pixels = keyframe.pixels
+        if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8:
+            raise ValueError(f"a keyframe must be (H, W, 3) uint8, got {pixels.shape} {pixels.dtype}")
+        size = (pixels.shape[1], pixels.shape[0])
+        if size != self.size:
+            raise ValueError(f"keyframes here are {self.size[0]}×{self.size[1]}, got {size[0]}×{size[1]}")
+        slot = self.timeline.claim()
+        texture = self._textures[slot]
+        if texture is None:
+            texture = self._ctx.texture(size, 3, internal_format=GL_SRGB8, alignment=1)
+            texture.filter = (moderngl.NEAREST, moderngl.NEAREST)  # only ever drawn at its own size
+            texture.repeat_x = texture.repeat_y = False
+            self._textures[slot] = texture
+        texture.write(np.ascontiguousarray(pixels), alignment=1)
+        self._waypoints[slot] = keyframe.waypoint
+        self.timeline.add(keyframe.waypoint.time_s, keyframe.waypoint.epoch, slot)
+
+    def render(self, now_s: float, values: Values, live: bool = True) -> Picture:
+        """The picture of this moment; good until the next upload or render."""
+        mix = self.timeline.at(now_s, live)
+        if mix is None:
+            self._draw_waiting(now_s)
+            self._warm(now_s)
+            return self._shown
+        self._freeze(bool(values.get("stage.freeze", False)), now_s)
+        if self._frozen:
+            if mix.jumped:
+                self._begin(now_s, values)
+            return self._shown
+        if not self._started:
+            self._started = True
+            if live:  # a film begins with its first picture
+                self._transition = _Transition("dissolve", now_s, ARRIVAL_S, waiting=True)
+        elif mix.jumped:
+            self._begin(now_s, values)
+        self._shown = self._draw_transition(now_s, self._moving_picture(mix))
+        return self._shown
+
+    def draw(self, picture: Picture, into: Target) -> None:
+        """Draw a picture as it is into a target of its own size."""
+        self._shaders.native("crossfade.frag").render(into.framebuffer, picture.uniforms(), picture.textures())
+
+    def _freeze(self, wanted: bool, now_s: float) -> None:
+        arriving = self._transition is not None and self._transition.waiting
+        if wanted and not self._frozen and self._started and not arriving:
+            self._frozen = True
+            self._keep()  # keyframes that come meanwhile may take the places of those shown
+        elif self._frozen and not wanted:
+            self._frozen = False
+            self._hold(now_s, "dissolve", THAW_S)
+
+    def _begin(self, now_s: float, values: Values) -> None:
+        length_s = float(values.get("blend.time", DEFAULTS["blend.time"]))
+        name = str(values.get("blend.transition", DEFAULTS["blend.transition"]))
+        self._hold(now_s, name, length_s)
+
+    def _hold(self, now_s: float, name: str, length_s: float) -> None:
+        if length_s <= 0.0:
+            self._transition = None
+            return
+        self._keep()
+        self._transition = _Transition(name, now_s, length_s, waiting=False)
+
+    def _keep(self) -> None:
+        """Draw what is shown into a texture that no keyframe overwrites.
+
+        Its keyframes are still there: the timeline lets go of what is on screen no sooner than at(), and
+        nothing was uploaded since.
+        """
+        if self._shown.a is not self._held.texture:
+            self.draw(self._shown, self._held)
+            self._shown = Picture.of(self._held)
+
+    def _draw_waiting(self, now_s: float) -> None:
+        width, height = self.size
+        # Since the first picture, and not of the show's clock, which a gallery takes up where it was months ago:
+        # a shader's float has no fractions of a second left by then.
+        self._born_s = now_s if self._born_s is None else self._born_s
+        self._shaders.native("waiting.frag").render(
+            self._waiting.framebuffer,
+            {"u_time": now_s - self._born_s, "u_ratio": width / height},
+            {"u_field": self._field},
+        )
+
+    def _moving_picture(self, mix: Mix) -> Picture:
+        a, b = self._textures[mix.a_slot], self._textures[mix.b_slot]
+        here, there = self._waypoints[mix.a_slot], self._waypoints[mix.b_slot]
+        assert a and b and here and there  # the timeline only knows slots that were uploaded
+        self.showing = here, there, mix.u
+        return Picture(a, b, mix.u, top_first=True)
+
+    def _draw_transition(self, now_s: float, moving: Picture) -> Picture:
+        current = self._transition
+        if current is None:
+            return moving
+        part = (now_s - current.start_s) / current.length_s
+        if part >= 1.0:
+            self._transition = None
+            return moving
+        self.draw(moving, self._moving)
+        if current.waiting:
+            self._draw_waiting(now_s)
+        self._draw_between(current.name, self._waiting if current.waiting else self._held, part, self._mixed)
+        return Picture.of(self._mixed)
+
+    def _draw_between(self, name: str, source: Target, part: float, into: Target) -> None:
+        part = min(max(part, 0.0), 1.0)
+        shader, defaults = self._shaders.transition(name)
+        uniforms = dict(defaults)
+        uniforms["progress"] = part * part * (3.0 - 2.0 * part)  # begins and ends without a jerk
+        uniforms["ratio"] = self.size[0] / self.size[1]
+        shader.render(
+            into.framebuffer,
+            uniforms,
+            {"u_from": source.texture, "u_to": self._moving.texture, "u_field": self._field},
+        )
+
+    def warm(self) -> None:
+        """Compile everything that is left to compile, at once."""
+        while self._to_warm:
+            self._warm_next()
+
+    def _warm(self, now_s: float) -> None:
+        """While the waiting picture plays, compile the transitions, as a jump must not wait for one, and our own
+        passes, so that each has a last good one before its file is edited.
+
+        A compiler is only done when the shader has drawn, and takes some 40 to 80 ms the first time on a
+        machine (the driver remembers), so: never before the first picture, and with pauses between.
+        """
+        if self._warm_at_s is None:
+            self._warm_at_s = now_s + WARM_EVERY_S
+        if not self._to_warm or now_s < self._warm_at_s or not self.may_warm():
+            return
+        self._warm_at_s = now_s + WARM_EVERY_S
+        self._warm_next()
+
+    def _warm_next(self) -> None:
+        name = self._to_warm.pop(0)
+        if not name.endswith(".frag"):
+            return self._draw_between(name, self._waiting, 0.5, self._mixed)
+        with suppress(ShaderError):  # which has been logged; it may be mended before it is needed
+            self._shaders.native(name)
+
+    def release(self) -> None:
+        """Give all textures back."""
+        for target in (self._waiting, self._moving, self._mixed, self._held):
+            target.release()
+        for texture in [self._field, *self._textures]:
+            if texture is not None:
+                texture.release()

@@ -1,0 +1,397 @@
+"""Parameters and time in, waypoints out: where the walk is, in plain numbers.
+
+Usage: `nav = Navigator(show seed, materials, loop)`; `nav.tick(controls)` TICK_HZ times a second;
+`nav.waypoint(ahead_s)`. Stage process; no torch.
+
+A place in latent space is a sum of points of seeded walks (spectrum.py), scaled to unit variance with the
+covariance of those points, so that whatever is mixed (walk and home, an old seed and a new one) is an exact
+draw of N(0, I). Everything a hand can change moves the waypoint continuously; only `walk.jump` leaps, and
+counts up `epoch` so that the stage shows it with a transition instead of a crossfade. A home that was made by
+hand stays where it is; until there is one, home goes along with the seed.
+"""
+
+import math
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import lru_cache
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.show.params import SEED_MAX, shown
+from engine.walk.spectrum import K, coefficients
+
+TICK_HZ = 120
+TICK_S = 1.0 / TICK_HZ
+MATERIAL_PACE = 0.4  # materials drift slower than shapes: a place is stayed in for a few forms of it
+FADER_FOOT = 0.25  # below here a material's fader falls away by ratios,
+FADER_FLOOR = 1e-6  # to this: the sum stays off zero when every fader is down, and the change to that continuous
+NUDGE_PHASE = 0.8  # how far one full nudge carries the walk, in phase units
+NUDGE_S = 0.5  # time constant of that shove
+PAUSE_S = 0.35  # time constant of stopping and starting
+HOME_STAY_S = 3.0  # how long `walk.home` pulls before it lets go again
+HOME_S = 0.8  # time constant of the pull
+JUMP_PHASE = 1000.0  # farther than the walk remembers
+JUMP_SHARE = (3 - math.sqrt(5)) / 2  # of a loop: the golden section, so that no two jumps meet on the same place
+QUICKEST_S = 0.05  # shortest time constant of a blend: a tenth of a second is one picture of a quick dreamer
+MAX_MIX = 4  # seeds or homes that may be blending into one another at once
+FAINT = 0.01  # a share that is no longer heard, so that one that goes or comes makes no step
+RISEN = 0.1  # share the newest has before the next may follow, or in a flood none would ever be heard
+HOME_POINTS = 12  # a home made of more is reduced to as many
+MAX_POINTS = MAX_MIX * (HOME_POINTS + 1)  # of a waypoint; homes made of one another share most of theirs
+HOME_SEED = 0x40E  # the home of a seed's walk is in the walk of another seed, which is this xor the first
+FARTHEST = 1e12  # largest number in a saved walk: beyond it a phase is too coarse to walk on
+FASTEST = 1e3  # phase units per second; a nudge on every tick comes to a tenth of it
+
+Kind = TypeVar("Kind", bound=Hashable)
+
+
+class Steering(Protocol):
+    """What the navigator reads: smoothed values by name, and triggers that are consumed when taken."""
+
+    def __getitem__(self, name: str, /) -> Any: ...
+    def take(self, name: str, /) -> float: ...
+
+
+@dataclass(frozen=True)
+class Point:
+    """One place of one seeded walk and its share in a latent."""
+
+    seed: int
+    phase: float  # correlation lengths
+    pedesis: float  # 0..1
+    gain: float
+
+
+@dataclass(frozen=True)
+class Waypoint:
+    """Everything needed to dream one picture again."""
+
+    time_s: float
+    epoch: int
+    points: tuple[Point, ...]  # latent noise = sum of gain * z_seed(phase; pedesis), of unit variance
+    weights: tuple[float, ...]  # one a material, summing to 1
+    loop: float = 0.0  # period in phase units, 0 for the open walk
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON-able form."""
+        return asdict(self)
+
+    @staticmethod
+    def from_dict(data: Mapping[str, Any]) -> "Waypoint":
+        """The waypoint `to_dict` came from. Raises KeyError or TypeError when something is missing."""
+        return Waypoint(
+            time_s=float(data["time_s"]),
+            epoch=int(data["epoch"]),
+            points=tuple(Point(**p) for p in data["points"]),
+            weights=tuple(float(w) for w in data["weights"]),
+            loop=float(data.get("loop", 0.0)),
+        )
+
+
+Home = tuple[Point, ...] | None  # a picture that was made home, or the home that goes with the walk's seed
+
+
+def spread(points: Sequence[Point], loop: float = 0.0) -> dict[int, NDArray[np.float64]]:
+    """What a sum of points takes of every seed's fields A_1..A_K, B_1..B_K: seed -> (2K,)."""
+    total: dict[int, NDArray[np.float64]] = {}
+    for p in points:
+        share = coefficients(p, loop)
+        total[p.seed] = total[p.seed] + share if p.seed in total else share
+    return total
+
+
+def covariance(a: Sequence[Point], b: Sequence[Point], loop: float = 0.0) -> float:
+    """E[z_a z_b] of two sums of points: walks of different seeds are independent."""
+    ours, theirs = spread(a, loop), spread(b, loop)
+    return sum(float(ours[seed] @ theirs[seed]) for seed in ours if seed in theirs)
+
+
+def normalise(points: Sequence[Point], loop: float = 0.0) -> tuple[Point, ...]:
+    """The same sum with unit variance, like points merged; never one left out, which would be a jump."""
+    merged: dict[tuple[int, float, float], float] = {}
+    for p in points:
+        key = (p.seed, p.phase, p.pedesis)
+        merged[key] = merged.get(key, 0.0) + p.gain
+    summed = sorted((Point(*key, gain=g) for key, g in merged.items() if abs(g) > 1e-6), key=lambda p: -abs(p.gain))
+    variance = sum(float(c @ c) for c in spread(summed, loop).values())
+    if variance < 1e-24:  # far less than 1 is no mistake: a place and the opposite one of a short loop all but cancel
+        raise ValueError("a latent needs at least one point with a gain, given none")
+    return scaled(summed, 1.0 / math.sqrt(variance))
+
+
+def reduced(points: Sequence[Point], most: int, loop: float = 0.0) -> tuple[Point, ...]:
+    """At most `most` of the points, their gains chosen anew, for the unit latent nearest to that of all of them.
+
+    Orthogonal matching pursuit (Pati et al. 1993): the point that says most of what is still missing, again and
+    again. Those that are left need not be the loudest: two neighbours on one walk say nearly the same.
+    """
+    if len(points) <= most:
+        return normalise(points, loop)
+    rows = np.stack([coefficients(replace(p, gain=1.0), loop) for p in points])  # (N, 2K)
+    seeds = np.array([p.seed for p in points])
+    gram = (rows @ rows.T) * (seeds[:, None] == seeds[None, :])  # (N, N)
+    wanted = gram @ np.array([p.gain for p in points])  # (N,)
+    kept: list[int] = []
+    gains = np.zeros(0)
+    for _ in range(most):
+        missing = np.abs(wanted - gram[:, kept] @ gains)
+        missing[kept] = -1.0
+        kept.append(int(missing.argmax()))
+        gains = np.linalg.lstsq(gram[np.ix_(kept, kept)], wanted[kept], rcond=None)[0]
+    return normalise([replace(points[i], gain=float(g)) for i, g in zip(kept, gains, strict=True)], loop)
+
+
+def scaled(points: Sequence[Point], factor: float) -> tuple[Point, ...]:
+    """The points with every gain times factor."""
+    return tuple(replace(p, gain=p.gain * factor) for p in points)
+
+
+def distance(a: Waypoint, b: Waypoint) -> float:
+    """How far apart two pictures are likely to look: about one per correlation length or full change of material.
+
+    The root mean square of the difference of the noises, sqrt(2 (1 - correlation)), which is the phase step for a
+    small step of the smooth walk, plus the total variation between the material weights.
+    """
+    ours, theirs = spread(a.points, a.loop), spread(b.points, a.loop)
+    none = np.zeros(2 * K)
+    gaps = [ours.get(s, none) - theirs.get(s, none) for s in ours.keys() | theirs.keys()]
+    noise = math.sqrt(sum(sorted(float(g @ g) for g in gaps)))  # sorted: a set has no order, and a sum has one
+    return noise + 0.5 * sum(abs(x - y) for x, y in zip(a.weights, b.weights, strict=True))
+
+
+@lru_cache(maxsize=256)
+def _scalar_basis(seed: int, index: int) -> np.ndarray:
+    return np.random.Generator(np.random.PCG64([seed, index, 0x9ED5])).standard_normal(2 * K)
+
+
+def material_weights(
+    voices: Mapping[int, float], phase: float, wander: float, bias: Sequence[float], loop: float
+) -> tuple[float, ...]:
+    """w = softmax(wander * g + log bias), g scalar walks of the same family as the latent one; sums to 1.
+
+    voices: share of each seed. bias: 0..1 a material; with all of them at 0 every one counts the same.
+    """
+    here = coefficients(Point(0, phase if loop else phase * MATERIAL_PACE, 0.0, 1.0), loop)
+    norm = math.sqrt(sum(v * v for v in voices.values()))
+    g = [sum(v * float(here @ _scalar_basis(s, i)) for s, v in voices.items()) / norm for i in range(len(bias))]
+    top = max(g)
+    w = [_drawn(b) * math.exp(wander * (x - top)) for b, x in zip(bias, g, strict=True)]
+    total = sum(w)
+    return tuple(x / total for x in w)
+
+
+def _drawn(fader: float) -> float:
+    """How much a fader counts: itself, and below FADER_FOOT by equal ratios down to FADER_FLOOR at 0.
+
+    Where wander favours a material ten-thousandfold, the last hundredths of a straight fader on its way to 0 still
+    outweighed all the others: a material that was taken out stayed for eight seconds.
+    """
+    if fader >= FADER_FOOT:
+        return fader
+    return FADER_FOOT * (FADER_FLOOR / FADER_FOOT) ** (1 - max(fader, 0.0) / FADER_FOOT)
+
+
+def turned(mix: Mapping[Kind, float], wanted: Kind, time_s: float) -> dict[Kind, float]:
+    """Shares one tick on: what is wanted rises, the others fade, over about `time_s` seconds.
+
+    mix: share of each, the newest last. Nothing goes before it is FAINT, so where too many are fading, or the
+    newest has hardly begun, what is wanted waits; it may change meanwhile, and the last one always arrives.
+    """
+    newest = next(reversed(list(mix)))
+    if wanted not in mix and (len(mix) >= MAX_MIX or mix[newest] < RISEN):
+        wanted = newest
+    if list(mix) == [wanted]:
+        return dict(mix)
+    step = 1 - math.exp(-TICK_S / max(QUICKEST_S, time_s / 3))
+    left = {k: v * (1 - step) for k, v in mix.items() if k != wanted}
+    left = {k: v for k, v in left.items() if v > FAINT}
+    share = mix.get(wanted, 0.0)
+    return left | {wanted: share + (1 - share) * step if left else 1.0}
+
+
+def heard(mix: Mapping[Kind, float]) -> dict[Kind, float]:
+    """How much of each is heard: its share above FAINT, so that it comes and goes without a step."""
+    return {k: v - FAINT for k, v in mix.items() if v > FAINT}
+
+
+@dataclass
+class Navigator:
+    """The walk's whole state: a few numbers."""
+
+    seed: int
+    materials: tuple[str, ...]  # parameter names of the weights, e.g. "material.clouds"
+    loop: float = 0.0
+    ticks: int = 0
+    epoch: int = 0
+    phase: float = 0.0
+    rate: float = 0.0  # phase units per second, as it is now
+    running: float = 1.0  # 0 paused .. 1 walking
+    shove: float = 0.0  # phase units per second left of a nudge
+    home_left_s: float = 0.0
+    pull: tuple[float, float] = (0.0, 0.0)  # two one-pole filters in a row: starts and ends without a jerk
+    voices: dict[int, float] = field(default_factory=dict)  # share of each seed, the newest last
+    homes: dict[Home, float] = field(default_factory=lambda: {None: 1.0})  # share of each, the newest last
+    home: Home = None  # the one that is wanted
+    _now: dict[str, Any] = field(default_factory=dict)  # the parameter values of the last tick
+
+    def __post_init__(self) -> None:
+        if not self.materials:
+            raise ValueError("a walk needs at least one material, given none")
+        if not self.voices:
+            self.voices = {self.seed: 1.0}
+
+    @property
+    def time_s(self) -> float:
+        return self.ticks * TICK_S
+
+    def tick(self, steer: Steering) -> None:
+        """One step of TICK_S seconds."""
+        self._read(steer)
+        self.voices = turned(self.voices, int(steer["walk.seed"]), float(steer["blend.time"]))
+        if steer.take("walk.home_here"):
+            self.home = reduced(self._points(self.phase), HOME_POINTS, self.loop)
+        self.homes = turned(self.homes, self.home, float(steer["blend.time"]))
+        if steer.take("walk.home"):
+            self.home_left_s = HOME_STAY_S
+        self._pull_home()
+        if steer.take("walk.jump"):
+            self.phase += self.loop * JUMP_SHARE if self.loop else JUMP_PHASE
+            self.epoch += 1
+        self.shove += steer.take("walk.nudge") * NUDGE_PHASE / NUDGE_S
+        self.running += (float(not steer["walk.pause"]) - self.running) * (1 - math.exp(-TICK_S / PAUSE_S))
+        self.rate = float(steer["walk.speed"]) * self.running + self.shove
+        self.shove *= math.exp(-TICK_S / NUDGE_S)
+        self.phase += self.rate * TICK_S
+        self.ticks += 1
+
+    def waypoint(self, ahead_s: float = 0.0) -> Waypoint:
+        """Where the walk is, or will be `ahead_s` seconds on if nothing is touched."""
+        phase = self.phase + self.rate * ahead_s
+        return Waypoint(
+            time_s=self.time_s + ahead_s,
+            epoch=self.epoch,
+            points=self._points(phase),
+            weights=material_weights(heard(self.voices), phase, self._now["walk.wander"], self._now["bias"], self.loop),
+            loop=self.loop,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of the state, JSON-able."""
+        keep = ("seed", "loop", "ticks", "epoch", "phase", "rate", "running", "shove", "home_left_s")
+        return {
+            **{k: getattr(self, k) for k in keep},
+            "pull": list(self.pull),
+            "voices": [[s, v] for s, v in self.voices.items()],
+            "homes": [[w, _plain(home)] for home, w in self.homes.items()],
+            "home": _plain(self.home),
+        }
+
+    def restore(self, data: Mapping[str, Any]) -> None:
+        """Takes up the walk where `to_dict` left it.
+
+        Raises KeyError, TypeError or ValueError on damaged or another's data, and is then as it was before.
+        """
+        first, second = data["pull"]
+        seed = _whole(data["seed"], SEED_MAX)
+        voices = {_whole(s, SEED_MAX): _number(v, 0.0, 1.0) for s, v in data["voices"]}
+        homes = {_home(home): _number(w, 0.0, 1.0) for w, home in data["homes"]}
+        if not (1 <= len(voices) <= MAX_MIX and 1 <= len(homes) <= MAX_MIX):
+            raise ValueError(f"a walk needs 1 to {MAX_MIX} seeds and homes, given {len(voices)} and {len(homes)}")
+        fresh = Navigator(
+            seed=seed,
+            materials=self.materials,
+            loop=self.loop,
+            ticks=_whole(data["ticks"], int(FARTHEST)),
+            epoch=_whole(data["epoch"], int(FARTHEST)),
+            phase=_number(data["phase"]),
+            rate=_number(data["rate"], -FASTEST, FASTEST),
+            running=_number(data["running"], 0.0, 1.0),
+            shove=_number(data["shove"], 0.0, FASTEST),
+            home_left_s=_number(data["home_left_s"], 0.0, HOME_STAY_S),
+            pull=(_number(first, 0.0, 1.0), _number(second, 0.0, 1.0)),
+            voices=voices,
+            homes=homes,
+            home=_home(data["home"]) if "home" in data else next(reversed(homes)),
+        )
+        if "home" not in data and list(homes) == [_own_home({seed: 1.0})] and list(voices) == [seed]:
+            fresh.homes, fresh.home = {None: 1.0}, None  # saved before the home went along with the seed
+        fresh._now = {"walk.wander": 1.0, "walk.radius": 0.3, "walk.pedesis": 0.0, "bias": (1.0,) * len(self.materials)}
+        fresh.waypoint()  # numbers that are good one by one may still not be a walk: shares and gains of nothing
+        fresh._now = self._now
+        self.__dict__.update(fresh.__dict__)
+
+    def _read(self, steer: Steering) -> None:
+        self._now = {
+            "walk.wander": float(steer["walk.wander"]),
+            "walk.radius": float(steer["walk.radius"]),
+            "walk.pedesis": float(steer["walk.pedesis"]),
+            "bias": tuple(float(steer[m]) for m in self.materials),
+        }
+
+    def _pull_home(self) -> None:
+        self.home_left_s = max(0.0, self.home_left_s - TICK_S)
+        step = 1 - math.exp(-TICK_S / HOME_S)
+        first = self.pull[0] + ((self.home_left_s > 0) - self.pull[0]) * step
+        self.pull = (first, self.pull[1] + (first - self.pull[1]) * step)
+
+    def _points(self, phase: float) -> tuple[Point, ...]:
+        """cos(theta) home + sin(theta) walk, theta = radius pi/2, less while home pulls."""
+        theta = self._now["walk.radius"] * (1 - self.pull[1]) * math.pi / 2
+        walk = [Point(s, phase, self._now["walk.pedesis"], v) for s, v in heard(self.voices).items()]
+        if math.cos(theta) < 1e-9:
+            return normalise(walk, self.loop)
+        own = normalise(_own_home(heard(self.voices)), self.loop)
+        home = [p for h, w in heard(self.homes).items() for p in scaled(own if h is None else h, w)]
+        return normalise(
+            [
+                *scaled(normalise(home, self.loop), math.cos(theta)),
+                *scaled(normalise(walk, self.loop), math.sin(theta)),
+            ],
+            self.loop,
+        )
+
+
+def _own_home(voices: Mapping[int, float]) -> tuple[Point, ...]:
+    """The home that was not made by hand: that of each seed, as much as it is heard."""
+    return tuple(Point(seed ^ HOME_SEED, 0.0, 0.0, gain) for seed, gain in voices.items())
+
+
+def _plain(home: Home) -> list[dict[str, Any]] | None:
+    return None if home is None else [asdict(p) for p in home]
+
+
+def _home(data: Any) -> Home:
+    """The home `_plain` made plain. Raises KeyError, TypeError or ValueError."""
+    if data is None:
+        return None
+    if not 1 <= len(data) <= HOME_POINTS:
+        raise ValueError(f"a home needs 1 to {HOME_POINTS} points, given {len(data)}")
+    return tuple(_point(p) for p in data)
+
+
+def _point(data: Any) -> Point:
+    return Point(
+        seed=_whole(data["seed"], SEED_MAX),
+        phase=_number(data["phase"]),
+        pedesis=_number(data["pedesis"], 0.0, 1.0),
+        gain=_number(data["gain"]),
+    )
+
+
+def _number(value: Any, low: float = -FARTHEST, high: float = FARTHEST) -> float:
+    """A number read from JSON, both ends allowed. Raises TypeError or ValueError (NaN lies nowhere)."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"a saved walk needs a number, given {shown(value)}")
+    if not low <= value <= high:
+        raise ValueError(f"a saved walk needs a number from {low:g} to {high:g}, given {shown(value)}")
+    return float(value)
+
+
+def _whole(value: Any, high: int) -> int:
+    """A whole number from 0 to `high`, read from JSON. Raises TypeError or ValueError."""
+    if not isinstance(value, int):
+        raise TypeError(f"a saved walk needs a whole number, given {shown(value)}")
+    _number(value, 0, high)
+    return value

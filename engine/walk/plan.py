@@ -1,0 +1,80 @@
+"""Where a film puts its keyframes: on frames, close enough that the crossfade between them is true.
+
+Usage: `for waypoint in since(keyframes(path(show, fps, frames), gap), at_s): ...`. Any process; plain numbers.
+
+The design measured a linear crossfade against the true in-between dreams: 47 dB at 0.2 correlation lengths
+between keyframes, 37 dB at 0.4. So a film's keyframes are as far apart as `film.gap` allows and no farther,
+every frame where the change is fast.
+"""
+
+from collections.abc import Iterator
+from fractions import Fraction
+
+from engine.control.controls import Controls
+from engine.show.config import Show
+from engine.walk.navigator import TICK_HZ, TICK_S, Navigator, Waypoint, distance
+
+LONGEST_S = 2.0  # even a walk that stands still gets a keyframe this often, so that work goes on evenly
+
+
+def new_navigator(show: Show) -> Navigator:
+    """The navigator a show starts from."""
+    names = tuple(f"material.{m.name}" for m in show.materials)
+    return Navigator(seed=int(show.values["walk.seed"]), materials=names, loop=float(show.values["walk.loop"]))
+
+
+def tick(controls: Controls, navigator: Navigator) -> None:
+    """One fixed step of everything that is steered."""
+    controls.tick(TICK_S)
+    navigator.tick(controls)
+
+
+def path(show: Show, fps: Fraction, frames: int) -> Iterator[Waypoint]:
+    """The waypoint of every frame of a film, at exactly n / fps seconds."""
+    controls, navigator = Controls(show.registry, show.values), new_navigator(show)
+    tick(controls, navigator)
+    for n in range(frames):
+        at = Fraction(n) / fps
+        while Fraction(navigator.ticks + 1, TICK_HZ) <= at:
+            tick(controls, navigator)
+        yield navigator.waypoint(float(at - Fraction(navigator.ticks, TICK_HZ)))
+
+
+def keyframes(waypoints: Iterator[Waypoint], gap: float) -> Iterator[Waypoint]:
+    """Picks from the waypoints of all frames those to dream: the first, the last, and as few as `gap` allows.
+
+    gap: the largest `navigator.distance` between neighbours (neighbouring frames may be farther apart).
+    At a jump both sides of it are picked.
+    """
+    if gap <= 0:
+        raise ValueError(f"gap must be above 0, given {gap}")
+    placed = last = next(waypoints, None)
+    if placed is None or last is None:
+        return
+    yield placed
+    for here in waypoints:
+        leap = here.epoch != last.epoch
+        far = distance(placed, here) > gap or here.time_s - placed.time_s > LONGEST_S
+        if (leap or far) and last is not placed:
+            placed = last
+            yield placed
+        if leap:
+            placed = here
+            yield placed
+        last = here
+    if last is not placed:
+        yield last
+
+
+def since(waypoints: Iterator[Waypoint], at_s: float) -> Iterator[Waypoint]:
+    """Leaves out the keyframes that are over by then: every picture from `at_s` seconds on lies between the rest.
+
+    By the same comparison as the timeline's own, so a film that is gone on with mixes the same two.
+    """
+    here = next(waypoints, None)
+    for after in waypoints:
+        if here is not None and after.time_s > at_s:
+            yield here
+        here = after
+    if here is not None:
+        yield here

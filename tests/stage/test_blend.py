@@ -1,0 +1,263 @@
+"""What is on stage before the look, drawn for real and checked by formula."""
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import moderngl
+import numpy as np
+import pytest
+
+from engine.stage.blend import ARRIVAL_S, Blend, Picture
+from engine.stage.gl import make_target
+from engine.stage.shaders import Shaders, list_natives, list_transitions
+
+SIZE = (64, 48)
+
+
+@dataclass(frozen=True)
+class When:
+    time_s: float
+    epoch: int
+
+
+@dataclass(frozen=True)
+class Key:
+    waypoint: When
+    pixels: np.ndarray
+
+
+@pytest.fixture
+def blend(ctx: moderngl.Context, shaders: Shaders) -> Iterator[Blend]:
+    made = Blend(ctx, shaders, SIZE)
+    yield made
+    made.release()
+
+
+def flat(level: int | tuple[int, int, int], time_s: float = 0.0, epoch: int = 0) -> Key:
+    pixels = np.empty((SIZE[1], SIZE[0], 3), np.uint8)
+    pixels[:] = level
+    return Key(When(time_s, epoch), pixels)
+
+
+def noise(seed: int, time_s: float = 0.0, epoch: int = 0) -> Key:
+    rng = np.random.default_rng(seed)
+    return Key(When(time_s, epoch), rng.integers(0, 256, (SIZE[1], SIZE[0], 3), dtype=np.uint8))
+
+
+def linear(blend: Blend, picture: Picture) -> np.ndarray:
+    """(H, W, 3) linear light, top row first."""
+    target = make_target(blend._ctx, picture.size)
+    blend.draw(picture, target)
+    data = np.frombuffer(target.texture.read(), np.float16).reshape(picture.size[1], picture.size[0], 4)
+    target.release()
+    return data[::-1, :, :3].astype(float)
+
+
+def srgb(blend: Blend, picture: Picture) -> np.ndarray:
+    c = linear(blend, picture)
+    return 255 * np.where(c <= 0.0031308, c * 12.92, 1.055 * np.maximum(c, 1e-9) ** (1 / 2.4) - 0.055)
+
+
+def arrive(blend: Blend, key: Key, values: dict[str, float | str] | None = None) -> None:
+    """Take the first keyframe in and let the waiting picture go."""
+    blend.upload(key)
+    blend.render(0.0, values or {}, live=False)
+    blend.render(ARRIVAL_S + 0.1, values or {}, live=False)
+
+
+def test_a_keyframe_comes_through_unchanged(blend: Blend) -> None:
+    key = noise(1)
+    arrive(blend, key)
+    assert np.abs(srgb(blend, blend.render(5.0, {}, live=False)) - key.pixels).max() < 0.75
+
+
+def test_halfway_is_halfway_in_light_not_in_numbers(blend: Blend) -> None:
+    arrive(blend, flat(0))
+    blend.upload(flat(255, 10.0))
+    middle = srgb(blend, blend.render(5.0, {}, live=False))
+    np.testing.assert_allclose(middle, 188, atol=2)  # a naive mix of the bytes would be 128
+
+
+def test_waiting_picture_is_alive_and_neither_black_nor_flat(blend: Blend) -> None:
+    pictures = [linear(blend, blend.render(t, {})) for t in (0.0, 0.5, 3.0, 60.0, 3600.0)]
+    for picture in pictures:
+        assert np.isfinite(picture).all()
+        assert 0.02 < picture.mean() < 0.6
+        assert picture.std() > 0.01
+        assert picture.min() >= 0.0
+    assert 0 < np.abs(pictures[1] - pictures[0]).mean() < 0.02  # slow
+    assert np.abs(pictures[2] - pictures[0]).mean() > np.abs(pictures[1] - pictures[0]).mean()
+
+
+def test_waiting_picture_still_moves_where_the_show_has_been_going_for_months(blend: Blend) -> None:
+    months_s = 120 * 86400.0
+    pictures = [linear(blend, blend.render(months_s + k / 10, {})) for k in range(4)]
+    steps = [np.abs(b - a).mean() for a, b in itertools.pairwise(pictures)]
+    assert min(steps) > 1e-5 and max(steps) < 0.01
+
+
+def test_frozen_from_the_start_holds_the_first_picture_and_not_the_waiting_one(blend: Blend) -> None:
+    frozen = {"stage.freeze": True}
+    blend.render(0.0, frozen)
+    blend.upload(flat(255))
+    for k in range(1, int(ARRIVAL_S * 20) + 4):
+        picture = blend.render(k / 20, frozen)
+    np.testing.assert_allclose(linear(blend, picture), 1.0, atol=1e-3)
+    blend.upload(flat(0, 4.0))
+    np.testing.assert_allclose(linear(blend, blend.render(8.0, frozen)), 1.0, atol=1e-3)
+
+
+def test_first_keyframe_arrives_softly(blend: Blend) -> None:
+    before = linear(blend, blend.render(0.0, {}))
+    blend.upload(flat(255))
+    frames = [before] + [linear(blend, blend.render(k / 20, {})) for k in range(1, int(ARRIVAL_S * 20) + 4)]
+    change = [np.abs(b - a).max() for a, b in itertools.pairwise(frames)]
+    assert max(change) < 0.06  # of all the light there is; a cut would be near 1
+    np.testing.assert_allclose(frames[-1], 1.0, atol=1e-3)
+    assert not blend.in_transition
+
+
+@pytest.mark.parametrize("name", list_transitions())
+def test_transition_begins_and_ends_exactly(blend: Blend, name: str) -> None:
+    old, new = noise(1), noise(2, 10.0, 1)
+    values: dict[str, float | str] = {"blend.time": 2.0, "blend.transition": name}
+    arrive(blend, old)
+    blend.upload(new)
+    np.testing.assert_allclose(srgb(blend, blend.render(9.999, values, live=False)), old.pixels, atol=1)
+    np.testing.assert_allclose(srgb(blend, blend.render(10.0, values, live=False)), old.pixels, atol=1)
+    middle = srgb(blend, blend.render(11.0, values, live=False))
+    assert np.isfinite(middle).all()
+    assert np.abs(middle - old.pixels).mean() > 10
+    assert np.abs(middle - new.pixels).mean() > 10
+    np.testing.assert_allclose(srgb(blend, blend.render(11.99999, values, live=False)), new.pixels, atol=1)
+    np.testing.assert_allclose(srgb(blend, blend.render(12.1, values, live=False)), new.pixels, atol=1)
+
+
+@pytest.mark.parametrize("name", list_transitions())
+def test_transition_moves_evenly(blend: Blend, name: str) -> None:
+    values: dict[str, float | str] = {"blend.time": 4.0, "blend.transition": name}
+    arrive(blend, flat((20, 20, 60)))
+    blend.upload(flat((200, 160, 90), 10.0, 1))
+    means = np.array([linear(blend, blend.render(10 + k / 30, values, live=False)).mean() for k in range(122)])
+    whole = abs(means[-1] - means[0])
+    assert np.abs(np.diff(means)).max() < 0.12 * whole
+    assert not blend.in_transition
+
+
+def test_no_time_is_a_cut(blend: Blend) -> None:
+    arrive(blend, flat(0))
+    blend.upload(flat(255, 10.0, 1))
+    assert srgb(blend, blend.render(9.99, {"blend.time": 0.0}, live=False)).max() < 1
+    assert srgb(blend, blend.render(10.0, {"blend.time": 0.0}, live=False)).min() > 254
+    assert not blend.in_transition
+
+
+def test_a_jump_during_a_jump_starts_from_what_is_shown(blend: Blend) -> None:
+    values: dict[str, float | str] = {"blend.time": 2.0, "blend.transition": "dissolve"}
+    arrive(blend, flat(0))
+    blend.upload(flat(255, 10.0, 1))
+    blend.upload(flat(0, 11.0, 2))
+    shown = [linear(blend, blend.render(10 + k / 60, values, live=False)).mean() for k in range(200)]
+    assert 0.45 < shown[59] < 0.55
+    assert np.abs(np.diff(shown)).max() < 0.02
+    assert shown[-1] < 0.001
+
+
+def test_live_jump_comes_with_the_keyframe(blend: Blend) -> None:
+    blend.upload(flat(0))
+    for k in range(240):
+        blend.render(k / 60, {})
+    blend.upload(flat(255, 3.9, 1))
+    assert linear(blend, blend.render(4.0, {"blend.time": 1.0})).max() < 0.01
+    assert blend.in_transition
+    assert linear(blend, blend.render(5.1, {"blend.time": 1.0})).min() > 0.99
+
+
+def test_freeze_holds_and_thaws_softly(blend: Blend) -> None:
+    arrive(blend, flat(0))
+    blend.upload(flat(255, 10.0))
+    frozen = {"stage.freeze": True}
+    held = linear(blend, blend.render(5.0, frozen, live=False))
+    for now_s in (6.0, 9.0):
+        assert np.array_equal(linear(blend, blend.render(now_s, frozen, live=False)), held)
+    thawing = [linear(blend, blend.render(9.0 + k / 60, {}, live=False)).mean() for k in range(60)]
+    assert abs(thawing[0] - held.mean()) < 0.01
+    assert np.abs(np.diff(thawing)).max() < 0.05
+    assert thawing[-1] > 0.9
+
+
+def test_a_pixel_view_may_change_after_upload(blend: Blend) -> None:
+    key = noise(5)
+    kept = key.pixels.copy()
+    arrive(blend, key)
+    key.pixels[:] = 0
+    np.testing.assert_allclose(srgb(blend, blend.render(5.0, {}, live=False)), kept, atol=1)
+
+
+def test_unknown_transition_name_still_jumps(blend: Blend) -> None:
+    arrive(blend, flat(0))
+    blend.upload(flat(255, 10.0, 1))
+    blend.render(10.0, {"blend.transition": "nowhere", "blend.time": 1.0}, live=False)
+    assert linear(blend, blend.render(11.1, {}, live=False)).min() > 0.99
+
+
+@pytest.mark.parametrize(
+    "pixels",
+    [
+        np.zeros((48, 64), np.uint8),
+        np.zeros((48, 64, 4), np.uint8),
+        np.zeros((48, 64, 3), np.float32),
+        np.zeros((64, 48, 3), np.uint8),
+    ],
+)
+def test_a_keyframe_of_the_wrong_shape_is_refused(blend: Blend, pixels: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="got"):
+        blend.upload(Key(When(0.0, 0), pixels))
+
+
+def test_odd_sizes_upload_straight(ctx: moderngl.Context, shaders: Shaders) -> None:
+    blend = Blend(ctx, shaders, (37, 21))  # rows of 111 bytes: not a multiple of 4
+    pixels = np.random.default_rng(0).integers(0, 256, (21, 37, 3), dtype=np.uint8)
+    arrive(blend, Key(When(0.0, 0), pixels))
+    np.testing.assert_allclose(srgb(blend, blend.render(5.0, {}, live=False)), pixels, atol=1)
+    blend.release()
+
+
+def test_lockstep_frames_repeat_to_the_bit(ctx: moderngl.Context) -> None:
+    def run() -> list[bytes]:
+        blend = Blend(ctx, Shaders(ctx), SIZE)
+        blend.upload(noise(1))
+        blend.upload(noise(2, 1.0))
+        blend.upload(noise(3, 2.0, 1))
+        values: dict[str, float | str] = {"blend.time": 1.0, "blend.transition": "pulp"}
+        frames = [linear(blend, blend.render(k / 8, values, live=False)).tobytes() for k in range(28)]
+        blend.release()
+        return frames
+
+    assert run() == run()
+
+
+def test_transitions_and_passes_are_compiled_while_waiting(ctx: moderngl.Context) -> None:
+    shaders = Shaders(ctx)
+    blend = Blend(ctx, shaders, SIZE)
+    blend.render(0.0, {})
+    assert not any(shaders.is_loaded(name) for name in list_transitions())  # never before the first picture
+    for k in range(90):
+        blend.render(k / 30, {})
+    assert all(shaders.is_loaded(name) for name in list_transitions())
+    assert set(list_natives()) <= set(shaders._loaded), "each has a last good one to fall back on"
+    blend.release()
+
+
+def test_what_is_frozen_stays_when_keyframes_take_all_places(blend: Blend) -> None:
+    arrive(blend, noise(1))
+    blend.upload(noise(2, 10.0))
+    held = linear(blend, blend.render(5.0, {"stage.freeze": True}, live=False))
+    between = blend.showing
+    assert between is not None and between[0].time_s == 0.0
+    for k in range(40):
+        blend.upload(noise(10 + k, 11.0 + k))
+        shown = linear(blend, blend.render(5.0 + k, {"stage.freeze": True}, live=False))
+        assert np.array_equal(shown, held)
+        assert blend.showing == between, "a still of it names what it shows"
