@@ -11,7 +11,7 @@ its first keyframe, and is begun anew.
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -19,21 +19,22 @@ from pathlib import Path
 from typing import Any
 
 from engine.control.clock import LockstepClock
-from engine.control.controls import Controls
 from engine.dreamer.process import DreamerProcess, DreamSpec, Keyframe
 from engine.play import stats
+from engine.play.conductor import Conductor, play_through
 from engine.play.provenance import changed, origin
 from engine.play.signals import StopRequest
 from engine.record.encoder import check as encoder_check
 from engine.record.film_file import FilmFile, RecorderError, reason
 from engine.record.recorder import Readback, Recorder
 from engine.show.config import Show
+from engine.show.params import Value
 from engine.stage.blend import Blend
 from engine.stage.gl import create_context, finisher, make_target
 from engine.stage.look import Look
 from engine.stage.shaders import Shaders
 from engine.walk import plan
-from engine.walk.navigator import TICK_HZ, TICK_S, Waypoint
+from engine.walk.navigator import Waypoint
 
 log = logging.getLogger("pedesis")
 
@@ -59,6 +60,26 @@ class FilmJob:
     @property
     def frames(self) -> int:
         return max(1, round(self.duration_s * self.fps))
+
+
+class _Script:
+    """The conductor, as far ahead of the film as is dreamt ahead: waypoints to dream, values to draw with."""
+
+    def __init__(self, conductor: Conductor, job: FilmJob, first: int) -> None:
+        """first: the frame that the film begins or resumes at."""
+        self._conductor, self._job, self._first = conductor, job, first
+        self._values: deque[Mapping[str, Value]] = deque()  # of the frames that are not drawn yet
+
+    def waypoints(self) -> Iterator[Waypoint]:
+        """The waypoint of every frame, from the film's beginning on."""
+        for n, waypoint in enumerate(play_through(self._conductor, self._job.fps, self._job.frames)):
+            if n >= self._first:
+                self._values.append(dict(self._conductor))
+            yield waypoint
+
+    def next_values(self) -> Mapping[str, Value]:
+        """What the next frame is drawn with. Its waypoint must have been asked for, or there are none yet."""
+        return self._values.popleft()
 
 
 class _Supply:
@@ -127,7 +148,6 @@ def run_film(
     """
     size = (job.width, job.height)
     encoder_check(job.out, size, show.film.codec)
-    controls, ticks = Controls(show.registry, show.values), 0
     meter = stats.Meter()
     with ExitStack() as stack:
         stop = stack.enter_context(StopRequest())
@@ -137,8 +157,8 @@ def run_film(
         file = stack.enter_context(FilmFile(job.out))  # before the model: a name that is taken is known at once
         first = _first_frame(file, made_of, job.resume)
         clock = LockstepClock(job.fps, first)
-        waypoints = plan.keyframes(plan.path(show, job.fps, job.frames), show.film.gap)
-        supply = _Supply(plan.since(waypoints, clock.now()))
+        script = _Script(Conductor(show), job, first)
+        supply = _Supply(plan.since(plan.keyframes(script.waypoints(), show.film.gap), clock.now()))
         dreamer = DreamerProcess(DreamSpec.from_show(show, film=True), supply, lossless=True)
         stack.callback(lambda: measured(stats.report(meter, dreamer.status, None)))
         stack.callback(dreamer.stop)
@@ -171,12 +191,10 @@ def run_film(
             progress(clock.frame, job.frames)
             while clock.frame < job.frames:
                 at = clock.frame / clock.fps
-                while ticks < at * TICK_HZ:
-                    controls.tick(TICK_S)
-                    ticks += 1
                 feed.until(float(at))
-                picture = blend.render(float(at), controls, live=False)
-                look.render(picture, target.framebuffer, controls, float(at))
+                values = script.next_values()
+                picture = blend.render(float(at), values, live=False)
+                look.render(picture, target.framebuffer, values, float(at))
                 finish()  # with nothing of one frame under way in the next, the film is the same every time
                 _write(recorder, readback.push(target.framebuffer))
                 meter.frame(time.perf_counter())

@@ -8,7 +8,6 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
 from fractions import Fraction
 from importlib.metadata import version
 from pathlib import Path
@@ -21,6 +20,7 @@ from engine.show.paths import shaders_dir
 
 LIBRARIES = ("torch", "diffusers", "transformers", "numpy", "moderngl", "av")
 _SAMPLE_BYTES = 1 << 16
+_ELSEWHERE = ("osc.", "window.", "program.", "film.width", "film.height", "film.fps")  # not in the film, or told apart
 _TOLD = 3  # changes that are told one by one
 
 
@@ -39,12 +39,10 @@ def origin(show: Show, size: tuple[int, int], fps: Fraction, frames: int, render
         "--fps": str(fps),
         "the number of frames": frames,
         "the model's files": _digest(_model_files(show)),
-        **{f"model.{key}": value for key, value in asdict(show.model).items()},
         "the materials": [m.name for m in show.materials],
         **{f"material.{m.name}.prompt": m.prompt for m in show.materials},
-        **{f"film.{key}": getattr(show.film, key) for key in ("crf", "gap", "codec")},
+        **{name: value for name, value in show.values.items() if not name.startswith(_ELSEWHERE)},
         "window.fit": show.stage.fit,
-        **show.values,
     }
 
 

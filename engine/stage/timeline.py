@@ -11,7 +11,7 @@ eases to a stop; it never passes it, and never runs backward. In lockstep it is 
 
 import math
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 SLOTS = 16
 RATE_LOW, RATE_HIGH = 0.8, 1.25
@@ -114,6 +114,12 @@ class Timeline:
         if not 0 <= slot < self.slots:
             raise ValueError(f"slot must be in 0..{self.slots - 1}, got {slot}")
         self._pending.append((stamp_s, epoch, slot))
+
+    def hold(self, stamp_s: float) -> None:
+        """The newest keyframe is still true at `stamp_s`, as if it had been dreamt again: so a dreamer that rested is
+        not taken for one that was away. Does nothing before that keyframe is all that is shown."""
+        if len(self._entries) == 1 and not self._pending and stamp_s > self._entries[0].stamp_s:
+            self._entries[0] = replace(self._entries[0], stamp_s=stamp_s, play_s=stamp_s - self._skipped_s)
 
     def at(self, now_s: float, live: bool = True) -> Mix | None:
         """What to show now; None before the first keyframe."""

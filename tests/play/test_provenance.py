@@ -10,7 +10,8 @@ import pytest
 
 from engine.play import provenance as room
 from engine.play.provenance import changed
-from engine.show.config import Show, load_show
+from engine.play.shows import load_show
+from engine.show.config import Show
 from engine.show.paths import house_model_dir
 
 SIZE, FPS = (160, 96), Fraction(24)

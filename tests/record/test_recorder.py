@@ -235,8 +235,8 @@ def test_a_name_is_a_name_whatever_signs_are_in_it(
 
 KILLED = """
 import sys
-sys.path[:0] = [{root!r}, {tests!r}]
-from test_recorder import SIZE, picture, rgbx
+sys.path[:0] = [{root!r}]
+from tests.record.test_recorder import SIZE, picture, rgbx
 from engine.record.recorder import Recorder
 recorder = Recorder({path!r}, SIZE, 30)
 for index in range(100_000):
@@ -269,8 +269,8 @@ def test_killed_recording_keeps_all_but_the_last_second(tmp_path: Path, suffix: 
 
 LIMITED = """
 import resource, sys
-sys.path[:0] = [{root!r}, {tests!r}]
-from test_recorder import SIZE, picture, rgbx
+sys.path[:0] = [{root!r}]
+from tests.record.test_recorder import SIZE, picture, rgbx
 from engine.record.recorder import Recorder
 resource.setrlimit(resource.RLIMIT_FSIZE, (600_000, 600_000))
 recorder = Recorder({path!r}, SIZE, 30)
@@ -285,8 +285,8 @@ print(index, recorder.close(), recorder.error, sep="|")
 DIRTY = """
 import ctypes, hashlib, sys
 import numpy as np
-sys.path[:0] = [{root!r}, {tests!r}]
-from test_recorder import picture, rgbx
+sys.path[:0] = [{root!r}]
+from tests.record.test_recorder import picture, rgbx
 from engine.record.recorder import Recorder
 libc = ctypes.CDLL(None)
 # no mmap, no trimming, one arena: memory comes back as it was
