@@ -11,7 +11,7 @@ eases to a stop; it never passes it, and never runs backward. In lockstep it is 
 
 import math
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 SLOTS = 16
 RATE_LOW, RATE_HIGH = 0.8, 1.25
@@ -57,6 +57,7 @@ class Timeline:
         self._needed: deque[float] = deque(maxlen=WINDOW)  # delays that would just have been enough
         self._gaps: deque[float] = deque(maxlen=WINDOW)
         self._skipped_s = 0.0
+        self._held_s = -math.inf  # up to when the newest keyframe was said to be still true
         self._played_s = 0.0
         self._rate = 0.0
         self._now_s: float | None = None
@@ -116,10 +117,9 @@ class Timeline:
         self._pending.append((stamp_s, epoch, slot))
 
     def hold(self, stamp_s: float) -> None:
-        """The newest keyframe is still true at `stamp_s`, as if it had been dreamt again: so a dreamer that rested is
-        not taken for one that was away. Does nothing before that keyframe is all that is shown."""
-        if len(self._entries) == 1 and not self._pending and stamp_s > self._entries[0].stamp_s:
-            self._entries[0] = replace(self._entries[0], stamp_s=stamp_s, play_s=stamp_s - self._skipped_s)
+        """The newest keyframe is still true at `stamp_s`, as if it had been dreamt again. The time of such a rest is
+        left out of the played axis: a dreamer that rested was not away, and the picture is not late."""
+        self._held_s = stamp_s
 
     def at(self, now_s: float, live: bool = True) -> Mix | None:
         """What to show now; None before the first keyframe."""
@@ -140,7 +140,9 @@ class Timeline:
             if last and (epoch < last.epoch or (epoch == last.epoch and stamp_s <= last.stamp_s)):
                 continue  # late and overtaken
             if live and last and epoch == last.epoch:
-                self._measure(now_s, stamp_s, last.stamp_s)
+                held_s = min(max(last.stamp_s, self._held_s), stamp_s)
+                self._skipped_s += held_s - last.stamp_s
+                self._measure(now_s, stamp_s, held_s)
             entry = _Entry(stamp_s, stamp_s - self._skipped_s, epoch, slot)
             if live and (last is None or epoch != last.epoch):
                 # A jump is shown at once: the hand that asked for it is waiting.

@@ -165,7 +165,7 @@ def test_the_dreamer_rests_while_nothing_would_change(player: Player, hand: str)
 
 
 def test_a_rest_does_not_leave_the_picture_behind_the_hand(player: Player) -> None:
-    run(player, 4.0)
+    run(player, 10.0)
     usual_s = player.conductor.time_s - player.blend.showing[0].time_s  # type: ignore[index]
     player.conductor.toggle("walk.pause")
     run(player, 60.0)
