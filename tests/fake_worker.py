@@ -10,27 +10,41 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from engine.dreamer.messages import (
+    Done,
+    Fault,
+    Hopeless,
+    Loading,
+    OutOfMemory,
+    PaletteReady,
+    Ready,
+    TakePalette,
+    Want,
+)
 from engine.dreamer.ring import Ring
-from engine.dreamer.spec import DreamSpec
+from engine.dreamer.spec import Arithmetic, DreamSpec
 
 RingPlace = tuple[str, int, int, int]
+ARITHMETIC = Arithmetic("nothing", "uint8", 1)
 
 
 def _serve(pipe: Connection, place: RingPlace, dream_s: float, fault: Any = None) -> None:
     ring = Ring.attach(*place)
-    pipe.send(("loading", "pretending"))
-    pipe.send(("ready", "a fake"))
+    pipe.send(Loading("pretending"))
+    pipe.send(Ready("a fake", ARITHMETIC))
     count = 0
     try:
         while True:
-            _, slot, waypoint = pipe.recv()
+            while isinstance(message := pipe.recv(), TakePalette):
+                pipe.send(PaletteReady(message.palette.id))
+            slot, waypoint = message.slot, message.waypoint
             if fault is not None:
                 fault(count)
             time.sleep(dream_s / 2)
-            pipe.send(("want", time.monotonic()))
+            pipe.send(Want(time.monotonic()))
             time.sleep(dream_s / 2)
             ring.picture(slot)[:] = round(waypoint.points[0].phase) % 256
-            pipe.send(("done", slot, time.monotonic(), dream_s, 1.0, 2.0))
+            pipe.send(Done(slot, time.monotonic(), dream_s, (1.0, 2.0)))
             count += 1
     except (EOFError, OSError):
         pass
@@ -57,7 +71,7 @@ def slow(pipe: Connection, spec: DreamSpec, place: RingPlace, nice: int) -> None
 def deaf(pipe: Connection, spec: DreamSpec, place: RingPlace, nice: int) -> None:
     """Says it is ready and never reads again, nor leaves when asked."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    pipe.send(("ready", "deaf"))
+    pipe.send(Ready("deaf", ARITHMETIC))
     time.sleep(60)
 
 
@@ -78,39 +92,39 @@ def stillborn(pipe: Connection, spec: DreamSpec, place: RingPlace, nice: int) ->
 
 def refusing(pipe: Connection, spec: DreamSpec, place: RingPlace, nice: int) -> None:
     """A model that no second try would load."""
-    pipe.send(("failed", "nothing: no such model; give another"))
+    pipe.send(Hopeless("nothing: no such model; give another"))
 
 
 def hungry(pipe: Connection, spec: DreamSpec, place: RingPlace, nice: int) -> None:
     """Out of memory until it is told to be economical."""
     if spec.economy < 2:
-        pipe.send(("memory", "out of memory: 1 GB asked, 0 free"))
+        pipe.send(OutOfMemory("out of memory: 1 GB asked, 0 free"))
         raise SystemExit(1)
     _serve(pipe, place, 0.01)
 
 
 def hopeless(pipe: Connection, spec: DreamSpec, place: RingPlace, nice: int) -> None:
     """Ends of the same each time before its first picture."""
-    pipe.send(("loading", "pretending"))
-    pipe.send(("error", "ValueError: no such shape"))
+    pipe.send(Loading("pretending"))
+    pipe.send(Fault("ValueError: no such shape"))
     raise SystemExit(1)
 
 
 def insatiable(pipe: Connection, spec: DreamSpec, place: RingPlace, nice: int) -> None:
     """Out of memory however economical it is; how much there is changes."""
-    pipe.send(("memory", f"out of memory: 1 GB asked, {os.getpid() / 100} MiB free"))
+    pipe.send(OutOfMemory(f"out of memory: 1 GB asked, {os.getpid() / 100} MiB free"))
     raise SystemExit(1)
 
 
 def fickle(pipe: Connection, spec: DreamSpec, place: RingPlace, nice: int) -> None:
     """Ends of something else each time; what it says holds its pid."""
-    pipe.send(("error", f"RuntimeError: fault {os.getpid()}"))
+    pipe.send(Fault(f"RuntimeError: fault {os.getpid()}"))
     raise SystemExit(1)
 
 
 def killed_while_loading(pipe: Connection, spec: DreamSpec, place: RingPlace, nice: int) -> None:
     """Killed each time before it can say of what it ends."""
-    pipe.send(("loading", "reading the unet"))
+    pipe.send(Loading("reading the unet"))
     os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -125,8 +139,7 @@ def losing_its_model(pipe: Connection, spec: DreamSpec, place: RingPlace, nice: 
     if starts == 0:
         _serve(pipe, place, 0.01, lambda n: os.kill(os.getpid(), signal.SIGKILL) if n == 1 else None)
     elif starts <= 5:
-        kind = "failed" if starts % 2 else "error"
-        pipe.send((kind, "no such folder"))
+        pipe.send(Hopeless("no such folder") if starts % 2 else Fault("no such folder"))
         raise SystemExit(1)
     else:
         _serve(pipe, place, 0.01)

@@ -17,6 +17,10 @@ _FULL = ("out of memory", "can't allocate memory", "alloc_failed", "unable to fi
 _LONGEST = 200  # characters of what a library says; diffusers ends with paragraphs of advice
 
 
+class NotYet(Exception):
+    """What this machine has but that does not answer yet, such as a graphics card whose driver is still loading."""
+
+
 @contextlib.contextmanager
 def to_model_error(what: str) -> Iterator[None]:
     """Faults of a model's files or of its settings become ModelError, which no second start would cure."""

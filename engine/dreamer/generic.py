@@ -18,6 +18,7 @@ from torch import Tensor
 from engine.dreamer.faults import line, may_pass
 from engine.dreamer.models import ModelError
 from engine.dreamer.noise import Conditioning, Noise
+from engine.dreamer.palettes import Palettes
 from engine.dreamer.sampler import Settings
 from engine.walk.navigator import Waypoint
 
@@ -129,8 +130,8 @@ def _unknown(pipe: Any, why: str) -> ModelError:
 class PipelineSampler:
     """Waypoint to picture through a pipeline's own __call__."""
 
-    def __init__(self, pipe: Any, conditioning: Conditioning, settings: Settings) -> None:
-        self._pipe, self._conditioning, self._settings = pipe, conditioning, settings
+    def __init__(self, pipe: Any, palettes: Palettes, settings: Settings) -> None:
+        self._pipe, self._palettes, self._settings = pipe, palettes, settings
         self._takes = inspect.signature(type(pipe).__call__).parameters
         network = getattr(pipe, "transformer", None) or getattr(pipe, "unet", None)
         if network is None:
@@ -167,7 +168,7 @@ class PipelineSampler:
 
     def _options(self, waypoint: Waypoint) -> dict[str, Any]:
         s = self._settings
-        mixed = self._conditioning.mix(waypoint.weights)
+        mixed = self._palettes.mix(waypoint.palette, waypoint.weights)
         options: dict[str, Any] = {
             n: t.to(self._device, self._dtype if t.is_floating_point() and "mask" not in n else t.dtype)
             for n, t in mixed.items()

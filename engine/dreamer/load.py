@@ -18,19 +18,21 @@ import torch
 from numpy.typing import NDArray
 
 from engine.dreamer import models
+from engine.dreamer.device import device_name, pick_device, pick_dtype, pick_threads
 from engine.dreamer.faults import to_model_error
 from engine.dreamer.generic import PipelineSampler, check, encode
 from engine.dreamer.models import ModelError, ModelPlace
 from engine.dreamer.noise import Conditioning
+from engine.dreamer.palettes import Palettes
 from engine.dreamer.sampler import HalfOverflow, Parts, Settings, UNetSampler
-from engine.dreamer.spec import DreamSpec
+from engine.dreamer.spec import Arithmetic, DreamSpec
+from engine.show.machine import usable_cpus
 from engine.walk.navigator import Waypoint
+from engine.walk.palette import Palette
 
 log = logging.getLogger("pedesis")
 
-_DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
-_SMALL_BYTES = 200e6
-HANDS = 4  # the film has no more than process.SLOTS under way
+WORKERS = 4  # the film has no more than process.SLOTS under way
 Progress = Callable[[str], None]
 
 
@@ -60,20 +62,27 @@ class Dreamer:
             self._sampler = sampler
 
     @property
+    def arithmetic(self) -> Arithmetic:
+        """What its pictures' bytes hang on."""
+        threads = self._threads if self.device.type == "cpu" else 1
+        dtype = str(self.dtype).removeprefix("torch.")
+        return Arithmetic(device_name(self.device), dtype, threads, self.spec.economy)
+
+    @property
     def described(self) -> str:
         """In a few words, for the status line."""
         precision = str(self.dtype).removeprefix("torch.")
         return f"{self.spec.model.name} on {self.device} in {precision}"
 
     @property
-    def hands(self) -> int:
-        """Of how many threads each can dream a picture of its own at the same time: for a film with a small network
-        on a CPU as many as there are cores, up to HANDS; else one."""
+    def workers(self) -> int:
+        """How many threads can each dream a picture of its own at the same time: for a film with a small network on a
+        CPU as many as there are cores, up to WORKERS; else one."""
         shared = isinstance(self._sampler, UNetSampler) and self._sampler.compiled  # a scheduler has one state
         alone = self.device.type != "cpu" or not self.spec.film or self.spec.economy > 0 or not shared
-        return 1 if alone else max(1, min(cores() // self._threads, HANDS))
+        return 1 if alone else max(1, min(usable_cpus() // self._threads, WORKERS))
 
-    def lend_a_hand(self) -> None:
+    def prepare_thread(self) -> None:
         """What a thread does before its first picture."""
         if self.device.type == "cpu":
             torch.set_num_threads(self._threads)  # OpenMP keeps the number for every thread
@@ -124,7 +133,7 @@ class Dreamer:
         else:
             options = {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
         pipe = getattr(diffusers, place.pipeline)(**parts, **options)
-        conditioning = self._read_materials(pipe, progress)
+        palettes = self._read_palette(pipe, progress)
         pipe.unet.to(memory_format=torch.channels_last)
         pipe.vae.to(memory_format=torch.channels_last)
         # SDXL's decoder overflows in float16. The others have the same word in their configuration, where nobody
@@ -135,7 +144,9 @@ class Dreamer:
             pipe.vae.enable_tiling()
         progress("trying the network out")  # three times, which takes a large one minutes on a CPU
         fast = Parts(pipe.unet, pipe.vae, pipe.scheduler, xl)
-        return UNetSampler(fast, conditioning, self._settings(pipe.vae_scale_factor))
+        sampler = UNetSampler(fast, palettes, self._settings(pipe.vae_scale_factor))
+        pipe.register_modules(unet=None, vae=None)  # what was packed is not kept twice; the encoders are still needed
+        return sampler
 
     def _load_generic(self, place: ModelPlace, progress: Progress) -> PipelineSampler:
         import diffusers
@@ -158,102 +169,40 @@ class Dreamer:
             pipe.vae = _load_decoder(self.spec.model.decoder, self.dtype)
         pipe.scheduler = _pick_scheduler(self.spec.model.scheduler, pipe.scheduler)
         pipe.set_progress_bar_config(disable=True)
-        conditioning = self._read_materials(pipe, progress)
+        palettes = self._read_palette(pipe, progress)
         if self.spec.economy >= 2 and hasattr(getattr(pipe, "vae", None), "enable_tiling"):
             pipe.vae.enable_tiling()
-        return PipelineSampler(pipe, conditioning, self._settings(0))
+        return PipelineSampler(pipe, palettes, self._settings(0))
 
-    def _read_materials(self, pipe: Any, progress: Progress) -> Conditioning:
-        """Encodes the prompts, and puts the pipeline on its device. The text encoders, often the largest part, are
-        needed this once and leave the device before the rest comes."""
+    def take_palette(self, palette: Palette) -> None:
+        """Encodes the words of another palette, which waypoints may name from then on. Any thread, while others
+        dream; those of the palettes before stay known (see Palettes)."""
+        self.prepare_thread()
+        with quiet():
+            self._palettes.add(palette.id, self._encode(self._pipe, palette))
+
+    def _read_palette(self, pipe: Any, progress: Progress) -> Palettes:
+        """Encodes the first palette, and puts the pipeline on its device. The text encoders, often the largest part,
+        are seldom needed again and leave the device before the rest comes."""
         progress("reading the materials")
-        parts = {n: p for n, p in pipe.components.items() if isinstance(p, torch.nn.Module)}
-        encoders = [p for n, p in parts.items() if n.startswith("text_encoder")]
+        one_length = models.is_fast(type(pipe).__name__)
+        palettes = Palettes(self.spec.palette.id, self._encode(pipe, self.spec.palette), one_length)
+        for name, part in pipe.components.items():
+            if isinstance(part, torch.nn.Module) and not name.startswith("text_encoder"):
+                part.to(self.device)
+        self._pipe, self._palettes = pipe, palettes
+        return palettes
+
+    def _encode(self, pipe: Any, palette: Palette) -> Conditioning:
+        """The words through the text encoders, which come to the device for it and leave it again."""
+        encoders = [part for name, part in pipe.components.items() if name.startswith("text_encoder") and part]
         for part in encoders:
             part.to(self.device)
         guided = self.spec.model.guidance > 1.0
-        conditioning = encode(pipe, self.spec.prompts, self.spec.model.negative, guided)
+        conditioning = encode(pipe, palette.prompts, self.spec.model.negative, guided)
         for part in encoders:
             part.to("cpu")
-        for part in parts.values():
-            if part not in encoders:
-                part.to(self.device)
         return conditioning
-
-
-def pick_device(wanted: str) -> torch.device:
-    """auto: CUDA, then Apple's, then the CPU."""
-    if wanted == "auto":
-        if torch.cuda.is_available():
-            card = torch.device("cuda:0")  # with its number: torch.cuda.set_device takes no other
-            if _has_kernels(card):
-                return card
-            log.warning("this torch has no code for %s: dreaming on the CPU", torch.cuda.get_device_name(card))
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    device = torch.device(wanted)
-    if device.type != "cuda":
-        return device
-    device = torch.device("cuda", device.index or 0)
-    if not torch.cuda.is_available():
-        raise ModelError(f"model.device asks for {wanted}, but torch sees no CUDA device; use auto or cpu")
-    if device.index >= torch.cuda.device_count():
-        last = f"cuda:{torch.cuda.device_count() - 1}"
-        raise ModelError(f"model.device asks for {wanted}, but the last that torch sees is {last}; use auto or {last}")
-    if not _has_kernels(device):
-        why = f"this torch ({torch.__version__}) has no code for {torch.cuda.get_device_name(device)}"
-        raise ModelError(f"model.device asks for {wanted}, but {why}; install an older build of torch, or use cpu")
-    return device
-
-
-def _has_kernels(device: torch.device) -> bool:
-    """Whether CUDA computes at all. is_available() counts cards, those too old for this build of torch as well."""
-    try:
-        return float((torch.ones(8, device=device) * 2).sum()) == 16.0
-    except RuntimeError as error:
-        if "no kernel image" in str(error):
-            return False
-        raise
-
-
-def pick_dtype(wanted: str, device: torch.device, economy: int, fast: bool = True) -> torch.dtype:
-    """auto: half precision where the device computes in it, by its kind alone so that pictures stay the same.
-
-    fast: the U-Net families. The others have text encoders (T5, Gemma, Qwen) whose numbers float16 cannot hold.
-    """
-    half = torch.bfloat16 if device.type == "cpu" or not fast else torch.float16
-    if wanted == "auto":
-        quick = device.type != "cpu" or has_native_bfloat16()
-        return half if quick or economy >= 1 else torch.float32
-    if wanted not in _DTYPES:
-        raise ModelError(f"model.dtype must be auto or one of {', '.join(_DTYPES)}, given {wanted!r}")
-    return half if economy >= 1 and wanted == "float32" else _DTYPES[wanted]
-
-
-def pick_threads(place: ModelPlace, crowded: bool, film: bool = False) -> int:
-    """How many share one picture: two for a small network, else every core; OMP_NUM_THREADS overrules it.
-
-    The built-in model on two free cores: 165 ms a picture on one thread, 104 on two that wait as worker.SPIN has it.
-    Beside a stage that draws on both cores (crowded) two wait for one another: 44 pictures where one makes 65; four
-    cores should hold both, and were not there to measure. In a film every thread has a picture of its own
-    (Dreamer.hands) and none waits: 84 ms a picture. By the model's size and the kind of machine and not by
-    trying, because another number of threads makes other bytes.
-    """
-    if os.environ.get("OMP_NUM_THREADS", "").isdigit():
-        return max(1, int(os.environ["OMP_NUM_THREADS"]))
-    network = "unet" if "unet" in place.components else "transformer"
-    if models.weight_bytes(place.path / network) < _SMALL_BYTES:
-        return 1 if film or (crowded and cores() < 4) else min(2, cores())
-    return cores()
-
-
-def cores() -> int:
-    """That this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def has_native_bfloat16() -> bool:
-    """Whether this CPU multiplies bfloat16 itself (AVX512-BF16 or AMX); elsewhere it is emulated, and slow."""
-    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
 def _load_part(place: ModelPlace, name: str, dtype: torch.dtype, progress: Progress) -> Any:

@@ -88,6 +88,17 @@ class Conditioning:
         self._rows = {n: materials[n].float().reshape(self.count, -1) for n in self._shapes}  # (N, L*D)
         self.fixed = dict(fixed or {})
 
+    @property
+    def length(self) -> int:
+        """Tokens of the longest text, L of (N, L, D)."""
+        return max(shape[0] for shape in self._shapes.values() if len(shape) > 1)
+
+    def fitted(self, length: int) -> "Conditioning":
+        """The same with texts of that many tokens: cut at the end, or followed by zeros."""
+        rows = {n: t.reshape(self.count, *self._shapes[n]) for n, t in self._rows.items()}
+        fixed = {n: _fit(t, length) for n, t in self.fixed.items()}
+        return Conditioning({n: _fit(t, length) for n, t in rows.items()}, fixed)
+
     def mix(self, weights: Sequence[float]) -> dict[str, Tensor]:
         """Weighted mean over the materials: name -> (1, ...) in float32, plus what is fixed."""
         if len(weights) != self.count:
@@ -97,3 +108,12 @@ class Conditioning:
             w = torch.tensor(weights, dtype=torch.float32).to(rows.device)
             mixed[name] = (w @ rows).reshape(1, *self._shapes[name])  # (1, L, D) or (1, P)
         return mixed | self.fixed
+
+
+def _fit(texts: Tensor, length: int) -> Tensor:
+    """(N, L, D) to (N, length, D); what has no length, such as (N, P), as it is."""
+    if texts.dim() < 3 or texts.shape[1] == length:
+        return texts
+    if texts.shape[1] > length:
+        return texts[:, :length]
+    return torch.nn.functional.pad(texts, (0, 0, 0, length - texts.shape[1]))

@@ -12,7 +12,6 @@ import contextlib
 import math
 import multiprocessing
 import os
-import re
 import signal
 import time
 from collections import deque
@@ -21,12 +20,26 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
-from typing import Any
 
 from engine.dreamer.faults import line
+from engine.dreamer.messages import (
+    Done,
+    Dream,
+    Fault,
+    FromChild,
+    Hopeless,
+    Loading,
+    OutOfMemory,
+    PaletteReady,
+    Ready,
+    TakePalette,
+    Want,
+)
+from engine.dreamer.restart import End, RestartPolicy
 from engine.dreamer.ring import Ring
-from engine.dreamer.spec import DreamSpec, Keyframe
+from engine.dreamer.spec import Arithmetic, DreamSpec, Keyframe
 from engine.walk.navigator import Waypoint
+from engine.walk.palette import Palette
 
 __all__ = ["DreamSpec", "DreamerProcess", "DreamerStatus", "Keyframe", "Supply"]
 
@@ -34,10 +47,7 @@ __all__ = ["DreamSpec", "DreamerProcess", "DreamerStatus", "Keyframe", "Supply"]
 # first keyframe after 11.5 and 7.9 s, 38 and 64 pictures in 22 s, 50 and 45 frames a second, gaps alike.
 NICE = 5
 SLOTS = 8
-BACKOFF_S = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
-HEALTHY_S = 60.0  # after dreaming this long, the next death counts as the first again
-GIVE_UP = 4  # ends in a row with the same words before a first picture: a fifth start would end so too
-_AMOUNT = re.compile(r"[\d.]+ [KMGT]i?B")  # in those words may change: CUDA tells how much memory was free
+PALETTES = 4  # that are kept: the present one, the one before, and what may be on its way
 ASLEEP_S = 1.0  # nobody asking for longer than this: we slept, and that the child said nothing means nothing
 HISTORY = 4096  # intervals kept for the statistics
 
@@ -55,6 +65,8 @@ class DreamerStatus:
     losses: int = 0  # times a child ended or was ended; `message` says why until the next has something to say
     intervals_s: deque[float] = field(default_factory=lambda: deque(maxlen=HISTORY))  # between keyframes
     first_keyframe_s: float | None = None  # since start()
+    arithmetic: Arithmetic | None = None  # what the child that runs now dreams with, once it is ready
+    palettes: frozenset[str] = frozenset()  # ids of those whose words that child has encoded
     rss_mb: float = 0.0
     peak_rss_mb: float = 0.0
 
@@ -64,7 +76,7 @@ class Limits:
     """When a silent child counts as hung."""
 
     # A large model on a CPU takes minutes to read, to try out and for any picture; a first one may compile kernels.
-    load_s: float = 1800.0  # without a word while loading
+    load_s: float | None = None  # without a word while loading; None leaves it to the restart policy
     first_s: float = 1800.0  # for the first picture
     picture_s: float = 30.0  # for any other; or 20 times the usual, whichever is longer
 
@@ -89,6 +101,8 @@ class DreamerProcess:
         self.status = DreamerStatus()
         self._spec, self._supply, self._lossless, self._nice = spec, supply, lossless, nice
         self._limits = limits or Limits()
+        self._policy = RestartPolicy(film=lossless, economy=spec.economy)
+        self._palettes = {spec.palette.id: spec.palette}  # those to be encoded, the newest last
         self._worker = worker
         self._ring: Ring | None = None
         self._process: SpawnProcess | None = None
@@ -98,10 +112,7 @@ class DreamerProcess:
         self._shown: list[int] = []  # slots of the keyframes that the last poll() returned
         self._begun = 0  # of those under way, how many the child has all but finished
         self._last_words = ""  # what the child said it was at, or ended of
-        self._fault = ""  # what it said that it ended of, if it lived to say so
-        self._killed_young = 0  # how often in a row, see _spare_memory()
-        self._same_fault = ("", 0)  # the last fault, and how often in a row
-        self._failures = 0
+        self._end: End = End()  # what it said that it ends of, if it lived to say so
         self._restart_at: float | None = None
         self._started_at = self._heard_at = self._born_at = 0.0
         self._last_keyframe_at: float | None = None
@@ -124,6 +135,17 @@ class DreamerProcess:
         # The ring comes first: it starts the resource tracker that every child then shares.
         self._ring = Ring.create(SLOTS, self._spec.width, self._spec.height)
         self._spawn()
+
+    def set_palette(self, palette: Palette) -> None:
+        """Has these words encoded while the child dreams on; `status.palettes` has its id once they are, and only then
+        may waypoints name it. The oldest beyond PALETTES are forgotten."""
+        self._palettes.pop(palette.id, None)
+        self._palettes[palette.id] = palette
+        for old in list(self._palettes)[:-PALETTES]:
+            del self._palettes[old]
+        self.status.palettes &= frozenset(self._palettes)
+        if self.status.state == "dreaming":
+            self._send(TakePalette(palette))
 
     def poll(self, timeout_s: float = 0.0) -> list[Keyframe]:
         """The keyframes that have come, oldest first; hands out new waypoints. Waits at most `timeout_s` for one."""
@@ -188,7 +210,8 @@ class DreamerProcess:
         finally:
             theirs.close()  # or the child's death would not show as the end of the pipe
         self._process, self._pipe = process, ours
-        self._last_words = self._fault = ""
+        self._last_words, self._end = "", End()
+        self.status.palettes = frozenset()
         self._begun = 0
         self._heard_at = self._born_at = time.perf_counter()
         self.status.state = "loading" if self.status.restarts == 0 else "restarting"
@@ -205,10 +228,17 @@ class DreamerProcess:
             slot = self._ring.claim()
             assert slot is not None
             self._under_way.append((slot, waypoint))
-            try:
-                self._pipe.send(("dream", slot, waypoint))
-            except OSError:
-                return  # dead: _watch() sees to it, and to what is under way
+            if not self._send(Dream(slot, waypoint)):
+                return
+
+    def _send(self, message: Dream | TakePalette) -> bool:
+        """False when the child is dead: _watch() sees to it, and to what is under way."""
+        try:
+            if self._pipe is not None:
+                self._pipe.send(message)
+        except OSError:
+            return False
+        return self._pipe is not None
 
     def _depth(self) -> int:
         """Waypoints the child should have before it when it asks: as few as keep it busy, or control lags.
@@ -248,29 +278,38 @@ class DreamerProcess:
         self._process.join(0.02)  # its pipe goes a moment before it does; the stage cannot wait for longer
         return "it ended" if self._process.exitcode is None else f"it ended with code {self._process.exitcode}"
 
-    def _hear(self, message: tuple[Any, ...]) -> Keyframe | None:
+    def _hear(self, message: FromChild) -> Keyframe | None:
         self._heard_at = time.perf_counter()
-        kind, *rest = message
-        if kind == "done":
-            return self._take(*rest)
-        if kind == "want":
-            self._begun += 1
-            self._asked_at = rest[0]
-        elif kind == "failed" and not self.status.keyframes:
-            self._end("failed", rest[0])
-        else:  # loading, ready, memory, error; failed after a model that did dream: its disk may be back any moment
-            self.status.message = rest[0]
-            self._last_words = rest[0] if kind != "ready" else ""
-            if kind == "ready":
-                self.status.state = "dreaming"
-            elif kind == "memory" and self._spec.economy < 2:
-                self._spec = replace(self._spec, economy=self._spec.economy + 1)
-            elif kind != "loading":  # after a start with more economy the next end is not the same again
-                self._fault = rest[0]
+        match message:
+            case Done():
+                return self._take(message)
+            case Want(time_s):
+                self._begun += 1
+                self._asked_at = time_s
+            case Loading(what):
+                self.status.message = self._last_words = what
+            case Ready(what, arithmetic):
+                self._policy.loaded(self._heard_at - self._born_at)
+                self.status.state, self.status.message, self._last_words = "dreaming", what, ""
+                self.status.arithmetic = arithmetic
+                self.status.palettes = frozenset({self._spec.palette.id})
+                for palette in list(self._palettes.values()):
+                    if palette.id not in self.status.palettes:
+                        self._send(TakePalette(palette))
+            case PaletteReady(id):
+                self.status.palettes |= {id} & self._palettes.keys()
+            case Hopeless(why) if not self.status.keyframes:
+                self._fail(why)
+            case OutOfMemory(why) | Fault(why) | Hopeless(why):
+                # Hopeless after a model that did dream: its disk may be back any moment.
+                self.status.message = self._last_words = why
+                may_pass = isinstance(message, Fault) and message.may_pass
+                self._end = End(why, out_of_memory=isinstance(message, OutOfMemory), may_pass=may_pass)
         return None
 
-    def _take(self, slot: int, done_at: float, dreamt_s: float, rss_mb: float, peak_mb: float) -> Keyframe:
+    def _take(self, done: Done) -> Keyframe:
         assert self._ring is not None
+        slot, done_at, dreamt_s = done.slot, done.time_s, done.dreamt_s
         given, waypoint = self._under_way.popleft()
         if given != slot:
             raise RuntimeError(f"the dreamer answered for slot {slot}, asked was {given}")
@@ -283,10 +322,9 @@ class DreamerProcess:
         self._decode_s += 0.2 * (done_at - self._asked_at - self._decode_s)
         if status.first_keyframe_s is None:
             status.first_keyframe_s = now - self._started_at
-        if now - self._born_at > HEALTHY_S:
-            self._failures = 0
+        self._policy.dreamt(now - self._born_at)
         self._last_keyframe_at = now
-        status.rss_mb, status.peak_rss_mb = rss_mb, max(status.peak_rss_mb, peak_mb)
+        status.rss_mb, status.peak_rss_mb = done.memory_mb[0], max(status.peak_rss_mb, done.memory_mb[1])
         self._shown.append(slot)
         keyframe = Keyframe(waypoint, self._ring.picture(slot), status.keyframes, dreamt_s)
         status.keyframes += 1
@@ -322,7 +360,7 @@ class DreamerProcess:
 
     def _patience_s(self) -> float:
         if self.status.state != "dreaming":
-            return self._limits.load_s
+            return self._policy.load_patience_s if self._limits.load_s is None else self._limits.load_s
         if not self._under_way:
             return math.inf
         if self._is_young():
@@ -338,7 +376,9 @@ class DreamerProcess:
         assert self._ring is not None
         if self._restart_at is not None or self.status.state in ("failed", "stopped"):
             return
-        self._spare_memory()
+        # SIGKILL, which Windows has no name for
+        killed = self._process is not None and self._process.exitcode == -9
+        end = replace(self._end, killed=killed, young=self._is_young())
         self._kill()
         if self._pipe is not None:
             self._pipe.close()
@@ -349,38 +389,19 @@ class DreamerProcess:
             self._ring.release(slot)
         self._under_way.clear()
         self.status.losses += 1
-        if self._is_hopeless():
-            return self._end("failed", f"the dreamer ended {GIVE_UP} times in a row: {self._fault}")
-        pause_s = BACKOFF_S[min(self._failures, len(BACKOFF_S) - 1)]
-        self._failures += 1
-        self._restart_at = time.perf_counter() + pause_s
+        decision = self._policy.ended(end)
+        if decision.give_up:
+            return self._fail(decision.give_up)
         said = f" ({self._last_words})" if self._last_words else ""
+        if decision.economy != self._spec.economy:
+            self._spec = replace(self._spec, economy=decision.economy)
+            said += ", probably out of memory; retrying with less"
+        self._restart_at = time.perf_counter() + decision.pause_s
         self.status.state = "restarting"
-        self.status.message = f"the dreamer stopped: {why}{said}; again in {pause_s:g} s"
+        self.status.message = f"the dreamer stopped: {why}{said}; starting it again in {decision.pause_s:g} s"
 
-    def _spare_memory(self) -> None:
-        """Linux kills who takes too much memory, and the child cannot say so: killed twice running before its first
-        picture, it is started with more economy."""
-        killed = self._process is not None and self._process.exitcode == -9  # SIGKILL, which Windows has no name for
-        self._killed_young = self._killed_young + 1 if killed and self._is_young() else 0
-        if self._killed_young >= 2 and self._spec.economy < 2:
-            self._killed_young = 0
-            self._spec = replace(self._spec, economy=self._spec.economy + 1)
-            self._last_words = "killed twice before its first picture, as for want of memory; on with less"
-
-    def _is_hopeless(self) -> bool:
-        """Whether it has ended of the same several times and not dreamt a single picture in this run.
-
-        A dreamer that once dreamt is started for ever: a gallery must recover. So is one that was killed and could
-        say nothing: what kills it may go away.
-        """
-        before, times = self._same_fault
-        fault = _AMOUNT.sub("#", self._fault)
-        self._same_fault = (fault, times + 1 if fault == before else 1)
-        return bool(self._fault) and self._same_fault[1] >= GIVE_UP and not self.status.keyframes
-
-    def _end(self, state: str, message: str) -> None:
-        self.status.state, self.status.message = state, message
+    def _fail(self, message: str) -> None:
+        self.status.state, self.status.message = "failed", message
 
     def _kill(self, wait_s: float = 0.0) -> None:
         if self._process is None:

@@ -10,7 +10,7 @@ a trip through numpy, Python around every block.
 
 import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,8 @@ from torch import Tensor
 
 from engine.dreamer.cpu import tape
 from engine.dreamer.models import ModelError
-from engine.dreamer.noise import Conditioning, Noise
+from engine.dreamer.noise import Noise
+from engine.dreamer.palettes import Palettes
 from engine.dreamer.schedule import Program, compile_schedule
 from engine.walk.navigator import Point, Waypoint
 
@@ -66,8 +67,8 @@ def to_uint8(picture: Tensor) -> Tensor:
 class UNetSampler:
     """Waypoint to picture through a U-Net; holds everything that stays the same."""
 
-    def __init__(self, parts: Parts, conditioning: Conditioning, settings: Settings, taped: bool = True) -> None:
-        self._settings, self._conditioning = settings, conditioning
+    def __init__(self, parts: Parts, palettes: Palettes, settings: Settings, taped: bool = True) -> None:
+        self._settings, self._palettes = settings, palettes
         f = settings.factor
         if settings.width % f or settings.height % f:
             raise ModelError(
@@ -124,15 +125,15 @@ class UNetSampler:
     @torch.inference_mode()
     def latent(self, waypoint: Waypoint) -> Tensor:
         """The finished latent of a waypoint, (1, C, h, w) float32, as the pipelines have it before decoding."""
-        return self._latent(self.noise(waypoint), *self._text(waypoint.weights))
+        return self._latent(self.noise(waypoint), *self._text(waypoint))
 
-    def _text(self, weights: Sequence[float]) -> list[Tensor]:
-        mixed = self._conditioning.mix(weights)
+    def _text(self, waypoint: Waypoint) -> list[Tensor]:
+        mixed = self._palettes.mix(waypoint.palette, waypoint.weights)
         return [mixed[name] for name in self._text_names]
 
     def _trials(self) -> list[Waypoint]:
         """Two waypoints that have nothing in common: one between all materials, one at the first."""
-        count = self._conditioning.count
+        count = self._palettes.count
         weights = ([1.0 / count] * count, [1.0] + [0.0] * (count - 1))
         return [Waypoint(0.0, 0, (Point(seed, 0.0, 0.0, 1.0),), tuple(w)) for seed, w in enumerate(weights)]
 
@@ -150,7 +151,7 @@ class UNetSampler:
         """Puts recordings in place of the functions; leaves those that cannot be recorded."""
         with torch.no_grad():
             (noise, *text), (other_noise, *other_text) = (
-                [self.noise(w), *self._text(w.weights)] for w in self._trials()
+                [self.noise(w), *self._text(w)] for w in self._trials()
             )
             times = self._solver.timesteps
             if self._unrolls:

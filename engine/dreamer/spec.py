@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.walk.navigator import Waypoint
+from engine.walk.palette import Palette
 
 if TYPE_CHECKING:
     from engine.show.config import ModelSpec, Show
@@ -20,7 +21,7 @@ class DreamSpec:
     """What to dream with: everything that stays the same from one waypoint to the next."""
 
     model: "ModelSpec"
-    prompts: tuple[str, ...]  # one a material, in the order of a waypoint's weights
+    palette: Palette  # the one to begin with
     width: int  # pixels of a keyframe
     height: int
     economy: int = 0  # 0 as the show asks, 1 half precision, 2 and decoding in tiles; grows after out-of-memory
@@ -30,8 +31,18 @@ class DreamSpec:
     @staticmethod
     def from_show(show: "Show", crowded: bool = False, film: bool = False) -> "DreamSpec":
         """The dreaming part of a show."""
-        prompts = tuple(material.prompt for material in show.materials)
-        return DreamSpec(show.model, prompts, show.model.width, show.model.height, crowded=crowded, film=film)
+        palette = Palette.of([material.prompt for material in show.materials])
+        return DreamSpec(show.model, palette, show.model.width, show.model.height, crowded=crowded, film=film)
+
+
+@dataclass(frozen=True)
+class Arithmetic:
+    """What the bytes of a picture hang on besides model and waypoint; plain values."""
+
+    device: str  # with the card's name
+    dtype: str
+    threads: int  # that share one picture: how a sum is added up is in its last bits
+    economy: int = 0
 
 
 @dataclass(frozen=True)

@@ -3,20 +3,21 @@
 Usage: spawned by process.DreamerProcess; `main(pipe, spec, ring, nice)`. Dreamer process: one thread that dreams, for
 a film several, and one that ends the process with its parent. Importing this module imports no torch; running it does.
 
-Messages to the stage: ("loading", what), ("ready", with what), ("want", time) just before decoding, so that the
-next waypoint is there when the picture is done, ("done", slot, time, seconds, rss MB, peak MB), ("memory", why) and
-("error", what) before leaving, ("failed", sentence) when the model is at fault and starting again would not help.
+The messages are those of messages.py. Want comes just before decoding, so that the next waypoint is there when the
+picture is done. The words of a new palette are encoded in a thread of their own, while the old one is dreamt on.
 """
 
 import contextlib
 import ctypes
 import gc
+import logging
 import os
 import signal
 import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from concurrent import futures
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
@@ -25,11 +26,25 @@ from typing import TYPE_CHECKING
 import psutil
 
 from engine.dreamer import models
-from engine.dreamer.faults import led_to_by_memory, line
+from engine.dreamer.faults import NotYet, led_to_by_memory, line, may_pass
+from engine.dreamer.messages import (
+    Done,
+    Dream,
+    Fault,
+    FromChild,
+    Hopeless,
+    Loading,
+    OutOfMemory,
+    PaletteReady,
+    Ready,
+    TakePalette,
+    Want,
+)
 from engine.dreamer.models import ModelError
 from engine.dreamer.ring import Ring
 from engine.dreamer.spec import DreamSpec
 from engine.walk.navigator import Waypoint
+from engine.walk.palette import Palette
 
 if TYPE_CHECKING:
     from engine.dreamer.load import Dreamer
@@ -41,6 +56,7 @@ SPIN = "2000"
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
 KEPT_BYTES = 256 << 20  # at the top of the heap; pieces of up to an eighth are taken from it
 
+log = logging.getLogger("pedesis")
 RingPlace = tuple[str, int, int, int]  # name, slots, width, height
 
 
@@ -90,20 +106,20 @@ def _keep_memory() -> None:
 
 def _run(pipe: Connection, spec: DreamSpec, ring: Ring) -> None:
     models.find(spec.model.name)  # a wrong name is said at once, not after the seconds that torch takes
-    pipe.send(("loading", "starting torch"))
+    pipe.send(Loading("starting torch"))
     # The libraries make 700,000 objects that stay. Without looking through them for waste while they come, the first
     # picture of the built-in model is there after 4.7 s instead of 6.0, on two cores that were busy training.
     gc.disable()
     from engine.dreamer.load import Dreamer
 
-    dreamer = Dreamer(spec, lambda what: pipe.send(("loading", what)))
-    pipe.send(("ready", dreamer.described))
-    turns = _Turns(pipe)
-    if dreamer.hands == 1:
+    dreamer = Dreamer(spec, lambda what: pipe.send(Loading(what)))
+    pipe.send(Ready(dreamer.described, dreamer.arithmetic))
+    turns = _Turns(pipe, _Words(dreamer))
+    if dreamer.workers == 1:
         return _dream(dreamer, ring, turns)
-    pool = futures.ThreadPoolExecutor(dreamer.hands, "hand")
-    hands = [pool.submit(_dream, dreamer, ring, turns) for _ in range(dreamer.hands)]
-    ended, _ = futures.wait(hands, return_when=futures.FIRST_COMPLETED)
+    pool = futures.ThreadPoolExecutor(dreamer.workers, "dreaming")
+    workers = [pool.submit(_dream, dreamer, ring, turns) for _ in range(dreamer.workers)]
+    ended, _ = futures.wait(workers, return_when=futures.FIRST_COMPLETED)
     turns.end()
     ended.pop().result()  # raises what it ended of
 
@@ -111,8 +127,8 @@ def _run(pipe: Connection, spec: DreamSpec, ring: Ring) -> None:
 class _Turns:
     """One pipe for several threads: who takes a waypoint answers when those taken before have been answered."""
 
-    def __init__(self, pipe: Connection) -> None:
-        self._pipe = pipe
+    def __init__(self, pipe: Connection, words: "_Words | None" = None) -> None:
+        self._pipe, self._words = pipe, words
         self._taking, self._saying = threading.Lock(), threading.Condition()
         self._taken = self._answered = 0
         self._over = False
@@ -120,20 +136,22 @@ class _Turns:
     def take(self) -> tuple[int, int, Waypoint]:
         """(turn, slot, waypoint) of the next picture; waits for it."""
         with self._taking:
-            _, slot, waypoint = self._pipe.recv()
+            while not isinstance(message := self._pipe.recv(), Dream):
+                if isinstance(message, TakePalette) and self._words is not None:
+                    self._words.encode(message.palette, self.say)
             self._taken += 1
-            return self._taken - 1, slot, waypoint
+            return self._taken - 1, message.slot, message.waypoint
 
     def want(self) -> None:
         """Says that a picture is about to be decoded."""
         with self._saying:
-            self._say("want", time.perf_counter())
+            self._say(Want(time.perf_counter()))
 
     def answer(self, turn: int, slot: int, dreamt_s: float, memory: tuple[float, float]) -> None:
         """Says that a picture is in its slot."""
         with self._saying:
             self._saying.wait_for(lambda: self._over or self._answered == turn)
-            self._say("done", slot, time.perf_counter(), dreamt_s, *memory)  # one clock for all processes
+            self._say(Done(slot, time.perf_counter(), dreamt_s, memory))  # one clock for all processes
             self._answered += 1
             self._saying.notify_all()
 
@@ -143,16 +161,44 @@ class _Turns:
             self._over = True
             self._saying.notify_all()
 
-    def _say(self, *message: object) -> None:
+    def say(self, message: FromChild) -> None:
+        """Says something between the pictures."""
+        with self._saying:
+            self._say(message)
+
+    def _say(self, message: FromChild) -> None:
         if self._over:
             raise EOFError
         self._pipe.send(message)
 
 
+class _Words:
+    """Encodes palettes in a thread of their own, one after the other, so that no picture waits for them."""
+
+    def __init__(self, dreamer: "Dreamer") -> None:
+        self._dreamer = dreamer
+        self._pool = futures.ThreadPoolExecutor(1, "words")
+
+    def encode(self, palette: Palette, say: Callable[[FromChild], None]) -> None:
+        """Begins to encode; says PaletteReady when it is done. Words that cannot be encoded are said once, in the log,
+        and the old palette is dreamt on."""
+
+        def work() -> None:
+            try:
+                self._dreamer.take_palette(palette)
+                say(PaletteReady(palette.id))
+            except (EOFError, OSError):
+                pass  # the stage has gone, and this process ends with it
+            except Exception:
+                log.exception("these words cannot be encoded, the old ones are dreamt on: %s", list(palette.prompts))
+
+        self._pool.submit(work)
+
+
 def _dream(dreamer: "Dreamer", ring: Ring, turns: _Turns) -> None:
     """Dreams one waypoint after another until the pipe closes, which raises EOFError."""
     process = psutil.Process()
-    dreamer.lend_a_hand()
+    dreamer.prepare_thread()
     while True:
         turn, slot, waypoint = turns.take()
         begun = time.perf_counter()
@@ -199,15 +245,17 @@ def memory_mb(process: psutil.Process) -> tuple[float, float]:
 def _tell(pipe: Connection, error: Exception) -> None:
     """What it ends of, for the stage; what nobody expected also for the log."""
     if isinstance(error, ModelError):
-        _say(pipe, ("failed", str(error)))
+        _say(pipe, Hopeless(str(error)))
+    elif isinstance(error, NotYet):
+        _say(pipe, Fault(str(error), may_pass=True))
     elif led_to_by_memory(error):
-        _say(pipe, ("memory", f"out of memory: {line(error)}"))
+        _say(pipe, OutOfMemory(f"out of memory: {line(error)}"))
     else:
         traceback.print_exc(file=sys.stderr)
-        _say(pipe, ("error", line(error)))
+        _say(pipe, Fault(line(error), may_pass(error)))
 
 
-def _say(pipe: Connection, message: tuple[str, str]) -> None:
+def _say(pipe: Connection, message: FromChild) -> None:
     try:
         pipe.send(message)
         pipe.close()

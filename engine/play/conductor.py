@@ -17,6 +17,7 @@ from engine.control.source import Source
 from engine.show.config import Show
 from engine.show.params import Value
 from engine.walk.navigator import TICK_HZ, TICK_S, Navigator, Waypoint
+from engine.walk.palette import Palette
 
 RESET_S = 2.0  # how long the way back to the show's own values takes
 STAYS = "walk.seed"  # belongs to the walk's place, and that stays
@@ -31,6 +32,7 @@ class Conductor(Mapping[str, Value]):
             seed=int(show.values["walk.seed"]),
             materials=tuple(f"material.{m.name}" for m in show.materials),
             loop=float(show.values["walk.loop"]),
+            palette=Palette.of([m.prompt for m in show.materials]).id,
         )
         self._sources = list(sources)
         self._own = dict(show.values)

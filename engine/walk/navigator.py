@@ -74,6 +74,7 @@ class Waypoint:
     points: tuple[Point, ...]  # latent noise = sum of gain * z_seed(phase; pedesis), of unit variance
     weights: tuple[float, ...]  # one a material, summing to 1
     loop: float = 0.0  # period in phase units, 0 for the open walk
+    palette: str = ""  # id of the palette that the weights belong to; empty: the one a dreamer begins with
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON-able form."""
@@ -148,12 +149,14 @@ def distance(a: Waypoint, b: Waypoint) -> float:
     none = np.zeros(2 * K)
     gaps = [ours.get(s, none) - theirs.get(s, none) for s in ours.keys() | theirs.keys()]
     noise = math.sqrt(sum(sorted(float(g @ g) for g in gaps)))  # sorted: a set has no order, and a sum has one
+    if a.palette != b.palette:
+        return noise + 1.0
     return noise + 0.5 * sum(abs(x - y) for x, y in zip(a.weights, b.weights, strict=True))
 
 
 def same_place(a: Waypoint, b: Waypoint) -> bool:
     """Whether two waypoints, whatever their times, are so near that no eye could tell their pictures apart."""
-    if (a.epoch, a.loop, len(a.weights)) != (b.epoch, b.loop, len(b.weights)):
+    if (a.epoch, a.loop, a.palette) != (b.epoch, b.loop, b.palette):
         return False
     return (a.points, a.weights) == (b.points, b.weights) or distance(a, b) < SAME
 
@@ -219,6 +222,7 @@ class Navigator:
 
     seed: int
     materials: tuple[str, ...]  # parameter names of the weights, e.g. "material.clouds"
+    palette: str = ""  # id of the materials' palette
     loop: float = 0.0
     ticks: int = 0
     epoch: int = 0
@@ -272,6 +276,7 @@ class Navigator:
             points=self._points(phase),
             weights=material_weights(heard(self.voices), phase, self._now["walk.wander"], self._now["bias"], self.loop),
             loop=self.loop,
+            palette=self.palette,
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -299,6 +304,7 @@ class Navigator:
         fresh = Navigator(
             seed=seed,
             materials=self.materials,
+            palette=self.palette,
             loop=self.loop,
             ticks=_whole(data["ticks"], int(FARTHEST)),
             epoch=_whole(data["epoch"], int(FARTHEST)),

@@ -21,14 +21,16 @@ import pytest
 import torch
 from diffusers import DiffusionPipeline
 
+from engine.dreamer.device import pick_device, pick_dtype, pick_threads
 from engine.dreamer.generic import PipelineSampler, encode
-from engine.dreamer.load import Dreamer, pick_device, pick_dtype, pick_threads
+from engine.dreamer.load import Dreamer
 from engine.dreamer.models import ModelError, find
 from engine.dreamer.sampler import UNetSampler
 from engine.dreamer.schedule import Program, Stepper
 from engine.dreamer.spec import DreamSpec
 from engine.show.specs import ModelSpec
 from engine.walk.navigator import Point, Waypoint
+from engine.walk.palette import Palette
 from tests import tiny_models
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # the libraries' advice to themselves
@@ -57,7 +59,7 @@ def dreamer(
     **model: Any,
 ) -> Dreamer:
     spec = ModelSpec(name=str(path), **({"dtype": "float32"} | model))
-    return Dreamer(DreamSpec(spec, prompts, size, height or size, economy))
+    return Dreamer(DreamSpec(spec, Palette.of(prompts), size, height or size, economy))
 
 
 def library(path: Path, ours: Dreamer, **options: Any) -> np.ndarray:
@@ -375,7 +377,8 @@ def test_the_built_in_model_dreams_in_float16_as_on_a_gpu(show: str) -> None:
         spec = DreamSpec.from_show(replace(ours, model=replace(ours.model, dtype=dtype, device="cpu")))
         model = Dreamer(replace(spec, width=256, height=256))
         assert model.dtype == getattr(torch, dtype)
-        pictures.append(model.dream(waypoint(weights=(1 / len(spec.prompts),) * len(spec.prompts))).astype(float))
+        count = len(spec.palette.prompts)
+        pictures.append(model.dream(waypoint(weights=(1 / count,) * count)).astype(float))
     assert 10 * np.log10(255**2 / np.square(pictures[0] - pictures[1]).mean()) > 40
     assert pictures[1].std() > 5
 
@@ -509,29 +512,30 @@ def test_threads_are_chosen_by_the_models_size_and_what_is_done_beside_it(
 
 
 @pytest.mark.parametrize(
-    ("options", "hands"),
+    ("options", "workers"),
     [({"film": True}, 3), ({}, 1), ({"film": True, "economy": 1}, 1)],
     ids=["film", "live", "after out of memory"],
 )
 def test_a_film_dreams_as_many_pictures_at_once_as_there_are_cores(
-    folder: Folder, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], hands: int
+    folder: Folder, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], workers: int
 ) -> None:
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(3)), raising=False)
     model = ModelSpec(name=str(folder("sd")), dtype="float32")
-    assert Dreamer(DreamSpec(model, PROMPTS, 64, 64, **options)).hands == hands
+    assert Dreamer(DreamSpec(model, Palette.of(PROMPTS), 64, 64, **options)).workers == workers
     monkeypatch.setattr("engine.dreamer.sampler.compile_schedule", lambda own, steps, _: Stepper(own, steps))
-    assert Dreamer(DreamSpec(model, PROMPTS, 64, 64, **options)).hands == 1, "a scheduler has one state"
+    assert Dreamer(DreamSpec(model, Palette.of(PROMPTS), 64, 64, **options)).workers == 1, "a scheduler has one state"
 
 
 def test_what_several_threads_dream_at_once_one_dreams_alike(folder: Folder) -> None:
-    ours = Dreamer(DreamSpec(ModelSpec(name=str(folder("sd")), dtype="float32"), PROMPTS, 64, 64, film=True))
+    model = ModelSpec(name=str(folder("sd")), dtype="float32")
+    ours = Dreamer(DreamSpec(model, Palette.of(PROMPTS), 64, 64, film=True))
     # more seeds than are kept, so that the threads take one another's away
     places = [Waypoint(0.0, 0, (Point(seed, 1.0, 0.1, 1.0),), WEIGHTS) for seed in range(12)]
     one_by_one = [ours.dream(place) for place in places]
 
     def dream(place: Waypoint) -> np.ndarray:
-        ours.lend_a_hand()
+        ours.prepare_thread()
         return ours.dream(place)
 
     with ThreadPoolExecutor(4) as pool:
@@ -544,7 +548,7 @@ def test_a_card_is_known_by_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
     """torch.cuda.set_device takes no card without one."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    monkeypatch.setattr("engine.dreamer.load._has_kernels", lambda _: True)
+    monkeypatch.setattr("engine.dreamer.device._has_kernels", lambda _: True)
     for wanted, index in (("auto", 0), ("cuda", 0), ("cuda:1", 1)):
         assert torch.cuda._utils._get_device_index(pick_device(wanted)) == index
 

@@ -19,11 +19,14 @@ import pytest
 from engine.dreamer import process as process_module
 from engine.dreamer import worker
 from engine.dreamer.faults import is_out_of_memory, led_to_by_memory, to_model_error
+from engine.dreamer.messages import Done, Dream, FromChild, Want
 from engine.dreamer.models import ModelError
-from engine.dreamer.process import GIVE_UP, NICE, DreamerProcess, DreamSpec, Keyframe, Limits
+from engine.dreamer.process import NICE, PALETTES, DreamerProcess, DreamSpec, Keyframe, Limits
+from engine.dreamer.restart import GIVE_UP
 from engine.dreamer.ring import Ring
 from engine.show.specs import ModelSpec
 from engine.walk.navigator import Point, Waypoint
+from engine.walk.palette import Palette
 from tests import fake_worker
 
 
@@ -48,7 +51,7 @@ class Supply:
 
 
 def spec(name: str = "fake", **changes: Any) -> DreamSpec:
-    return DreamSpec(ModelSpec(name=name, **changes), ("a cloud",), 32, 16)
+    return DreamSpec(ModelSpec(name=name, **changes), Palette.of(["a cloud"]), 32, 16)
 
 
 @pytest.fixture
@@ -303,6 +306,56 @@ def test_out_of_memory_is_answered_with_economy(started: Callable[..., DreamerPr
     assert dreamer.status.restarts == 2
 
 
+def test_a_film_never_goes_on_with_other_arithmetic(started: Callable[..., DreamerProcess]) -> None:
+    dreamer = started(fake_worker.hungry, lossless=True)
+    until(dreamer, "failed", 10)
+    assert "A film is never continued with less precision" in dreamer.status.message
+    assert dreamer.status.keyframes == 0 and "out of memory" in dreamer.status.message
+
+
+def test_what_the_child_dreams_with_is_told(started: Callable[..., DreamerProcess]) -> None:
+    dreamer = started(fake_worker.steady)
+    assert dreamer.status.arithmetic is None
+    collect(dreamer, 1)
+    assert dreamer.status.arithmetic == fake_worker.ARITHMETIC
+
+
+def test_another_palette_is_taken_while_the_first_is_dreamt(started: Callable[..., DreamerProcess]) -> None:
+    dreamer, other = started(fake_worker.steady), Palette.of(["a whale", "rain"])
+    collect(dreamer, 2)
+    first = spec().palette
+    assert dreamer.status.palettes == {first.id}
+    dreamer.set_palette(other)
+    end = time.monotonic() + 10
+    while other.id not in dreamer.status.palettes and time.monotonic() < end:
+        collect(dreamer, 1)
+    assert dreamer.status.palettes == {first.id, other.id} and dreamer.status.losses == 0
+
+
+def test_a_new_child_is_given_the_palettes_of_the_one_before(started: Callable[..., DreamerProcess]) -> None:
+    dreamer, other = started(fake_worker.steady), Palette.of(["a whale"])
+    dreamer.set_palette(other)  # before it is even ready
+    collect(dreamer, 2)
+    assert dreamer.pid is not None
+    os.kill(dreamer.pid, signal.SIGKILL)
+    end = time.monotonic() + 10
+    while not (dreamer.status.restarts and other.id in dreamer.status.palettes) and time.monotonic() < end:
+        dreamer.poll(0.02)
+    assert dreamer.status.restarts == 1 and other.id in dreamer.status.palettes
+
+
+def test_only_the_newest_palettes_are_kept(started: Callable[..., DreamerProcess]) -> None:
+    dreamer = started(fake_worker.steady)
+    collect(dreamer, 1)
+    palettes = [Palette.of([f"words {n}"]) for n in range(20)]
+    for palette in palettes:
+        dreamer.set_palette(palette)
+    end = time.monotonic() + 10
+    while palettes[-1].id not in dreamer.status.palettes and time.monotonic() < end:
+        dreamer.poll(0.02)
+    assert dreamer.status.palettes == {palette.id for palette in palettes[-PALETTES:]}
+
+
 @pytest.mark.parametrize("worker", [fake_worker.steady, fake_worker.deaf, fake_worker.stillborn])
 def test_stopping_takes_no_longer_than_it_may_and_leaves_nothing(
     started: Callable[..., DreamerProcess], worker: Callable[..., None]
@@ -349,7 +402,7 @@ def test_the_child_leaves_when_its_parent_is_killed(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_the_real_child_dreams_is_killed_and_dreams_the_same_again(tiny_sd: Path) -> None:
     waypoint = Waypoint(0.0, 0, (Point(3, 1.0, 0.1, 1.0),), (1.0,))
-    real = DreamSpec(ModelSpec(name=str(tiny_sd), dtype="float32", steps=2), ("a cloud",), 64, 64)
+    real = DreamSpec(ModelSpec(name=str(tiny_sd), dtype="float32", steps=2), Palette.of(["a cloud"]), 64, 64)
     dreamer = DreamerProcess(real, lambda: waypoint)
     dreamer.start()
     try:
@@ -382,9 +435,9 @@ def test_waste_is_looked_for_after_the_first_picture_and_not_while_loading(monke
     seen: list[bool] = []
 
     class Noting:
-        described, hands = "noting", 1
+        described, workers, arithmetic = "noting", 1, fake_worker.ARITHMETIC
 
-        def lend_a_hand(self) -> None: ...
+        def prepare_thread(self) -> None: ...
 
         def __init__(self, *_: Any) -> None:
             seen.append(gc.isenabled())
@@ -398,11 +451,11 @@ def test_waste_is_looked_for_after_the_first_picture_and_not_while_loading(monke
         def __init__(self) -> None:
             self.asked = 0
 
-        def recv(self) -> tuple[Any, ...]:
+        def recv(self) -> Dream:
             self.asked += 1
             if self.asked > 2:
                 raise EOFError
-            return "dream", 0, None
+            return Dream(0, None)  # type: ignore[arg-type]
 
         def send(self, message: Any) -> None: ...
 
@@ -432,14 +485,14 @@ def test_a_child_never_hears_ctrl_c_not_even_while_it_starts(started: Callable[.
 
 
 class Two:
-    """A dreamer of two hands, whose first picture is only done when the second is, or never."""
+    """A dreamer of two workers, whose first picture is only done when the second is, or never."""
 
-    described, hands = "two", 2
+    described, workers, arithmetic = "two", 2, fake_worker.ARITHMETIC
 
     def __init__(self, *_: Any) -> None:
         self.second = threading.Event()
 
-    def lend_a_hand(self) -> None: ...
+    def prepare_thread(self) -> None: ...
 
     def dream_into(self, waypoint: Waypoint, out: np.ndarray, before_decode: Callable[[], None]) -> None:
         before_decode()
@@ -463,21 +516,21 @@ class Pipe:
     """Asks for so many pictures, then is closed when all have been answered."""
 
     def __init__(self, asks: int) -> None:
-        self.said: list[tuple[Any, ...]] = []
+        self.said: list[FromChild] = []
         self.asks, self.asked, self.answered = asks, Supply(), threading.Semaphore(0)
 
-    def recv(self) -> tuple[Any, ...]:
+    def recv(self) -> Dream:
         if self.asked.asked == self.asks:
             for _ in range(self.asks):
                 self.answered.acquire()
             self.answered.release(self.asks)  # for the next thread that comes to read
             raise EOFError
         slot = self.asked.asked
-        return "dream", slot, self.asked()
+        return Dream(slot, self.asked())
 
-    def send(self, message: tuple[Any, ...]) -> None:
+    def send(self, message: FromChild) -> None:
         self.said.append(message)
-        if message[0] == "done":
+        if isinstance(message, Done):
             self.answered.release()
 
 
@@ -490,7 +543,7 @@ def ring() -> Iterator[Ring]:
     ring.close()
 
 
-def test_of_several_hands_those_that_are_early_wait_for_their_turn(
+def test_of_several_workers_those_that_are_early_wait_for_their_turn(
     monkeypatch: pytest.MonkeyPatch, ring: Ring
 ) -> None:
     monkeypatch.setattr("engine.dreamer.models.find", lambda _: None)
@@ -498,20 +551,20 @@ def test_of_several_hands_those_that_are_early_wait_for_their_turn(
     pipe = Pipe(6)
     with pytest.raises(EOFError):
         worker._run(pipe, spec(), ring)  # type: ignore[arg-type]
-    done = [message for message in pipe.said if message[0] == "done"]
-    assert [slot for _, slot, *_ in done] == list(range(6))
-    assert [at for _, _, at, *_ in done] == sorted(at for _, _, at, *_ in done), "intervals are never negative"
-    assert sum(message[0] == "want" for message in pipe.said) == 6
+    done = [message for message in pipe.said if isinstance(message, Done)]
+    assert [message.slot for message in done] == list(range(6))
+    assert [m.time_s for m in done] == sorted(m.time_s for m in done), "intervals are never negative"
+    assert sum(isinstance(message, Want) for message in pipe.said) == 6
     assert [int(ring.picture(slot).max()) for slot in range(6)] == list(range(6))
 
 
-def test_what_one_of_several_hands_ends_of_ends_them_all(monkeypatch: pytest.MonkeyPatch, ring: Ring) -> None:
+def test_what_one_of_several_workers_ends_of_ends_them_all(monkeypatch: pytest.MonkeyPatch, ring: Ring) -> None:
     monkeypatch.setattr("engine.dreamer.models.find", lambda _: None)
     monkeypatch.setattr("engine.dreamer.load.Dreamer", Faulty)
     pipe = Pipe(6)
     with pytest.raises(ModelError, match="no second picture"):
         worker._run(pipe, spec(), ring)  # type: ignore[arg-type]
-    assert not any(message[0] == "done" for message in pipe.said)
+    assert not any(isinstance(message, Done) for message in pipe.said)
 
 
 @pytest.mark.slow

@@ -1,0 +1,59 @@
+"""The encoded words of several palettes, of which each waypoint names one.
+
+Usage: `palettes = Palettes(palette.id, conditioning)`; `palettes.add(other.id, ...)`; `palettes.mix(id, weights)`.
+Dreamer process; torch. Threads may add while others mix.
+"""
+
+import logging
+import threading
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from engine.dreamer.noise import Conditioning
+
+log = logging.getLogger("pedesis")
+
+KEEP = 4  # as process.PALETTES: the present one, the one before, and what may be on its way
+
+
+class Palettes:
+    """Conditioning by palette; the newest KEEP, and always the first.
+
+    one_length: recorded networks take texts as long as the first ones only.
+    """
+
+    def __init__(self, first: str, conditioning: Conditioning, one_length: bool = False) -> None:
+        self._first = self._newest = first
+        self._one_length = one_length
+        self._known = {first: conditioning}
+        self._lock = threading.Lock()
+
+    @property
+    def count(self) -> int:
+        """How many materials the first palette has."""
+        return self._known[self._first].count
+
+    def add(self, id: str, conditioning: Conditioning) -> None:
+        """Takes another palette. What is longer than may be is cut, and that is said."""
+        if self._one_length:
+            cut = conditioning.length - self._known[self._first].length
+            conditioning = conditioning.fitted(self._known[self._first].length)
+            if cut > 0:
+                log.warning("the new words are longer than those the show began with: %d tokens are dropped", cut)
+        with self._lock:
+            self._known[id] = conditioning
+            self._newest = id
+            for old in [known for known in self._known if known != self._first][: -KEEP + 1]:
+                del self._known[old]
+
+    def mix(self, id: str, weights: Sequence[float]) -> dict[str, Tensor]:
+        """The weighted mean over a palette's materials; "" is the first. A palette that is not known is answered with
+        the newest, its materials in equal parts where the weights do not fit: a picture rather than an end."""
+        with self._lock:
+            known = self._known.get(id or self._first)
+            newest = self._known[self._newest]
+        if known is not None:
+            return known.mix(weights)
+        fits = len(weights) == newest.count
+        return newest.mix(weights if fits else [1 / newest.count] * newest.count)
