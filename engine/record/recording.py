@@ -9,7 +9,7 @@ from collections import deque
 from pathlib import Path
 
 from engine.record.encoder import SMALLEST, even_size, exact_fps
-from engine.record.film_file import RecorderError, claim_name, unclaim
+from engine.record.names import RecorderError, claim_name, unclaim
 from engine.record.recorder import Readback, Recorder
 from engine.show.config import Show
 from engine.stage.window import Stage

@@ -9,7 +9,8 @@ from pathlib import Path
 import av
 import pytest
 
-from engine.record.film_file import FilmFile, RecorderError, Series, claim_name
+from engine.record.film_file import FilmFile
+from engine.record.names import RecorderError, Series, claim_name
 
 fcntl = pytest.importorskip("fcntl", reason="files are not locked on Windows")
 ROOT = Path(__file__).resolve().parents[2]

@@ -21,7 +21,7 @@ import pytest
 from PIL import Image
 
 from engine.record.encoder import FilmWriter, check, even_size, exact_fps, segment_frames
-from engine.record.film_file import RecorderError
+from engine.record.names import RecorderError
 from engine.record.recorder import OnFull, Readback, Recorder
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -465,7 +465,7 @@ def test_wrong_frame_is_a_bug_and_says_both_sizes(tmp_path: Path) -> None:
         assert recorder.write(np.zeros((97, 161, 4), np.uint8)), "one spare row and column are cut off"
 
 
-# --- going on with a draft that another run left -----------------------------------------------------------
+# --- resuming a draft that another run left -----------------------------------------------------------
 
 
 KINDS = [("h264", "mp4"), ("h264", "mkv"), ("h265", "mov"), ("h265", "mkv"), ("prores", "mov"), ("prores", "mkv")]
@@ -480,27 +480,27 @@ def test_a_copied_beginning_and_the_rest_are_the_bytes_of_an_unbroken_film(
     segment, count = segment_frames(exact_fps(fps)), 43  # the last segment is shorter
     film(tmp_path / f"whole.{suffix}", count, fps, codec=codec)
     film(tmp_path / f"left.{suffix}", segment * 2 + 5, fps, codec=codec)
-    kept: list[int] = []
+    saved: list[int] = []
     rest = Recorder(
         tmp_path / f"rest.{suffix}",
         SIZE,
         fps,
         codec=codec,
         first=segment * 2,
-        taken_up=tmp_path / f"left.{suffix}",
-        on_kept=kept.append,
+        resume_from=tmp_path / f"left.{suffix}",
+        on_saved=saved.append,
     )
     assert rest.ready(20)
     for index in range(segment * 2, count):
         assert rest.write(rgbx(picture(index)))
     assert rest.close() == count and rest.error is None
     assert (tmp_path / f"rest.{suffix}").read_bytes() == (tmp_path / f"whole.{suffix}").read_bytes()
-    assert kept[0] == segment * 2 and all(n % segment == 0 for n in kept), "never fewer than were there before"
+    assert saved[0] == segment * 2 and all(n % segment == 0 for n in saved), "never fewer than were there before"
     assert len(times(tmp_path / f"rest.{suffix}")) == count
 
 
 @pytest.mark.parametrize(("codec", "suffix"), [*KINDS, ("h264", "mov"), ("h265", "mp4")])
-def test_what_is_said_to_be_kept_can_be_read_by_then_however_small_it_is(
+def test_what_is_said_to_be_saved_can_be_read_by_then_however_small_it_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, codec: str, suffix: str
 ) -> None:
     """A night scene: its packets are of a few bytes, which no container is in a hurry to write."""
@@ -508,16 +508,16 @@ def test_what_is_said_to_be_kept_can_be_read_by_then_however_small_it_is(
     path = tmp_path / f"k.{suffix}"
     seen: list[tuple[int, int]] = []
     black = np.zeros((96, 160, 3), np.uint8)
-    with Recorder(path, SIZE, 30, codec=codec, on_kept=lambda n: seen.append((n, len(times(path))))) as recorder:
+    with Recorder(path, SIZE, 30, codec=codec, on_saved=lambda n: seen.append((n, len(times(path))))) as recorder:
         for _ in range(50):
             recorder.write(rgbx(black))
     assert [n for n, _ in seen] == [15, 30, 45]
-    assert all(there >= n for n, there in seen), f"said to be kept, and there: {seen}"
+    assert all(there >= n for n, there in seen), f"said to be saved, and there: {seen}"
 
 
 def test_a_draft_that_holds_less_than_it_should_is_said(tmp_path: Path) -> None:
     film(tmp_path / "left.mp4", 20)
-    rest = Recorder(tmp_path / "rest.mp4", SIZE, 30, first=300, taken_up=tmp_path / "left.mp4")
+    rest = Recorder(tmp_path / "rest.mp4", SIZE, 30, first=300, resume_from=tmp_path / "left.mp4")
     assert rest.ready(20)
     rest.close()
     assert rest.error is not None and "left.mp4 should hold 300 whole frames, holds 20" in rest.error
