@@ -235,8 +235,8 @@ def test_a_name_is_a_name_whatever_signs_are_in_it(
 
 KILLED = """
 import sys
-sys.path[:0] = [{root!r}, {tests!r}]
-from test_recorder import SIZE, picture, rgbx
+sys.path[:0] = [{root!r}]
+from tests.record.test_recorder import SIZE, picture, rgbx
 from engine.record.recorder import Recorder
 recorder = Recorder({path!r}, SIZE, 30)
 for index in range(100_000):
@@ -250,7 +250,7 @@ for index in range(100_000):
 @pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
 def test_killed_recording_keeps_all_but_the_last_second(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"killed{suffix}"
-    script = KILLED.format(root=str(ROOT), tests=str(ROOT / "tests"), path=str(path))
+    script = KILLED.format(root=str(ROOT), path=str(path))
     child = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
     assert child.stdout is not None
     written = 0
@@ -269,8 +269,8 @@ def test_killed_recording_keeps_all_but_the_last_second(tmp_path: Path, suffix: 
 
 LIMITED = """
 import resource, sys
-sys.path[:0] = [{root!r}, {tests!r}]
-from test_recorder import SIZE, picture, rgbx
+sys.path[:0] = [{root!r}]
+from tests.record.test_recorder import SIZE, picture, rgbx
 from engine.record.recorder import Recorder
 resource.setrlimit(resource.RLIMIT_FSIZE, (600_000, 600_000))
 recorder = Recorder({path!r}, SIZE, 30)
@@ -285,8 +285,8 @@ print(index, recorder.close(), recorder.error, sep="|")
 DIRTY = """
 import ctypes, hashlib, sys
 import numpy as np
-sys.path[:0] = [{root!r}, {tests!r}]
-from test_recorder import picture, rgbx
+sys.path[:0] = [{root!r}]
+from tests.record.test_recorder import picture, rgbx
 from engine.record.recorder import Recorder
 libc = ctypes.CDLL(None)
 # no mmap, no trimming, one arena: memory comes back as it was
@@ -318,7 +318,7 @@ def test_the_same_frames_are_the_same_film_whatever_was_in_memory_before(
     tmp_path: Path, codec: str, size: tuple[int, int]
 ) -> None:
     path = str(tmp_path / "film.mp4")
-    done = run_python(DIRTY.format(root=str(ROOT), tests=str(ROOT / "tests"), path=path, size=size, codec=codec))
+    done = run_python(DIRTY.format(root=str(ROOT), path=path, size=size, codec=codec))
     assert len(set(done.stdout.split())) == 1, done.stdout + done.stderr
 
 
@@ -326,7 +326,7 @@ def test_the_same_frames_are_the_same_film_whatever_was_in_memory_before(
 @pytest.mark.skipif(sys.platform == "win32", reason="no file size limits on Windows")
 def test_file_that_may_not_grow_ends_with_what_it_has(tmp_path: Path) -> None:
     path = tmp_path / "limited.mp4"
-    script = LIMITED.format(root=str(ROOT), tests=str(ROOT / "tests"), path=str(path))
+    script = LIMITED.format(root=str(ROOT), path=str(path))
     done = run_python(script)
     given, written, error = done.stdout.strip().split("|")
     assert int(given) < 1999, "write went on saying yes"
@@ -698,3 +698,135 @@ def test_encoder_thread_yields_to_the_stage(tmp_path: Path) -> None:
     assert native is not None
     assert os.getpriority(os.PRIO_PROCESS, native) >= min(19, os.getpriority(os.PRIO_PROCESS, 0) + 5)
     recorder.close()
+
+
+# --- opening and ending what does not answer -----------------------------------------------------------------
+
+
+@needs_ffprobe
+@pytest.mark.parametrize(("codec", "profile"), [("h264", "High"), ("h265", "Main")])
+def test_the_best_quality_can_be_shown_by_ordinary_players(tmp_path: Path, codec: str, profile: str) -> None:
+    film(tmp_path / "best.mp4", 6, codec=codec, crf=0)
+    film(tmp_path / "usual.mp4", 6, codec=codec, crf=18)
+    seen = probe(tmp_path / "best.mp4")
+    assert (seen["profile"], seen["pix_fmt"]) == (profile, "yuv420p")
+    assert (tmp_path / "best.mp4").stat().st_size > 1.5 * (tmp_path / "usual.mp4").stat().st_size
+
+
+def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("OPENING_S", "ENDING_S"):
+        monkeypatch.setattr(f"engine.record.recorder.{name}", 0.2)
+
+
+def test_a_pipe_that_nobody_reads_yet_holds_up_no_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """FFmpeg opens files while it holds Python's lock: this very test would hang."""
+    short_waits(monkeypatch)
+    pipe = tmp_path / "live.mkv"
+    os.mkfifo(pipe)
+    recorder = Recorder(pipe, SIZE, 30, on_full="drop")
+    assert "does not open yet" in caplog.text and not recorder.ready(0)
+    for index in range(30):
+        assert recorder.write(rgbx(picture(index)), time_s=index / 30)
+    assert recorder.close() == 0
+    assert recorder.error == f"nothing was recorded to {pipe}: it never opened"
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4", ".mov"])
+def test_a_film_into_a_pipe_that_is_read_late_is_all_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    short_waits(monkeypatch)
+    pipe = tmp_path / f"walk{suffix}"
+    os.mkfifo(pipe)
+    recorder = Recorder(pipe, SIZE, 30)
+    got: list[bytes] = []
+    reader = threading.Thread(target=lambda: got.append(pipe.read_bytes()))
+    reader.start()
+    assert recorder.ready(10)
+    noise = np.random.default_rng(0).integers(0, 256, (40, SIZE[1], SIZE[0], 3), np.uint8)  # more than a pipe holds
+    for pixels in noise:
+        recorder.write(rgbx(pixels))
+    assert recorder.close() == 40 and recorder.error is None
+    reader.join()
+    (tmp_path / f"got{suffix}").write_bytes(got[0])
+    with av.open(str(tmp_path / f"got{suffix}")) as container:
+        assert sum(1 for _ in container.decode(video=0)) == 40
+
+
+def test_a_reader_that_goes_away_ends_the_film_with_a_sentence(tmp_path: Path) -> None:
+    pipe = tmp_path / "walk.mkv"
+    os.mkfifo(pipe)
+    reader = threading.Thread(target=lambda: open(pipe, "rb").close())
+    reader.start()
+    recorder = Recorder(pipe, SIZE, 30)
+    reader.join()
+    for index in range(100):
+        recorder.write(rgbx(picture(index)))
+    recorder.close()
+    assert recorder.error is not None and "Broken pipe" in recorder.error
+
+
+@pytest.mark.parametrize("fault", [PermissionError(1, "Operation not permitted"), RuntimeError("a sandbox of its own")])
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have priorities of their own on Linux only")
+def test_a_priority_that_may_not_be_set_does_not_hang_the_show(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
+    def refused(*given: int) -> None:
+        raise fault
+
+    monkeypatch.setattr(os, "setpriority", refused)
+    monkeypatch.setattr("engine.record.recorder.OPENING_S", 60.0)
+    if isinstance(fault, OSError):
+        recorder = Recorder(tmp_path / "f.mp4", SIZE, 30, on_full="drop")
+        recorder.write(rgbx(picture(0)), time_s=0.0)
+        assert recorder.close() == 1
+    else:
+        with pytest.raises(RecorderError, match="a sandbox of its own"):
+            Recorder(tmp_path / "f.mp4", SIZE, 30, on_full="drop")
+
+
+def stuck_recording(path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Recorder, threading.Semaphore]:
+    """A live recording whose encoder has taken one frame and stands before the second; two more are waiting."""
+    gate = threading.Semaphore(1)
+    seen = slow_encoder(monkeypatch, gate)
+    recorder = Recorder(path, SIZE, 30, depth=3, on_full="drop")
+    for index in range(4):
+        recorder.write(rgbx(picture(index)), time_s=index / 30)
+        wait_until(lambda: seen == [0])
+    wait_until(lambda: recorder.waiting == 2)
+    return recorder, gate
+
+
+def test_a_live_recording_ends_in_time_whatever_the_encoder_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short_waits(monkeypatch)
+    recorder, gate = stuck_recording(tmp_path / "f.mp4", monkeypatch)
+    recorder.close()
+    assert recorder.error is not None and "was left as it is" in recorder.error
+    gate.release(10)
+
+
+def test_a_live_recording_that_is_behind_leaves_frames_and_finishes_its_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.record.recorder._LAST_FRAMES_S", -1.0)  # the time for them is over
+    recorder, gate = stuck_recording(tmp_path / "f.mp4", monkeypatch)
+    assert not recorder.finish(0)
+    gate.release(10)
+    assert recorder.close(20) == 2 and recorder.dropped == 2 and recorder.error is None
+    assert len(times(tmp_path / "f.mp4")) == 2
+
+
+def test_a_film_can_be_waited_for_a_little_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gate = threading.Semaphore(0)
+    slow_encoder(monkeypatch, gate)
+    recorder = Recorder(tmp_path / "f.mp4", SIZE, 30, depth=2)
+    for index in range(3):
+        assert recorder.has_room(10)
+        recorder.write(rgbx(picture(index)))
+    assert not recorder.has_room(0.01) and not recorder.finish(0.01)
+    gate.release(10)
+    assert recorder.finish(10) and recorder.written == 3 and recorder.has_room(0)
