@@ -349,7 +349,9 @@ RESUMES = "run the same command again to resume"
 
 @pytest.fixture
 def short_segments(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Segments of half a second, and a dreamer that needs no torch."""
     monkeypatch.setattr("engine.record.encoder.SEGMENT_S", 0.5)
+    monkeypatch.setattr("engine.play.film.DreamerProcess", partial(DreamerProcess, worker=fake_worker.quick))
 
 
 def interrupted(show: Show, out: Path, at: int) -> str:
@@ -433,7 +435,8 @@ def test_numbered_pictures_of_another_film_are_not_written_over_unasked(show: Sh
         run_film(other, job)
     assert {name: (tmp_path / name).read_bytes() for name in films(tmp_path)} == before
     run_film(other, replace(job, resume=False))
-    assert len(films(tmp_path)) == 48 and (tmp_path / "s-001.png").read_bytes() != before["s-001.png"]
+    told = json.loads((tmp_path / "s-%03d.png.json").read_text())
+    assert len(films(tmp_path)) == told["frames"] == 48 and told["provenance"]["walk.seed"] == 99
     run_film(other, job)  # the same film again is no other
 
 
@@ -531,14 +534,13 @@ class TellingDreamer(DreamerProcess):
 
 
 @pytest.fixture
-def telling(monkeypatch: pytest.MonkeyPatch) -> type[TellingDreamer]:
-    monkeypatch.setattr("engine.play.film.DreamerProcess", TellingDreamer)
+def telling(short_segments: None, monkeypatch: pytest.MonkeyPatch) -> type[TellingDreamer]:
+    monkeypatch.setattr("engine.play.film.DreamerProcess", partial(TellingDreamer, worker=fake_worker.quick))
     monkeypatch.setattr(TellingDreamer, "tells", Arithmetic())
     monkeypatch.setattr(TellingDreamer, "economies", [])
     return TellingDreamer
 
 
-@pytest.mark.usefixtures("short_segments")
 def test_a_film_is_not_resumed_with_other_arithmetic(
     show: Show, tmp_path: Path, telling: type[TellingDreamer]
 ) -> None:
@@ -558,7 +560,6 @@ def test_a_film_is_not_resumed_with_other_arithmetic(
     assert told["arithmetic"] == {"device": "cuda", "dtype": "float32", "threads": 1, "economy": 1}
 
 
-@pytest.mark.usefixtures("short_segments")
 def test_a_film_ends_when_the_arithmetic_changes_under_way_and_what_is_done_can_be_resumed(
     show: Show, tmp_path: Path, telling: type[TellingDreamer]
 ) -> None:
@@ -607,6 +608,7 @@ def test_a_film_whose_encoder_hangs_is_left_when_asked_twice(tmp_path: Path, mon
     gate.set()
 
 
+@pytest.mark.usefixtures("short_segments")
 def test_a_film_into_a_pipe_that_nobody_reads_is_stopped_by_one_ctrl_c(
     show: Show, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

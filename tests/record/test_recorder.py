@@ -758,9 +758,16 @@ def test_a_film_into_a_pipe_that_is_read_late_is_all_there(
 def test_a_reader_that_goes_away_ends_the_film_with_a_sentence(tmp_path: Path) -> None:
     pipe = tmp_path / "walk.mkv"
     os.mkfifo(pipe)
-    reader = threading.Thread(target=lambda: open(pipe, "rb").close())
+    enough = threading.Event()
+
+    def read() -> None:
+        with pipe.open("rb"):
+            enough.wait(20)
+
+    reader = threading.Thread(target=read)
     reader.start()
     recorder = Recorder(pipe, SIZE, 30)
+    enough.set()
     reader.join()
     for index in range(100):
         recorder.write(rgbx(picture(index)))
