@@ -249,8 +249,9 @@ def film(
 ) -> None:
     """Render a show to a video file, frame by frame, the same every time.
 
-    A film that was interrupted resumes when you run the same command again; at most its last ten seconds are drawn
-    again. Interrupted by Ctrl-C it exits with 130. Unfinished films are kept until you delete them or say --anew.
+    An interrupted film resumes when you run the same command again; at most its last ten seconds are drawn again.
+
+    Interrupted by Ctrl-C it exits with 130. Unfinished films are kept until you delete them or say --anew.
     """
     opened = open_show(show, sets, seed)
     guarded(lambda: find_model(opened))
@@ -284,10 +285,10 @@ def film_with_progress(
 
     job = FilmJob(out, duration_s, fps, *size, resume, shlex.join(["pedesis", *sys.argv[1:]]))
     try:
+        check_stats(stats)
         guarded(lambda: check(out, size, show.film.codec))
-    except KeyboardInterrupt:  # a disk that does not answer
+    except KeyboardInterrupt:  # while a disk does not answer
         fail("stopped before the first frame", code=130)
-    check_stats(stats)
     bar = Progress(
         TextColumn("[bold]{task.description}"),
         BarColumn(),

@@ -207,7 +207,7 @@ def run_film(
         file.arithmetic = feed.arithmetic
         recorder = _recorder(show, job, file, first)
         with _ended_well(file, recorder, screen.readback, stop):
-            _wait(recorder.ready, stop, f"copying the {first} frames that are done" if first else f"opening {job.out}")
+            _wait(recorder.ready, stop, f"copying the {first} frames that are done" if first else f"waiting for {job.out} to open")
             progress(clock.frame, job.frames)
             while clock.frame < job.frames:
                 at = clock.frame / clock.fps
@@ -295,13 +295,14 @@ def _wait(done: Callable[[float], bool], stop: StopRequest, what: str, times: in
 
     Raises KeyboardInterrupt when asked to stop so many times.
     """
-    since, said = time.monotonic(), False
+    since, said = time.monotonic(), ""
     while not done(0.1):
         if stop.count >= times:
             raise KeyboardInterrupt
-        if not said and time.monotonic() - since > QUIET_S:
-            said = True
-            log.info("%s%s", what, "; Ctrl-C once more ends at once" if stop.asked else "")
+        saying = f"{what}; Ctrl-C once more ends at once" if stop.asked else what
+        if saying != said and time.monotonic() - since > QUIET_S:
+            said = saying
+            log.info("%s", saying)
 
 
 def _write(recorder: Recorder, frame: np.ndarray | None, stop: StopRequest) -> None:

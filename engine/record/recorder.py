@@ -141,9 +141,9 @@ class Recorder:
         self._refusal: str | None = None
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
         self._thread.start()
-        if not self._opened.wait(OPENING_S):
+        if not self._opened.wait(OPENING_S) and self._live:
             log.warning("%s does not open yet; recording starts as soon as it does", self.path)
-        elif self._refusal is not None:
+        if self._refusal is not None:
             raise RecorderError(self._refusal)
 
     def __enter__(self) -> "Recorder":

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
+from typing import ClassVar
 from unittest.mock import patch
 
 import av
@@ -431,7 +432,7 @@ def test_numbered_pictures_of_another_film_are_not_written_over_unasked(show: Sh
     interrupted(show, out, 30)
     before = {name: (tmp_path / name).read_bytes() for name in films(tmp_path)}
     other, job = replace(show, values={**show.values, "walk.seed": 99}), FilmJob(out, 2.0, Fraction(24), 160, 96)
-    with pytest.raises(RecorderError, match="30 pictures .* are there already, of another film: .* or say --anew"):
+    with pytest.raises(RecorderError, match=r"30 pictures .* are there already, of another film: .* or say --anew"):
         run_film(other, job)
     assert {name: (tmp_path / name).read_bytes() for name in films(tmp_path)} == before
     run_film(other, replace(job, resume=False))
@@ -521,7 +522,7 @@ class TellingDreamer(DreamerProcess):
     """A dreamer that says what it computes with, and changes it when told to."""
 
     tells: Arithmetic | None = Arithmetic()
-    economies: list[int] = []
+    economies: ClassVar[list[int]] = []
 
     def start(self) -> None:
         TellingDreamer.economies.append(self._spec.economy)
@@ -622,6 +623,6 @@ def test_a_film_into_a_pipe_that_nobody_reads_is_stopped_by_one_ctrl_c(
         return opening(self, timeout_s)
 
     monkeypatch.setattr(Recorder, "ready", asked)
-    with pytest.raises(KeyboardInterrupt, match="^stopped; no frame was recorded$"):
+    with pytest.raises(KeyboardInterrupt, match=r"^stopped; no frame was recorded$"):
         film(show, pipe)
     assert pipe.is_fifo()
