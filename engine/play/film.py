@@ -207,7 +207,8 @@ def run_film(
         file.arithmetic = feed.arithmetic
         recorder = _recorder(show, job, file, first)
         with _ended_well(file, recorder, screen.readback, stop):
-            _wait(recorder.ready, stop, f"copying the {first} frames that are done" if first else f"waiting for {job.out} to open")
+            opening = f"copying the {first} frames that are done" if first else f"waiting for {job.out} to open"
+            _wait(recorder.ready, stop, opening)
             progress(clock.frame, job.frames)
             while clock.frame < job.frames:
                 at = clock.frame / clock.fps
