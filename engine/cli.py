@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from engine import __version__
-from engine.show.config import Show, ShowError, load_show
+from engine.play.shows import load_show
+from engine.show.config import Show, ShowError
 
 if TYPE_CHECKING:
     from engine.dreamer.models import ModelPlace

@@ -28,7 +28,8 @@ from typing import Any
 import numpy as np
 import psutil
 
-from engine.show.config import Show, load_show
+from engine.play.shows import load_show
+from engine.show.config import Show
 
 Row = tuple[str, str, float, str]  # what, against what, figure, target
 
@@ -53,13 +54,11 @@ def psnr(a: np.ndarray, b: np.ndarray) -> float:
 
 def waypoints(show: Show, count: int) -> list[Any]:
     """Places along the walk, a third of a correlation length apart."""
-    from engine.control.controls import Controls
-    from engine.walk.plan import new_navigator, tick
+    from engine.play.conductor import Conductor
 
-    controls, navigator = Controls(show.registry, show.values), new_navigator(show)
-    tick(controls, navigator)
-    step_s = 0.33 / max(1e-6, navigator.rate)
-    return [navigator.waypoint(i * step_s) for i in range(count)]
+    conductor = Conductor(show)
+    step_s = 0.33 / max(1e-6, conductor.navigator.rate)
+    return [conductor.waypoint(i * step_s) for i in range(count)]
 
 
 def bench_dreamer(show: Show, quick: bool) -> list[Row]:
@@ -388,6 +387,7 @@ def bench_film(show: Show, quick: bool) -> list[Row]:
 def _film(show: Show, duration_s: float, kind: str) -> list[Row]:
     """A film against dreaming its keyframes alone and against encoding its frames alone."""
     from engine.dreamer.process import DreamerProcess, DreamSpec
+    from engine.play.conductor import Conductor, play_through
     from engine.play.film import FilmJob, run_film
     from engine.record.recorder import Recorder
     from engine.walk import plan
@@ -400,7 +400,7 @@ def _film(show: Show, duration_s: float, kind: str) -> list[Row]:
     run_film(show, job)
     film_s = time.perf_counter() - start
     busy = psutil.cpu_percent() / 100
-    keyframes = list(plan.keyframes(plan.path(show, fps, job.frames), show.film.gap))
+    keyframes = list(plan.keyframes(play_through(Conductor(show), fps, job.frames), show.film.gap))
     places = iter(keyframes)
     start = time.perf_counter()
     dreamer = DreamerProcess(DreamSpec.from_show(show, film=True), lambda: next(places, None), lossless=True)

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from engine import cli
 from engine.play.film import FilmError
-from engine.show.config import load_show
+from engine.play.shows import load_show
 from tests.shows import write_tiny_show
 
 

@@ -4,7 +4,8 @@ import re
 from pathlib import Path
 
 from engine.cli import markdown_table, parameter_rows
-from engine.show.config import list_shows, load_show
+from engine.play.shows import load_show
+from engine.show.config import list_shows
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
 

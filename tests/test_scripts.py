@@ -131,15 +131,21 @@ def test_tests_need_more_than_running_and_serve_both(checkout: Checkout) -> None
     done, calls = checkout.call("scripts/test", "-k", "some words")
     assert installs(calls)[1].endswith("-e .[test]")
     ran = [call.partition("|")[2] for call in calls if not call.startswith("apt|")]
-    assert ran[-3:] == ["-m ruff check .", "-m mypy", "-m pytest -k some words"]
+    assert ran[-3:] == ["-m ruff check .", "-m mypy", "-m pytest -n auto --dist worksteal -k some words"]
     assert done.returncode == 0
     assert not installs(checkout.call("scripts/run")[1])
     assert not installs(checkout.call(".ci/run")[1])
 
 
+def test_a_quick_test_leaves_out_mypy_and_what_is_slow(checkout: Checkout) -> None:
+    _, calls = checkout.call("scripts/test", "--quick", "-x")
+    ran = [call.partition("|")[2] for call in calls]
+    assert ran[-2:] == ["-m ruff check .", "-m pytest -n auto --dist worksteal -m not slow -x"]
+
+
 def test_lint_complaints_fail_the_tests_but_do_not_hide_them(checkout: Checkout) -> None:
     done, calls = checkout.call("scripts/test", RUFF_FAILS="1")
-    assert done.returncode == 1 and calls[-1].endswith("-m pytest")
+    assert done.returncode == 1 and calls[-1].endswith("-m pytest -n auto --dist worksteal")
     assert "ruff has complaints" in done.stderr
 
 
@@ -214,7 +220,7 @@ def test_missing_system_packages_without_rights_are_named_and_the_rest_goes_on(c
     done, calls = checkout.call("scripts/test")
     assert "sudo apt-get install libegl1 xvfb" in done.stderr
     assert not any(call.startswith("apt|") for call in calls)
-    assert calls[-1].endswith("-m pytest") and done.returncode == 0
+    assert calls[-1].endswith("-m pytest -n auto --dist worksteal") and done.returncode == 0
 
 
 def test_apt_that_fails_refreshes_its_lists_then_says_what_to_type(checkout: Checkout) -> None:

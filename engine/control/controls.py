@@ -1,12 +1,15 @@
 """The latest value of every parameter, smoothed on the navigator's ticks.
 
     controls = Controls(show.registry, show.values)
-    controls.set("walk.speed", 0.3)      # where it should go
+    controls.set("walk.speed", 0.3)      # where its base should go
     controls.tick(1 / 120)               # one step on the way
     controls["walk.speed"], controls.take("walk.nudge")
 
 Belongs to the thread that runs the show's loop (stage process). A mapping from name to present value, so
 it can be handed to whatever reads parameters.
+
+Base and modulation. The base is what a hand, a preset or the show file set, smoothed; modulations come on top of it
+and never move it. What a picture is made with is both together: `controls[name]`; a fader shows `base(name)`.
 
 How triggers fire. A trigger fires when its strength rises from 0, so a button that sends 1 then 0 fires
 once. Many sensors only ever send 1: a press with no release also fires if nothing has come for that
@@ -16,39 +19,51 @@ trigger during REPEAT_S. A sensor that streams 1s faster than that is one long p
 import math
 from collections import deque
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
-from typing import Any
+from dataclasses import dataclass
+from typing import Literal
 
-from engine.show.params import Param, ParamError, Registry, Value
+from engine.show.params import Param, Registry, Value
 
 REPEAT_S = 0.25  # faster than this nobody taps one pad with one finger on purpose without releasing it
 MAX_FIRED = 16  # hits of one trigger waiting to be taken; beyond it the newest are not kept
 _ARRIVED = 1e-9  # share of the range (or of an octave) that counts as there
+How = Literal["add", "multiply", "max"]
 
 
 class Controls(Mapping[str, Value]):
-    """Present values, targets and waiting triggers of one show."""
+    """Present values, targets, modulations and waiting triggers of one show."""
 
     def __init__(self, registry: Registry, values: Mapping[str, Value]) -> None:
         """values: where every parameter starts; one that is missing starts at its default."""
         self._registry = registry
         self._triggers = {n: _Trigger() for n, p in registry.items() if p.kind == "trigger"}
-        self._now = {n: values.get(n, p.default) for n, p in registry.items() if p.kind != "trigger"}
-        self._target = dict(self._now)
-        self._moving: set[str] = set()
+        self._base = {n: values.get(n, p.default) for n, p in registry.items() if p.kind != "trigger"}
+        self._target = dict(self._base)
+        self._moving: dict[str, _Glide | None] = {}  # on the way: by the parameter's own smoothing, or by a glide
+        self._modulations: dict[str, dict[str, tuple[How, float]]] = {}
         self._time_s = 0.0
 
     def __getitem__(self, name: str) -> Value:
-        """The smoothed value; of a trigger, the strength that `take` would give."""
+        """The base with its modulations; of a trigger, the strength that `take` would give."""
+        if name in self._modulations:
+            return self._modulated(name)
         if name in self._triggers:
             return self._triggers[name].waiting
-        return self._now[name]
+        return self._base[name]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._registry)
 
     def __len__(self) -> int:
         return len(self._registry)
+
+    def base(self, name: str) -> Value:
+        """The smoothed value without what modulates it; of a trigger, the strength it is held at."""
+        return self._triggers[name].held if name in self._triggers else self._base[name]
+
+    def target(self, name: str) -> Value:
+        """Where the base is going; of a trigger, the strength it is held at."""
+        return self._triggers[name].held if name in self._triggers else self._target[name]
 
     def set(self, name: str, value: Value) -> None:
         """Moves a parameter's target. value: already coerced. Numbers travel there; all else arrives."""
@@ -58,63 +73,81 @@ class Controls(Mapping[str, Value]):
         param = self._registry[name]
         self._target[name] = value
         if param.kind == "number" and param.smoothing_s > 0:
-            self._moving.add(name)
+            self._moving[name] = None
         else:
-            self._now[name] = value
+            self._moving.pop(name, None)
+            self._base[name] = value
+
+    def glide(self, name: str, value: Value, time_s: float) -> None:
+        """As set(), but a number takes exactly that long, beginning and ending gently."""
+        if self._registry[name].kind != "number" or time_s <= 0:
+            self.set(name, value)
+            return
+        self._target[name] = value
+        self._moving[name] = _Glide(float(self._base[name]), self._time_s, time_s)
+
+    def modulate(self, name: str, source: str, amount: float, how: How = "add") -> None:
+        """Puts something on top of a number's base until it is put there anew; an amount of 0 (1 to multiply by)
+        takes it away. source: whose it is. how: max lifts the base to `amount` at least.
+
+        Raises ValueError for what is not a number.
+        """
+        if self._registry[name].kind != "number":
+            raise ValueError(f"only numbers can be modulated, {name} is a {self._registry[name].kind}")
+        on_top = self._modulations.setdefault(name, {})
+        on_top[source] = how, amount
+        if (how, amount) in (("add", 0.0), ("multiply", 1.0)):
+            del on_top[source]
+        if not on_top:
+            del self._modulations[name]
 
     def tick(self, dt_s: float) -> None:
         """One step toward the targets, by 1 - exp(-dt/smoothing): many small steps equal one large one."""
         self._time_s += dt_s
-        arrived = []
-        for name in self._moving:
-            now, there = _step(self._registry[name], float(self._now[name]), float(self._target[name]), dt_s)
-            self._now[name] = now
+        for name, glide in list(self._moving.items()):
+            param, now, target = self._registry[name], float(self._base[name]), float(self._target[name])
+            self._base[name], there = _step(param, now, target, dt_s) if glide is None else (
+                glide.at(param, target, self._time_s), glide.is_over(self._time_s)
+            )
             if there:
-                arrived.append(name)
-        self._moving.difference_update(arrived)
-
-    def target(self, name: str) -> Value:
-        """Where a parameter is going; of a trigger, the strength it is held at."""
-        if name in self._triggers:
-            return self._triggers[name].held
-        return self._target[name]
+                del self._moving[name]
 
     def take(self, name: str) -> float:
         """Strength of the oldest waiting hit of a trigger, which is then gone; 0.0 when there is none."""
         return self._triggers[name].take()
 
-    def snapshot(self) -> dict[str, Any]:
-        """Everything `restore` needs to go on exactly, JSON-able."""
-        return {
-            "now": dict(self._now),
-            "target": dict(self._target),
-            "fired": {n: list(t.fired) for n, t in self._triggers.items() if t.fired},
-        }
-
-    def restore(self, snapshot: Mapping[str, Any]) -> None:
-        """Goes on from a snapshot. What the show no longer knows or allows is left as it is.
-
-        A snapshot may be months old and the show edited since; a gallery must come up all the same.
-        """
-        for name, target in _entries(snapshot.get("target")).items():
-            param = self._registry.get(name)
-            if param is None or param.kind == "trigger" or not param.live:
-                continue
-            try:
-                value = param.coerce(target)
-            except ParamError:
-                continue
-            self._target[name] = value
-            with suppress(ParamError):
-                self._now[name] = param.coerce(_entries(snapshot.get("now")).get(name))
-            if param.kind == "number" and param.smoothing_s > 0:
-                self._moving.add(name)  # one that has arrived already is found out on the next tick
+    def _modulated(self, name: str) -> float:
+        param, value, lifts = self._registry[name], float(self._base[name]), []
+        for how, amount in self._modulations[name].values():
+            if how == "add":
+                value += amount
+            elif how == "multiply":
+                value *= amount
             else:
-                self._now[name] = self._target[name]
-        for name, strengths in _entries(snapshot.get("fired")).items():
-            if name in self._triggers and isinstance(strengths, list):
-                good = [float(s) for s in strengths if isinstance(s, int | float) and 0 < s <= 1]
-                self._triggers[name].fired = deque(good[:MAX_FIRED])
+                lifts.append(amount)
+        return param.clamped(max([value, *lifts]))
+
+
+@dataclass(frozen=True)
+class _Glide:
+    """A way from one value to the target in a fixed time: s-shaped, so that it begins and ends without a jerk."""
+
+    start: float
+    start_s: float
+    length_s: float
+
+    def at(self, param: Param, target: float, time_s: float) -> float:
+        """Where it is; by equal ratios where the parameter's curve is logarithmic."""
+        part = min((time_s - self.start_s) / self.length_s, 1.0)
+        part = part * part * (3 - 2 * part)
+        if part >= 1.0:
+            return target
+        if param.curve == "log":
+            return self.start * (target / self.start) ** part
+        return self.start + (target - self.start) * part
+
+    def is_over(self, time_s: float) -> bool:
+        return time_s - self.start_s >= self.length_s
 
 
 class _Trigger:
@@ -149,7 +182,3 @@ def _step(param: Param, now: float, target: float, dt_s: float) -> tuple[float, 
     span = (param.high - param.low) if param.high is not None and param.low is not None else 1.0
     there = abs(target - now) <= _ARRIVED * span
     return (target if there else now + (target - now) * share), there
-
-
-def _entries(part: object) -> Mapping[str, Any]:
-    return part if isinstance(part, Mapping) else {}

@@ -22,9 +22,9 @@ import moderngl
 import numpy as np
 
 from engine.control.clock import LockstepClock
-from engine.control.controls import Controls
 from engine.dreamer.process import DreamerProcess, DreamSpec, Keyframe
 from engine.play import stats
+from engine.play.conductor import Conductor, play_through
 from engine.play.provenance import MACHINE, changes, provenance_of
 from engine.play.signals import StopRequest
 from engine.record.encoder import check as encoder_check
@@ -32,12 +32,13 @@ from engine.record.film_file import FilmFile, Unfinished
 from engine.record.names import RecorderError, reason
 from engine.record.recorder import Readback, Recorder
 from engine.show.config import Show
+from engine.show.params import Value
 from engine.stage.blend import Blend
 from engine.stage.gl import create_context, finisher, make_target
 from engine.stage.look import Look
 from engine.stage.shaders import Shaders
 from engine.walk import plan
-from engine.walk.navigator import TICK_HZ, TICK_S, Waypoint
+from engine.walk.navigator import Waypoint
 
 log = logging.getLogger("pedesis")
 
@@ -65,6 +66,26 @@ class FilmJob:
     @property
     def frames(self) -> int:
         return max(1, round(self.duration_s * self.fps))
+
+
+class _Script:
+    """The conductor, as far ahead of the film as is dreamt ahead: waypoints to dream, values to draw with."""
+
+    def __init__(self, conductor: Conductor, job: FilmJob, first: int) -> None:
+        """first: the frame that the film begins or resumes at."""
+        self._conductor, self._job, self._first = conductor, job, first
+        self._values: deque[Mapping[str, Value]] = deque()  # of the frames that are not drawn yet
+
+    def waypoints(self) -> Iterator[Waypoint]:
+        """The waypoint of every frame, from the film's beginning on."""
+        for n, waypoint in enumerate(play_through(self._conductor, self._job.fps, self._job.frames)):
+            if n >= self._first:
+                self._values.append(dict(self._conductor))
+            yield waypoint
+
+    def next_values(self) -> Mapping[str, Value]:
+        """What the next frame is drawn with. Its waypoint must have been asked for, or there are none yet."""
+        return self._values.popleft()
 
 
 class _Supply:
@@ -158,10 +179,10 @@ class _Screen:
         self._target = make_target(ctx, size, "f1")
         self._finish = finisher(ctx)
 
-    def draw(self, at_s: float, controls: Controls) -> np.ndarray | None:
+    def draw(self, at_s: float, values: Mapping[str, Value]) -> np.ndarray | None:
         """Draws the picture at that time; returns the one of two calls ago, or None while there is none."""
-        picture = self.blend.render(at_s, controls, live=False)
-        self._look.render(picture, self._target.framebuffer, controls, at_s)
+        picture = self.blend.render(at_s, values, live=False)
+        self._look.render(picture, self._target.framebuffer, values, at_s)
         self._finish()  # with nothing of one frame under way in the next, the film is the same every time
         return self.readback.push(self._target.framebuffer)
 
@@ -183,7 +204,6 @@ def run_film(
     """
     size = (job.width, job.height)
     encoder_check(job.out, size, show.film.codec)
-    controls, ticks = Controls(show.registry, show.values), 0
     meter = stats.Meter()
     with ExitStack() as stack:
         stop = stack.enter_context(StopRequest(last_resort=True))
@@ -195,8 +215,8 @@ def run_film(
         unfinished = _unfinished(file, job)
         first = unfinished.frames if unfinished else 0
         clock = LockstepClock(job.fps, first)
-        waypoints = plan.keyframes(plan.path(show, job.fps, job.frames), show.film.gap)
-        supply = _Supply(plan.since(waypoints, clock.now()))
+        script = _Script(Conductor(show), job, first)
+        supply = _Supply(plan.since(plan.keyframes(script.waypoints(), show.film.gap), clock.now()))
         dreamer = DreamerProcess(_spec(show, unfinished), supply, lossless=True)
         stack.callback(lambda: measured(stats.report(meter, dreamer.status, None)))
         stack.callback(dreamer.stop)
@@ -212,11 +232,8 @@ def run_film(
             progress(clock.frame, job.frames)
             while clock.frame < job.frames:
                 at = clock.frame / clock.fps
-                while ticks < at * TICK_HZ:
-                    controls.tick(TICK_S)
-                    ticks += 1
                 feed.until(float(at))
-                _write(recorder, screen.draw(float(at), controls), stop)
+                _write(recorder, screen.draw(float(at), script.next_values()), stop)
                 if recorder.error:
                     raise FilmError(recorder.error)
                 meter.frame(time.perf_counter())

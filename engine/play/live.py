@@ -11,24 +11,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import moderngl
+
 from engine.control.clock import Clock, RealClock
-from engine.control.controls import Controls
 from engine.control.osc import OscIn
 from engine.dreamer.models import ModelError
 from engine.dreamer.process import DreamerProcess, DreamSpec
-from engine.play import stats, stills
+from engine.play import stats
+from engine.play.conductor import Conductor
 from engine.play.signals import StopRequest
 from engine.play.state import Memory
+from engine.play.stills import StillOutput, Stills
 from engine.show.config import Show
 from engine.stage.blend import Blend
 from engine.stage.gl import is_software
 from engine.stage.look import Look
 from engine.stage.overlay import Overlay
+from engine.stage.program import Output, Program
 from engine.stage.shaders import Shaders
 from engine.stage.warm import COLD_S, Warmer
 from engine.stage.window import NoDisplay, Pacer, Stage, open_stage
-from engine.walk import plan
-from engine.walk.navigator import TICK_S, Waypoint
+from engine.walk.navigator import TICK_S, Waypoint, same_place
 
 if TYPE_CHECKING:
     from engine.record.recording import Recording
@@ -62,10 +65,9 @@ class Player:
     def __init__(self, show: Show, options: LiveOptions, clock: Clock, stack: ExitStack) -> None:
         self.show, self.options, self.clock, self._stack = show, options, clock, stack
         self.meter = stats.Meter()
-        self.controls = Controls(show.registry, show.values)
-        self.navigator = plan.new_navigator(show)
-        self.memory = Memory(show) if show.stage.resume else None
         self.osc = _open_osc(show, stack)
+        self.conductor = Conductor(show, [self.osc] if self.osc else [])
+        self.memory = Memory(show) if show.stage.resume else None
         self.stage: Stage = open_stage(
             show.stage,
             headless=options.headless,
@@ -84,47 +86,54 @@ class Player:
         self.blend = Blend(self.stage.ctx, self.shaders, (show.model.width, show.model.height))
         self.look = Look(self.stage.ctx, self.shaders, show.stage.fit)
         self.overlay = Overlay(self.stage.ctx, self.shaders)
-        self.stills = stills.Stills(options.stills)
-        stack.callback(self.stills.close)
-        self.recording = _open_recording(self.stage, options.record, show, stack) if options.record else None
+        size = show.program.width or self.stage.size[0], show.program.height or self.stage.size[1]
+        self.program = Program(self.stage.ctx, self.shaders, self.look, size, show.stage.fit)
+        self.still = StillOutput(Stills(options.stills), lambda: self.blend.showing, show)
+        self.outputs: list[Output] = [self.still]
+        stack.callback(self.still.close)
+        self.recording: Recording | None = None
+        if options.record:
+            self.recording = _open_recording(self.stage.ctx, self.program.size, options.record, show, stack)
+            self.outputs.append(self.recording)
         self.quit = False
         self._waiting = Pacer(WAITING_HZ) if crowded else None
-        self._still = False
-        self._asked_tick = -1
+        self._asked_s = -1.0  # time of the waypoint that the dreamer was last given
+        self._newest: Waypoint | None = None  # of the newest keyframe
         self._told = ("starting", 0)  # the dreamer's state and losses that were last logged
         self._skipped_s = 0.0  # real time the walk did not go through
         self._overlay_at = self._saved_at = 0.0
-        plan.tick(self.controls, self.navigator)
 
     def recall(self) -> None:
         """Goes on from where the show last ended, if it is one that remembers."""
-        if self.memory and self.memory.recall(self.navigator, self.controls):
-            self._skipped_s = self.clock.now() - self.navigator.time_s
+        if self.memory and self.memory.recall(self.conductor.navigator, self.conductor.controls):
+            self._skipped_s = self.clock.now() - self.conductor.time_s
 
     def _waypoint(self) -> Waypoint | None:
-        """Where the walk is, once: a quick dreamer would dream the same picture several times a frame."""
-        if self.navigator.ticks == self._asked_tick:
+        """Where the walk is, once a tick; None while the dreamer may rest, as nobody would see anything new."""
+        if self.conductor.time_s == self._asked_s:
             return None
-        self._asked_tick = self.navigator.ticks
-        return self.navigator.waypoint()
+        here, newest = self.conductor.waypoint(), self._newest
+        if newest is not None and same_place(here, newest):
+            self.blend.hold(here.time_s)
+            return None
+        if newest is not None and (self.look.is_black or self.blend.is_frozen):
+            return None
+        self._asked_s = here.time_s
+        return here
 
     def step(self) -> None:
         """One frame: steer, walk, blend, show."""
         for key in self.stage.poll():
             self._key(key)
-        if self.osc:
-            for name, value in self.osc.drain():
-                self.controls.set(name, value)
+        self.conductor.listen()
         now_s = self._walk()
         for keyframe in self.dreamer.poll():
             self.blend.upload(keyframe)
+            self._newest = keyframe.waypoint
         self._tell_of_dreamer()
-        self._draw(now_s)
-        if self._still:
-            self._still = False
-            self.stills.take(self.stage.framebuffer, self.blend.showing, self.show)
-        if self.recording:
-            self.recording.push(self.clock.now())  # in real time, also where the walk left some of it out
+        framebuffer = self._draw(now_s)
+        for output in self.outputs:
+            output.push(framebuffer, self.clock.now())  # in real time, also where the walk left some of it out
         self._show_overlay(now_s)
         self.stage.present()
         if self._waiting and not self.dreamer.status.keyframes:
@@ -136,25 +145,27 @@ class Player:
         self.meter.frame(time.perf_counter())
         self._save(now_s)
 
-    def _draw(self, now_s: float) -> None:
+    def _draw(self, now_s: float) -> moderngl.Framebuffer:
+        """Draws the program and shows it; returns the framebuffer that holds it."""
         begun = time.perf_counter()
-        picture = self.blend.render(now_s, self.controls)
-        self.look.render(picture, self.stage.framebuffer, self.controls, now_s)
+        picture = self.blend.render(now_s, self.conductor)
+        framebuffer = self.program.draw(picture, self.conductor, now_s, self.stage, self.outputs)
         took_s = time.perf_counter() - begun
         if self.meter.frames == 0 and self._waiting and took_s > COLD_S:
             warmer = Warmer(self.blend.size)
             self._stack.callback(warmer.stop)
             self.blend.may_warm = lambda: warmer.done
+        return framebuffer
 
     def _walk(self) -> float:
         """Steps the walk up to now; returns the show's time in seconds."""
         now_s = self.clock.now() - self._skipped_s
-        behind = now_s - self.navigator.time_s
+        behind = now_s - self.conductor.time_s
         if behind > LONGEST_STEP_S:
             self._skipped_s += behind - LONGEST_STEP_S
-            now_s = self.navigator.time_s + LONGEST_STEP_S
-        while self.navigator.time_s <= now_s - TICK_S:
-            plan.tick(self.controls, self.navigator)
+            now_s = self.conductor.time_s + LONGEST_STEP_S
+        while self.conductor.time_s <= now_s - TICK_S:
+            self.conductor.tick()
         return now_s
 
     def _tell_of_dreamer(self) -> None:
@@ -177,11 +188,13 @@ class Player:
             else:
                 self.quit = True
         elif key == "space":
-            self._toggle("walk.pause")
+            self.conductor.toggle("walk.pause")
         elif key == "b":
-            self._toggle("stage.blackout")
+            self.conductor.toggle("stage.blackout")
+        elif key == "r":
+            self.conductor.set("show.reset", 1.0)
         elif key == "s":
-            self._still = True  # taken when the next frame is drawn: what was shown is no longer there to read
+            self.still.ask()
         elif key == "h":
             self.overlay.visible = not self.overlay.visible
             self._overlay_at = 0.0
@@ -191,9 +204,6 @@ class Player:
             self.stage.set_fullscreen(on)
         except NoDisplay as error:  # a monitor that was there when the show began
             log.warning("%s", error)
-
-    def _toggle(self, name: str) -> None:
-        self.controls.set(name, not self.controls.target(name))
 
     def _show_overlay(self, now_s: float) -> None:
         if not self.overlay.visible:
@@ -206,7 +216,7 @@ class Player:
     def _save(self, now_s: float) -> None:
         if self.memory and now_s - self._saved_at >= SAVE_EVERY_S:
             self._saved_at = now_s
-            self.memory.keep(self.navigator, self.controls)
+            self.memory.keep(self.conductor.navigator, self.conductor.controls)
 
 
 def run_live(show: Show, options: LiveOptions, clock: Clock | None = None) -> dict[str, Any]:
@@ -224,7 +234,7 @@ def run_live(show: Show, options: LiveOptions, clock: Clock | None = None) -> di
             if options.duration_s is not None and player.clock.now() - start_s >= options.duration_s:
                 break
         if player.memory:
-            player.memory.keep(player.navigator, player.controls)
+            player.memory.keep(player.conductor.navigator, player.conductor.controls)
             player.memory.close()
         return stats.report(player.meter, player.dreamer.status, player.osc.counts if player.osc else None)
 
@@ -240,11 +250,13 @@ def _open_osc(show: Show, stack: ExitStack) -> OscIn | None:
     return osc
 
 
-def _open_recording(stage: Stage, path: Path, show: Show, stack: ExitStack) -> "Recording":
+def _open_recording(
+    ctx: moderngl.Context, size: tuple[int, int], path: Path, show: Show, stack: ExitStack
+) -> "Recording":
     # Not before: the encoders are 70 MB of libraries, for which a show that is not recorded should not wait.
     from engine.record.recording import Recording
 
-    recording = Recording(stage, path, show)
+    recording = Recording(ctx, size, path, show.film)
     stack.callback(recording.close)
     return recording
 
@@ -255,14 +267,14 @@ def help_lines(player: Player) -> list[str]:
     recent = list(status.intervals_s)[-20:]
     rate = len(recent) / sum(recent) if recent and sum(recent) > 0 else 0.0
     lines = [
-        "PEDESIS   F full-screen  SPACE pause  B blackout  S still  H help  ESC leave",
+        "PEDESIS   F full-screen  SPACE pause  B blackout  R reset  S still  H help  ESC leave",
         f"stage {meter.fps:5.1f} fps   dreamer {rate:5.2f} pictures/s ({status.state})   restarts {status.restarts}",
         f"OSC port {player.osc.port}" if player.osc else "OSC off",
         "",
     ]
     for name, param in player.show.registry.items():
         if param.kind != "trigger" and param.live:
-            value = player.controls[name]
+            value = player.conductor[name]
             shown = f"{value:.3f}" if isinstance(value, float) else str(value)
             lines.append(f"{param.address}  {shown} {param.unit}")
     return lines

@@ -8,7 +8,6 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
 from fractions import Fraction
 from importlib.metadata import version
 from pathlib import Path
@@ -22,6 +21,7 @@ from engine.show.paths import shaders_dir
 
 LIBRARIES = ("torch", "diffusers", "transformers", "numpy", "moderngl", "av")
 _SAMPLE_BYTES = 1 << 16
+_ELSEWHERE = ("osc.", "window.", "program.", "film.width", "film.height", "film.fps")  # not in the film, or told apart
 _TOLD = 3  # changes that are told one by one
 MACHINE = (
     "the renderer",
@@ -46,10 +46,8 @@ def provenance_of(show: Show, size: tuple[int, int], fps: Fraction, frames: int,
         "the number of frames": frames,
         "the materials": [m.name for m in show.materials],
         **{f"material.{m.name}.prompt": m.prompt for m in show.materials},
-        **{f"model.{key}": value for key, value in asdict(show.model).items()},
-        **{f"film.{key}": getattr(show.film, key) for key in ("crf", "gap", "codec")},
+        **{name: value for name, value in show.values.items() if not name.startswith(_ELSEWHERE)},
         "window.fit": show.stage.fit,
-        **show.values,
         "the renderer": renderer,
         "the number of CPUs": usable_cpus(),  # how many threads add a sum up shows in its last bits
         "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS"),

@@ -58,7 +58,7 @@ class Memory:
 
     def keep(self, navigator: Navigator, controls: Controls) -> None:
         """Begins to write it, whole or not at all; where the last is still being written, this one takes its turn."""
-        note = {"values": self._show.values, "navigator": navigator.to_dict(), "controls": controls.snapshot()}
+        note = {"values": self._show.values, "navigator": navigator.to_dict()}
         self._newest = json.dumps(note)
         if not self._writer.is_alive():
             self._writer = threading.Thread(target=self._write, name="memory", daemon=True)
@@ -117,16 +117,8 @@ class Memory:
         return True
 
     def _take(self, note: Mapping[str, Any], navigator: Navigator | None, controls: Controls) -> None:
-        values, started = self._show.values, note["values"]
-        wanted = {name for name in values if name in started and started[name] == values[name]}
-        wanted -= NOT_RECALLED | self._show.insisted
-        snapshot = {part: dict(note["controls"][part]) for part in ("now", "target")}
-        if snapshot["target"].get("walk.speed") == 0:
-            wanted.discard("walk.speed")  # a fader pulled down holds the walk as a pause does
         if navigator is not None:
             navigator.restore(note["navigator"])
-        kept = {part: {n: v for n, v in of.items() if n in wanted} for part, of in snapshot.items()}
-        controls.restore({**kept, "fired": note["controls"].get("fired")})
 
     def _say(self, words: str) -> None:
         if words != self._said:

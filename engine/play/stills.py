@@ -6,11 +6,13 @@ Usage: `stills.take(framebuffer, blend.showing, show)`. Reads on the GL thread, 
 import logging
 import queue
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import moderngl
 import numpy as np
 from numpy.typing import NDArray
 
@@ -90,3 +92,30 @@ class Stills:
         if self._thread.is_alive():
             log.warning("the last stills were not written: the disk takes longer than %g s", ENDING_S)
         self._thread = None
+
+
+class StillOutput:
+    """The next frame's program as a still, whenever one is asked for (an output, see stage/program.py)."""
+
+    own_size = False
+
+    def __init__(
+        self, stills: Stills, showing: Callable[[], tuple[Any, Any, float] | None], show: Show
+    ) -> None:
+        """showing: what the picture lies between, as Blend.showing has it."""
+        self._stills, self._showing, self._show = stills, showing, show
+        self._asked = False
+
+    def ask(self) -> None:
+        """Takes one of the next frame: what was shown is no longer there to read."""
+        self._asked = True
+
+    def push(self, framebuffer: moderngl.Framebuffer, now_s: float) -> None:
+        """Takes the program, if one was asked for."""
+        if self._asked:
+            self._asked = False
+            self._stills.take(framebuffer, self._showing(), self._show)
+
+    def close(self) -> None:
+        """Waits for the stills still being written."""
+        self._stills.close()

@@ -1,88 +1,67 @@
-"""A performance, recorded as it is played: what is on stage into a file, and into a new one for a window's new size.
+"""A performance, recorded as it is played: the program into a file, at the show's own size.
 
-Usage: `recording = Recording(stage, Path("live.mp4"), show)`; `recording.push(now_s)` each frame; `recording.close()`.
-The stage's GL thread; encoding is in the recorder's own.
+Usage: `recording = Recording(ctx, (1280, 720), Path("live.mp4"), show.film)`; `recording.push(framebuffer, now_s)`
+each frame; `recording.close()`. The stage's GL thread; encoding is in the recorder's own.
 """
 
 import logging
 from collections import deque
 from pathlib import Path
 
-from engine.record.encoder import SMALLEST, even_size, exact_fps
+import moderngl
+
+from engine.record.encoder import even_size, exact_fps
 from engine.record.names import RecorderError, claim_name, unclaim
 from engine.record.recorder import Readback, Recorder
-from engine.show.config import Show
-from engine.stage.window import Stage
+from engine.show.specs import FilmSpec
 
 log = logging.getLogger("pedesis")
 
-SETTLED_S = 1.0  # how long a window must have kept its size to be filmed again
-
 
 class Recording:
-    """What is on stage, encoded in a thread as it happens; ends itself, saying so, when the disk or encoder fails.
+    """The program, encoded in a thread as it happens; ends itself, saying so, when the disk or encoder fails."""
 
-    A film has one size. When the window changes its own, the film ends there and the next is begun beside it, as
-    soon as the window has kept its size for a moment: a hand that drags at it would leave a hundred films.
-    """
-
-    def __init__(self, stage: Stage, path: Path, show: Show) -> None:
-        self.stage, self.path, self.film = stage, path, show.film
-        self.fps = exact_fps(show.film.fps)
-        self.size = even_size(stage.size)
-        self.recorder: Recorder | None = None
+    def __init__(self, ctx: moderngl.Context, size: tuple[int, int], path: Path, film: FilmSpec) -> None:
+        """size: of the program in pixels. Raises RecorderError."""
+        self.size = even_size(size)
         self.failed = False
-        self._next_s = self._begin_at_s = 0.0
-        self._begin()
-
-    def _begin(self) -> None:
-        """A new file. Raises RecorderError."""
-        path, film = claim_name(self.path), self.film
+        self._period_s = float(1 / exact_fps(film.fps))
+        self._next_s = 0.0
+        self._times_s: deque[float] = deque()  # of the pictures that the readback holds
+        self._closed = False
+        path = claim_name(path)
         try:
-            self.recorder = Recorder(path, self.size, self.fps, crf=film.crf, codec=film.codec, on_full="drop")
+            fps = exact_fps(film.fps)
+            self.recorder = Recorder(path, self.size, fps, crf=film.crf, codec=film.codec, on_full="drop")
         except RecorderError:
             unclaim(path)
             raise
-        self.readback = Readback(self.stage.ctx, self.size)
-        self._times_s: deque[float] = deque()  # of the pictures that the readback holds
+        self.readback = Readback(ctx, self.size)
         log.info("recording to %s", path)
 
-    def push(self, now_s: float) -> None:
-        """Takes what is on stage, if a frame is due; now_s in real seconds."""
-        if self.failed or now_s < self._next_s:
-            return
-        self._next_s = max(self._next_s + float(1 / self.fps), now_s - float(1 / self.fps))
-        size = even_size(self.stage.size)
-        if size != self.size:
-            self.close()
-            self.size, self._begin_at_s = size, now_s + SETTLED_S
-        if self.recorder is None and (now_s < self._begin_at_s or min(size) < SMALLEST):  # 1x1 when folded
-            return
-        try:
-            if self.recorder is None:
-                self._begin()
-            self._write(now_s)
-        except RecorderError as fault:
-            self._fail(str(fault))
-            self.close()
+    @property
+    def own_size(self) -> bool:
+        """A file has one size, whatever becomes of the window."""
+        return not self._closed
 
-    def _write(self, now_s: float) -> None:
-        assert self.recorder is not None
+    def push(self, framebuffer: moderngl.Framebuffer, now_s: float) -> None:
+        """Takes the program, if a frame is due; now_s in real seconds."""
+        if self._closed or now_s < self._next_s:
+            return
+        self._next_s = max(self._next_s + self._period_s, now_s - self._period_s)
         self._times_s.append(now_s)
-        frame = self.readback.push(self.stage.framebuffer)
+        frame = self.readback.push(framebuffer)
         if frame is not None:
             self.recorder.write(frame, time_s=self._times_s.popleft())
         if self.recorder.error:
-            raise RecorderError(self.recorder.error)
-
-    def _fail(self, why: str) -> None:
-        self.failed = True
-        log.error("recording ended: %s; the show goes on", why)
+            self._fail(self.recorder.error)
+            self.close()
 
     def close(self) -> None:
         """Ends the file with every picture taken in it. Safe to call twice."""
-        if self.recorder is None:
+        if self._closed:
             return
+        self._closed = True
         for frame, time_s in zip(self.readback.flush(), self._times_s, strict=True):
             self.recorder.write(frame, time_s=time_s)
         self.recorder.close()
@@ -91,5 +70,8 @@ class Recording:
             log.warning("%s: %d of %d pictures came faster than they could be encoded", self.recorder.path, dropped, of)
         if self.recorder.error and not self.failed:  # a disk that was full for the last of it
             self._fail(self.recorder.error)
-        self.recorder = None
         self.readback.release()
+
+    def _fail(self, why: str) -> None:
+        self.failed = True
+        log.error("recording ended: %s; the show goes on", why)

@@ -1,18 +1,19 @@
 """Shows: one TOML file that says what is dreamt, how it moves and where it is seen.
 
-    show = load_show("gallery", sets=["walk.speed=0.3"], seed=11)      # or a path to a file of your own
+    show = load_show("gallery", PARTS, sets=["walk.speed=0.3"], seed=11)      # or a path to a file of your own
 
-Every mistake is found before anything starts and all of them are told at once (ShowError.problems), one a
-line: file, key, what is allowed, what was given, the nearest name. Read once, at the start, by any process.
+Every mistake is found before anything starts and all of them are told at once (ShowError.problems), one a line:
+file, key, what it must be, what it is, the nearest name. Read once, at the start, by any process.
 
-A file's tables: `title`; [model], [osc], [window], [film] as in specs.py; [[material]] with name,
-prompt and weight; [walk], [blend], [look] and [stage] hold parameters by their names (see params.py).
+A file's tables: `title`; the tables of things that rooms read, such as [[material]]; and tables of values, in which
+every parameter stands under its name, `speed` of [walk] for walk.speed (see part.py and params.py). What each room
+adds is handed in: play/shows.py names them all.
 """
 
 import os
 import tomllib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,30 +23,17 @@ from engine.show.params import (
     ParamError,
     Registry,
     Value,
-    build_registry,
+    did_you_mean,
     nearest_word,
     shown,
-    slug,
 )
-from engine.show.paths import configs_dir, shaders_dir
-from engine.show.specs import RULES, FilmSpec, Material, ModelSpec, OscSpec, StageSpec, spec_keys
+from engine.show.part import Part
+from engine.show.paths import configs_dir
+from engine.show.specs import FilmSpec, Material, ModelSpec, OscSpec, ProgramSpec, StageSpec
 
-__all__ = [
-    "FilmSpec",
-    "Material",
-    "ModelSpec",
-    "OscSpec",
-    "Show",
-    "ShowError",
-    "StageSpec",
-    "find_show",
-    "list_shows",
-    "list_transitions",
-    "load_show",
-]
-
-MAX_MATERIALS = 16
 _MAX_FILE_BYTES = 1_000_000
+_FILES = ("model.name", "model.decoder")  # may name a folder
+_NONE_IF_EMPTY = ("model.decoder", "model.scheduler")
 
 
 @dataclass(frozen=True)
@@ -61,6 +49,8 @@ class Show:
     stage: StageSpec
     film: FilmSpec
     registry: Registry
+    program: ProgramSpec
+    things: Mapping[str, Any]  # what the tables of things say, as each room reads them
     title: str = ""
     insisted: frozenset[str] = frozenset()  # what the command line names, whatever is remembered
 
@@ -78,14 +68,13 @@ def list_shows() -> list[str]:
     return sorted(p.stem for p in configs_dir().glob("*.toml"))
 
 
-def load_show(source: str | Path, sets: Sequence[str] = (), seed: int | None = None) -> Show:
-    """The show of that name or in that file. Raises ShowError.
+def load_show(source: str | Path, parts: Sequence[Part], sets: Sequence[str] = (), seed: int | None = None) -> Show:
+    """The show of that name or in that file, with what each room adds. Raises ShowError.
 
-    sets: `name=value` each, over what the file says; for parameters and the keys of [model], [osc], [window]
-    and [film] alike. seed: over `walk.seed`, and last.
+    sets: `name=value` each, over what the file says. seed: over `walk.seed`, and last.
     """
     path = find_show(source)
-    reader = _Reader(path)
+    reader = _Reader(path, parts)
     reader.read(_parse(path))
     for setting in sets:
         reader.override(setting)
@@ -107,8 +96,9 @@ def find_show(source: str | Path) -> Path:
         if path.is_file():
             return path
     shows = list_shows()
-    allowed = f"a file ending in .toml, or one of {', '.join(shows)}"
-    raise ShowError([_line("show", shown(text), allowed, "no such show", nearest_word(text, shows))])
+    near = nearest_word(text, shows)
+    hint = f"Did you mean {near!r}?" if near else f"There are {', '.join(shows)}, or give a file ending in .toml."
+    raise ShowError([f"No show named {shown(text)}. {hint}"])
 
 
 def _parse(path: Path) -> dict[str, Any]:
@@ -116,72 +106,67 @@ def _parse(path: Path) -> dict[str, Any]:
         data = path.read_bytes() if path.stat().st_size <= _MAX_FILE_BYTES else None
     except FileNotFoundError:
         near = nearest_word(path.stem, list_shows())
-        raise ShowError([_line(str(path), "show", "a TOML file", "no such file", near)]) from None
+        raise ShowError([f"{path}: file not found{did_you_mean(near and f'the show {near}')}"]) from None
     except OSError as error:
-        why = error.strerror or str(error)
-        raise ShowError([_line(str(path), "show", "a TOML file that can be read", why.lower())]) from None
+        raise ShowError([f"{path}: cannot be read: {(error.strerror or str(error)).lower()}"]) from None
     try:
         if data is None:
-            raise ValueError("more than a megabyte")
+            raise ValueError("the file is larger than a megabyte")
         return tomllib.loads(data.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
-        given = f"bytes that are no UTF-8 text at line {line}"
+        why = f"line {line} is not UTF-8 text"
     except tomllib.TOMLDecodeError as error:
-        given = f"bad syntax: {str(error)[0].lower()}{str(error)[1:]}"
+        why = f"{str(error)[0].lower()}{str(error)[1:]}"
     except (ValueError, RecursionError) as error:
-        given = str(error)
-    raise ShowError([_line(str(path), "show", "TOML", given)])
-
-
-def _line(where: str, key: str, allowed: str, given: str, nearest: str | None = None) -> str:
-    """One problem in one line."""
-    hint = f"; did you mean {nearest}?" if nearest else ""
-    return f"{where}: {key}: allowed is {allowed}; given {given}{hint}"
-
-
-_TABLES = ("title", "model", "material", "walk", "blend", "look", "stage", "osc", "window", "film")
+        why = str(error)
+    raise ShowError([f"{path}: not a show in TOML: {why}"])
 
 
 class _Reader:
     """Gathers values and problems from a file, then from the command line, then makes the show."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, parts: Sequence[Part]) -> None:
         self.path = path
+        self.parts = parts
         self.problems: list[str] = []
         self.title = ""
-        self.materials: dict[str, str] = {}  # name: prompt
-        self.specs = {p.name: p for p in spec_keys()}
-        self.registry = build_registry([], list_transitions())
+        self.things: dict[str, Any] = {}
+        self.registry = Registry([])
         self.values: dict[str, Value] = {}
         self.insisted: set[str] = set()
 
     def read(self, data: dict[str, Any]) -> None:
-        """Takes everything from the file's tables."""
+        """Takes everything from the file's tables: those of things first, as they make parameters, then values."""
         where = str(self.path)
-        weights = self._read_materials(where, data.get("material"))
-        self.registry = build_registry(list(self.materials), list_transitions())
-        for name, weight in weights.items():
-            self.put(where, f"material.{name}", weight)
-        for table, content in data.items():
-            if table == "title":
-                self._text(where, "title", content)
-                self.title = content if isinstance(content, str) else ""
-            elif table not in _TABLES:
-                self._unknown(where, table, content)
-            elif table != "material" and not isinstance(content, dict):
-                self._problem(where, table, f"a table: [{table}] on a line of its own", shown(content))
-            elif table != "material":
+        values: dict[str, object] = {}
+        for name, read in [entry for part in self.parts for entry in part.tables.items()]:
+            table = read(data.get(name), lambda *problem: self._problem(where, *problem))
+            self.things[name] = table.things
+            values |= table.values
+        self.registry = Registry([param for part in self.parts for param in part.params(self.things)])
+        for name, value in values.items():
+            self.put(where, name, value)
+        for name, content in data.items():
+            if name == "title":
+                self._read_title(where, content)
+            elif name in self.things:
+                continue
+            elif name not in self._tables():
+                self._unknown(where, name)
+            elif not isinstance(content, dict):
+                self._problem(where, name, f"a table, with [{name}] on a line of its own", shown(content))
+            else:
                 for key, value in content.items():
-                    self.put(where, f"{table}.{key}", value)
+                    self.put(where, f"{name}.{key}", value)
 
     def put(self, where: str, name: str, value: object) -> None:
         """One value, checked strictly."""
-        param = self._param(name)
+        param = self.registry.get(name)
         if param is None:
-            self._unknown(where, name, value)
+            self._unknown(where, name)
         elif param.kind == "trigger":
-            self._problem(where, name, "nothing here: a trigger is pulled while the show runs", shown(value))
+            self.problems.append(f"{where}: {name} is a trigger: it is fired while the show runs and has no value")
         else:
             try:
                 self._keep(where, param, param.coerce(value))
@@ -192,9 +177,10 @@ class _Reader:
         """One `name=value` from the command line."""
         name, equals, text = setting.partition("=")
         name = name.strip()
-        param = self._param(name)
-        if not equals:
-            self._problem("--set", shown(setting), "name=value", "no =", self._nearest(name))
+        param = self.registry.get(name)
+        if not equals or not name:
+            hint = f", got {shown(setting)}{did_you_mean(self._nearest(name))}" if name else ""
+            self.problems.append(f"--set needs NAME=VALUE, e.g. --set walk.speed=0.3{hint}")
         elif param is None or param.kind == "trigger":
             self.put("--set", name, text)
         else:
@@ -211,37 +197,21 @@ class _Reader:
         return Show(
             name=self.path.stem,
             path=self.path.absolute(),
-            model=ModelSpec(**self._spec("model", optional=("decoder", "scheduler"))),
-            materials=tuple(
-                Material(name, prompt, float(values[f"material.{name}"]))
-                for name, prompt in self.materials.items()
-            ),
+            model=ModelSpec(**_table(values, "model")),
+            materials=tuple(replace(m, weight=values[f"material.{m.name}"]) for m in self.things["material"]),
             values=values,
-            osc=OscSpec(**self._spec("osc")),
-            stage=StageSpec(**self._spec("window")),
-            film=FilmSpec(**self._spec("film")),
+            osc=OscSpec(**_table(values, "osc")),
+            stage=StageSpec(**_table(values, "window")),
+            film=FilmSpec(**_table(values, "film")),
             registry=self.registry,
             title=self.title,
             insisted=frozenset(self.insisted),
+            program=ProgramSpec(**_table(values, "program")),
+            things=self.things,
         )
 
-    def _spec(self, table: str, optional: Sequence[str] = ()) -> dict[str, Any]:
-        found = {
-            name.partition(".")[2]: self.values.get(name, param.default)
-            for name, param in self.specs.items()
-            if name.startswith(f"{table}.")
-        }
-        return {key: value if value != "" or key not in optional else None for key, value in found.items()}
-
-    def _param(self, name: str) -> Param | None:
-        return self.registry.get(name) or self.specs.get(name)
-
     def _keep(self, where: str, param: Param, value: Value) -> None:
-        holds, allowed = RULES.get(param.name, (None, ""))
-        if holds is not None and not holds(value):
-            self._problem(where, param.name, allowed, shown(value))
-            return
-        if param.name in ("model.name", "model.decoder") and str(value).startswith(("./", "../", "~")):
+        if param.name in _FILES and str(value).startswith(("./", "../", "~")):
             # A folder named in a file lies beside that file; one named on the command line, here.
             base = self.path.parent if where == str(self.path) else Path()
             value = os.path.abspath(base / os.path.expanduser(str(value)))
@@ -249,67 +219,38 @@ class _Reader:
         if where != str(self.path):
             self.insisted.add(param.name)
 
-    def _read_materials(self, where: str, content: object) -> dict[str, object]:
-        """Names and prompts; returns the weights that are given."""
-        given = content if isinstance(content, list) else []
-        if not 1 <= len(given) <= MAX_MATERIALS:
-            what = shown(content) if content and not given else str(len(given))
-            self._problem(where, "[[material]]", f"1 to {MAX_MATERIALS} of them", what)
-        weights: dict[str, object] = {}
-        for n, entry in enumerate(given, 1):
-            key = f"[[material]] {n}"
-            if not isinstance(entry, dict):
-                self._problem(where, key, "a table with name, prompt and weight", shown(entry))
-                continue
-            for unknown in entry.keys() - {"name", "prompt", "weight"}:
-                near = nearest_word(unknown, ("name", "prompt", "weight"))
-                self._problem(where, f"{key} {unknown}", "name, prompt, weight", shown(entry[unknown]), near)
-            name = self._material_name(where, f"{key} name", entry.get("name"))
-            prompt = self._text(where, f"{key} prompt", entry.get("prompt"), required=True)
-            if name:
-                self.materials[name] = prompt
-                if "weight" in entry:
-                    weights[name] = entry["weight"]
-        return weights
-
-    def _material_name(self, where: str, key: str, name: object) -> str:
-        if not isinstance(name, str) or not name or slug(name) != name:
-            near = slug(name) if isinstance(name, str) else None
-            allowed = "a name of a-z, 0-9 and _, at most 32 characters (its address is /material/<name>)"
-            self._problem(where, key, allowed, shown(name), near)
-        elif name in self.materials:
-            self._problem(where, key, "a name no other material has", shown(name))
+    def _read_title(self, where: str, content: object) -> None:
+        if isinstance(content, str) and len(content) <= TEXT_MAX:
+            self.title = content
         else:
-            return name
-        return ""
+            self._problem(where, "title", f"text of at most {TEXT_MAX} characters", shown(content))
 
-    def _text(self, where: str, key: str, value: object, required: bool = False) -> str:
-        good = isinstance(value, str) and len(value) <= TEXT_MAX and (bool(value.strip()) or not required)
-        if not good:
-            self._problem(where, key, f"text of {int(required)} to {TEXT_MAX} characters", shown(value))
-        return str(value)
+    def _tables(self) -> list[str]:
+        """Names of the tables of values; the parameters of things are steered, and set with the thing."""
+        return list(dict.fromkeys(n.partition(".")[0] for n, p in self.registry.items() if p.kind != "trigger"))
 
-    def _unknown(self, where: str, name: str, value: object) -> None:
+    def _unknown(self, where: str, name: str) -> None:
         table = name.partition(".")[0]
-        keys = [n.partition(".")[2] for n in (*self.registry, *self.specs) if n.startswith(f"{table}.")]
         if where.startswith("--"):
-            allowed = "a name that `pedesis params` lists"
+            known = "`pedesis params` lists them all"
         elif "." in name:
-            allowed = f"one of {', '.join(keys)}"
+            keys = [n.partition(".")[2] for n in self.registry if n.startswith(f"{table}.")]
+            known = f"[{table}] has {', '.join(keys)}"
         else:
-            allowed = f"one of {', '.join(_TABLES)}"
-        self._problem(where, name, allowed, shown(value), self._nearest(name))
+            known = f"a show has title, {', '.join(self._tables())}"
+        self.problems.append(f"{where}: {name} is not known; {known}{did_you_mean(self._nearest(name))}")
 
     def _nearest(self, name: str) -> str | None:
         table, _, key = name.partition(".")
-        if table == "stage" and f"window.{key}" in self.specs:
+        if table == "stage" and f"window.{key}" in self.registry:
             return f"window.{key}"  # the window is the stage's, but [stage] holds what can be steered
-        return nearest_word(name, [*_TABLES, *self.registry, *self.specs])
+        return nearest_word(name, ["title", *self._tables(), *self.registry])
 
-    def _problem(self, where: str, key: str, allowed: str, given: str, nearest: str | None = None) -> None:
-        self.problems.append(_line(where, key, allowed, given, nearest))
+    def _problem(self, where: str, key: str, must_be: str, got: str, nearest: str | None = None) -> None:
+        self.problems.append(f"{where}: {key} must be {must_be}, got {got}{did_you_mean(nearest)}")
 
 
-def list_transitions() -> list[str]:
-    """Names of the transition shaders on this machine."""
-    return sorted(p.stem for p in (shaders_dir() / "transitions").glob("*.glsl"))
+def _table(values: Mapping[str, Value], table: str) -> dict[str, Any]:
+    """The values of one table by their keys: {"port": 7000, ...} of "osc"."""
+    found = {n: v for n, v in values.items() if n.startswith(f"{table}.")}
+    return {n.partition(".")[2]: None if v == "" and n in _NONE_IF_EMPTY else v for n, v in found.items()}

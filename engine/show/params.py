@@ -3,9 +3,11 @@
 One table stands behind TOML, OSC, the command line, panels and the documentation, so a name means
 the same everywhere: `walk.speed` in a show is `/walk/speed` over OSC and `--set walk.speed=0.3`.
 
-    registry = build_registry(["clouds", "pulp"], ["dissolve"])
+    registry = Registry([Param("walk.speed", "number", 0.12, "How fast.", 0, 4)])
     registry["walk.speed"].coerce(0.3)           # 0.3; raises ParamError when it is not allowed
     registry.by_address("/walk/speed").from_osc([1])
+
+Each room brings the parameters of what it does (see part.py).
 
 Plain data, made once and never changed: any process, any thread.
 """
@@ -13,7 +15,7 @@ Plain data, made once and never changed: any process, any thread.
 import math
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Literal, TypeGuard
@@ -23,6 +25,9 @@ from engine.show.address import OscPattern
 Value = float | int | bool | str
 Kind = Literal["number", "integer", "switch", "choice", "text", "trigger"]
 Curve = Literal["linear", "log", "square"]
+# When a change lands: in the next frame; in the next dream; once words are encoded, while the old ones are still
+# dreamt; once the dreamer has started again behind the picture; only when the show begins.
+Lands = Literal["frame", "keyframe", "palette", "reload", "start"]
 
 SEED_MAX = 2**31 - 1
 TEXT_MAX = 1000  # characters
@@ -35,8 +40,15 @@ class ParamError(ValueError):
 
     def __init__(self, name: str, allowed: str, given: str, nearest: str | None = None) -> None:
         self.name, self.allowed, self.given, self.nearest = name, allowed, given, nearest
-        hint = f" (did you mean {nearest}?)" if nearest else ""
-        super().__init__(f"{name}: allowed is {allowed}; given {given}{hint}")
+        super().__init__(f"{name} must be {allowed}, got {given}{did_you_mean(nearest)}")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What a value must be beyond its kind and range; `allowed` says all of it in words."""
+
+    holds: Callable[[Any], bool]
+    allowed: str
 
 
 @dataclass(frozen=True)
@@ -53,7 +65,8 @@ class Param:
     curve: Curve = "linear"  # how a fader's travel is spread over the range; log also smooths in octaves
     smoothing_s: float = 0.0  # time constant
     choices: tuple[str, ...] = ()
-    live: bool = True  # False: only where a show begins
+    lands: Lands = "frame"
+    rule: "Rule | None" = None  # what kind and range cannot say
 
     def __post_init__(self) -> None:
         if self.curve == "log" and not (self.low is not None and self.low > 0):
@@ -68,8 +81,15 @@ class Param:
         return "/" + self.name.replace(".", "/")
 
     @property
+    def live(self) -> bool:
+        """Whether it can be changed while the show runs."""
+        return self.lands != "start"
+
+    @property
     def allowed(self) -> str:
         """What the parameter takes, in words."""
+        if self.rule is not None:
+            return self.rule.allowed
         if self.kind == "switch":
             return "true or false"
         if self.kind == "choice":
@@ -93,6 +113,12 @@ class Param:
 
         Raises ParamError naming what is allowed and what was given.
         """
+        coerced = self._coerce(value)
+        if self.rule is not None and not self.rule.holds(coerced):
+            raise self._error(shown(value))
+        return coerced
+
+    def _coerce(self, value: object) -> Value:
         if self.kind == "switch" and isinstance(value, bool):
             return value
         if self.kind == "text" and isinstance(value, str) and len(value) <= TEXT_MAX:
@@ -145,9 +171,9 @@ class Param:
         elif self.kind in ("text", "choice") and isinstance(value, str):
             return self.coerce(value)
         elif self.kind in ("number", "trigger") and _is_finite_number(value):
-            return self._clamped(float(value))
+            return self.clamped(float(value))
         elif self.kind == "integer" and _is_finite_number(value):
-            return int(self._clamped(round(value)))
+            return int(self.clamped(round(value)))
         raise self._error(shown(value) if args else "no argument")
 
     def _limits(self) -> tuple[float, float]:
@@ -158,7 +184,7 @@ class Param:
         low, high = self._limits()
         return low <= value <= high
 
-    def _clamped(self, value: float) -> float:
+    def clamped(self, value: float) -> float:
         low, high = self._limits()
         return float(min(max(value, low), high))
 
@@ -211,7 +237,7 @@ class Registry(Mapping[str, Param]):
                 "unit": p.unit,
                 "curve": p.curve,
                 "smoothing_s": p.smoothing_s,
-                "live": p.live,
+                "lands": p.lands,
                 "address": p.address,
                 "doc": p.doc,
             }
@@ -248,6 +274,11 @@ def nearest_word(word: str, words: Sequence[str]) -> str | None:
     return None
 
 
+def did_you_mean(nearest: str | None) -> str:
+    """The end of a sentence about a name that is not known."""
+    return f". Did you mean {nearest}?" if nearest else ""
+
+
 def shown(value: object, width: int = 60) -> str:
     """A value as a message quotes it: short, on one line, no control characters."""
     if value is None:
@@ -278,84 +309,3 @@ def _number(read: type[int] | type[float], word: str) -> object:
 
 def _plain(number: float) -> str:
     return str(int(number)) if float(number).is_integer() else f"{number:g}"
-
-
-def build_registry(materials: Sequence[str], transitions: Sequence[str]) -> Registry:
-    """The parameters of a show with these materials (slugs) and these transition shaders (names)."""
-    return Registry([*_walk(), *_materials(materials), *_blend(transitions), *_look(), *_stage()])
-
-
-def _walk() -> list[Param]:
-    return [
-        Param("walk.speed", "number", 0.12,
-              "How fast pictures turn into other pictures; at 1 nearly everything is new after a second.",
-              0, 4, "phase/s", "square", 0.5),
-        Param("walk.radius", "number", 1.0,
-              "How far the walk may stray from home: 0 stays at home, 1 roams the whole space.",
-              0, 1, smoothing_s=1.0),
-        Param("walk.pedesis", "number", 0.15,
-              "Character of the motion: 0 is a slow smooth drift, 1 the jitter of a grain in water.",
-              0, 1, smoothing_s=1.0),
-        Param("walk.wander", "number", 2.0,
-              "How boldly it moves among the materials: 0 keeps the mix still, 6 shows nearly one at a time.",
-              0, 6, smoothing_s=1.0),
-        Param("walk.pause", "switch", False, "Brings the walk to a gentle halt; the look goes on breathing."),
-        Param("walk.seed", "integer", 7,
-              "Which walk it is: the same seed dreams the same pictures again, on any machine.", 0, SEED_MAX),
-        Param("walk.home", "trigger", 0.0, "Visits home for a few seconds, then lets the walk go on."),
-        Param("walk.home_here", "trigger", 0.0, "Makes the present picture home."),
-        Param("walk.nudge", "trigger", 0.0,
-              "Gives the walk a shove; the harder the hit, the farther it goes."),
-        Param("walk.jump", "trigger", 0.0,
-              "Leaps somewhere altogether new, by way of blend.transition over blend.time."),
-        Param("walk.loop", "number", 0.0,
-              "Length of a walk that ends where it began, for seamless loops, at least 1; 0 is an open walk. "
-              "At walk.speed 0.5, loop 10 comes round after 20 seconds.",
-              0, 10000, "phase", live=False),
-    ]  # fmt: skip
-
-
-def _materials(materials: Sequence[str]) -> list[Param]:
-    return [
-        Param(f"material.{name}", "number", 1.0,
-              f"How much the walk is drawn to {name.replace('_', ' ')}, next to the other materials.",
-              0, 1, smoothing_s=0.5)
-        for name in materials
-    ]  # fmt: skip
-
-
-def _blend(transitions: Sequence[str]) -> list[Param]:
-    names = tuple(transitions) or ("dissolve",)
-    return [
-        Param("blend.time", "number", 2.0, "How long a jump, a new home or a new seed takes to arrive.",
-              0, 20, "s", "square", 0.0),
-        Param("blend.transition", "choice", "dissolve" if "dissolve" in names else names[0],
-              "The way one picture gives place to another at a jump.", choices=names),
-    ]  # fmt: skip
-
-
-def _look() -> list[Param]:
-    return [
-        Param("look.enabled", "switch", True, "The whole look on, or the bare pictures as they were dreamt."),
-        Param("look.exposure", "number", 0.0,
-              "Brighter or darker, as a camera counts: one stop doubles the light.",
-              -4, 4, "stops", smoothing_s=0.3),
-        Param("look.contrast", "number", 1.0, "Distance between light and dark; 1 leaves it as dreamt.",
-              0.5, 2, curve="log", smoothing_s=0.3),
-        Param("look.saturation", "number", 1.0, "Strength of colour: 0 is black and white, 1 as dreamt.",
-              0, 2, smoothing_s=0.3),
-        Param("look.sharpness", "number", 0.3, "How crisply edges are drawn when a picture is shown large.",
-              0, 1, smoothing_s=0.3),
-        Param("look.drift", "number", 0.3, "Slow breathing of the frame, so that it never stands still.",
-              0, 1, smoothing_s=1.0),
-        Param("look.vignette", "number", 0.25, "Darkening toward the corners.", 0, 1, smoothing_s=0.3),
-        Param("look.grain", "number", 0.15, "Fine moving grain, as on film.", 0, 1, smoothing_s=0.3),
-    ]  # fmt: skip
-
-
-def _stage() -> list[Param]:
-    return [
-        Param("stage.blackout", "switch", False, "Fades the stage to black; off fades it in again."),
-        Param("stage.freeze", "switch", False,
-              "Holds the picture that is on stage; the walk goes on unseen."),
-    ]

@@ -1,16 +1,12 @@
-"""What a show fixes before it begins: model, listening address, window and film.
+"""What a show settles before it begins: model, listening address, window, program and film.
 
-    ModelSpec(steps=2); {key.name: key for key in spec_keys()}["model.steps"].coerce(2)
+    ModelSpec(steps=2)
 
-Each spec is one table of a show ([window] is StageSpec); config.py fills them in. Plain data, any process.
+Each spec is one table of a show ([window] is StageSpec); config.py fills them in from the parameters of that name.
+Plain data, any process.
 """
 
-import re
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
-
-from engine.show.params import Param
 
 CODECS = ("h264", "h265", "prores", "png")  # those of encoder.py, which is too heavy to import for this
 
@@ -50,6 +46,14 @@ class OscSpec:
 
 
 @dataclass(frozen=True)
+class ProgramSpec:
+    """The finished picture as it leaves the show, whatever it is shown on."""
+
+    width: int = 0  # pixels; 0: as large as the window is when the show begins
+    height: int = 0
+
+
+@dataclass(frozen=True)
 class StageSpec:
     """The window ([window] in a show)."""
 
@@ -72,59 +76,3 @@ class FilmSpec:
     crf: int = 20
     gap: float = 0.15  # correlation lengths between keyframes
     codec: str = "h264"
-
-
-def spec_keys() -> list[Param]:
-    """Everything in a show that is not steered: checked like parameters, fixed once the show has begun."""
-    side = "pixels"
-    return [
-        Param("model.name", "text", "house",
-              "The built-in model (house), a folder, or a Hugging Face repository."),
-        Param("model.steps", "integer", 4, "Sampling steps a picture; fewer is faster.", 1, 100),
-        Param("model.guidance", "number", 1.0,
-              "How hard prompts are pressed home; 1 is no guidance, and twice as fast.", 1, 30),
-        Param("model.width", "integer", 256, "Width of a dreamt picture, a multiple of 8.", 64, 4096, side),
-        Param("model.height", "integer", 256, "Height of a dreamt picture, a multiple of 8.", 64, 4096, side),
-        Param("model.dtype", "choice", "auto", "Arithmetic of the model.",
-              choices=("auto", "float32", "float16", "bfloat16")),
-        Param("model.device", "text", "auto", "Where the model runs."),
-        Param("model.decoder", "text", "", "A tiny decoder in place of the model's own."),
-        Param("model.scheduler", "text", "", "A diffusers scheduler class in place of the model's own."),
-        Param("model.negative", "text", "", "What to keep away from, when there is guidance."),
-        Param("osc.host", "text", "127.0.0.1", "Address to listen at; 0.0.0.0 lets the whole network steer."),
-        Param("osc.port", "integer", 7000, "UDP port to listen at.", 1, 65535),
-        Param("osc.enabled", "switch", True, "Whether to listen at all."),
-        Param("window.width", "integer", 1280, "Width of the window.", 16, 16384, side),
-        Param("window.height", "integer", 720, "Height of the window.", 16, 16384, side),
-        Param("window.fullscreen", "switch", True, "The whole display, or a window."),
-        Param("window.display", "integer", 0, "Which display, counted from 0.", 0, 63),
-        Param("window.fit", "choice", "cover", "Fill the stage and crop, or show all with bars.",
-              choices=("cover", "letterbox")),
-        Param("window.fps_headless", "integer", 60, "Frame rate where there is no display.", 1, 240, "fps"),
-        Param("window.resume", "switch", False, "Whether to go on where the last run ended."),
-        Param("film.width", "integer", 1280, "Width of a film, even.", 16, 16384, side),
-        Param("film.height", "integer", 720, "Height of a film, even.", 16, 16384, side),
-        Param("film.fps", "number", 30, "Frame rate of a film.", 1, 240, "fps"),
-        Param("film.crf", "integer", 20,
-              "Quality of a film: lower is better and larger; 0 is the best that ordinary players can show.", 0, 51),
-        Param("film.gap", "number", 0.15, "Most change between two dreamt pictures of a film.",
-              0.01, 2, "phase"),
-        Param("film.codec", "choice", "h264", "How a film is encoded.", choices=CODECS),
-    ]  # fmt: skip
-
-
-# What the kinds cannot say: (holds, in words).
-RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
-    # As spectrum.LOOP_MIN, whose numpy is not imported for this.
-    "walk.loop": (lambda v: v == 0 or v >= 1, "0, which is an open walk, or a number from 1 to 10000 phase"),
-    "model.name": (lambda v: bool(v.strip()), "a name, a folder or a repository"),
-    "model.width": (lambda v: v % 8 == 0, "a multiple of 8 pixels from 64 to 4096"),
-    "model.height": (lambda v: v % 8 == 0, "a multiple of 8 pixels from 64 to 4096"),
-    "model.device": (
-        lambda v: re.fullmatch(r"auto|cpu|mps|cuda(:\d{1,2})?", v) is not None,
-        "auto, cpu, mps, cuda or cuda:N",
-    ),
-    "osc.host": (lambda v: bool(v.strip()), "a host name or address"),
-    "film.width": (lambda v: v % 2 == 0, "an even number of pixels"),
-    "film.height": (lambda v: v % 2 == 0, "an even number of pixels"),
-}

@@ -17,8 +17,9 @@ import moderngl
 import numpy as np
 
 from engine.stage.gl import ShaderError, Target, Uniform, make_field, make_target
-from engine.stage.shaders import FALLBACK_TRANSITION, Shaders, list_natives, list_transitions
+from engine.stage.shaders import Shaders
 from engine.stage.timeline import SLOTS, Mix, Timeline
+from engine.stage.transitions import FALLBACK_TRANSITION, list_natives, list_transitions
 
 GL_SRGB8 = 0x8C41
 ARRIVAL_S = 2.5  # how long the waiting picture takes to become the first keyframe
@@ -114,6 +115,15 @@ class Blend:
         self._to_warm = [*transitions, *list_natives(shaders.root)]
         self._warm_at_s: float | None = None
         self.may_warm: Callable[[], bool] = lambda: True  # asked before each
+
+    def hold(self, time_s: float) -> None:
+        """The newest keyframe still is what would be dreamt at this time, so that none needs to be."""
+        self.timeline.hold(time_s)
+
+    @property
+    def is_frozen(self) -> bool:
+        """Whether the picture is held, whatever keyframes come."""
+        return self._frozen
 
     @property
     def in_transition(self) -> bool:

@@ -124,6 +124,11 @@ class Look:
         self._fade = -1.0
         self._faded_s = 0.0
 
+    @property
+    def is_black(self) -> bool:
+        """Whether a blackout has come to its end, so that nothing shows."""
+        return self._fade == 0.0
+
     def render(
         self, picture: Picture, framebuffer: moderngl.Framebuffer, values: Values, time_s: float
     ) -> None:
@@ -131,7 +136,7 @@ class Look:
         graded, ready = self._targets(picture.size)
         fade = self._blackout(bool(_read(values, "stage.blackout")), time_s)
         whole = framebuffer.viewport
-        inner = self._inner(picture.size, (whole[2], whole[3]))
+        inner = fitted(picture.size, (whole[2], whole[3]), self.fit)
         if inner != (0, 0, whole[2], whole[3]):
             framebuffer.clear()
         if bool(_read(values, "look.enabled")):
@@ -162,13 +167,6 @@ class Look:
                 lay_blue_first(self._ctx, self._ready.texture)
                 self._ready.framebuffer.clear()
         return self._graded, self._ready
-
-    def _inner(self, picture: tuple[int, int], screen: tuple[int, int]) -> tuple[int, int, int, int]:
-        if self.fit == "cover":
-            return (0, 0, *screen)
-        scale = min(screen[0] / picture[0], screen[1] / picture[1])
-        width, height = max(round(picture[0] * scale), 1), max(round(picture[1] * scale), 1)
-        return ((screen[0] - width) // 2, (screen[1] - height) // 2, width, height)
 
     def _blackout(self, wanted: bool, time_s: float) -> float:
         goal = 0.0 if wanted else 1.0
@@ -258,6 +256,15 @@ class Look:
             if target is not None:
                 target.release()
         self._grain.release()
+
+
+def fitted(picture: tuple[int, int], screen: tuple[int, int], fit: str) -> tuple[int, int, int, int]:
+    """(left, bottom, width, height) of the part of a screen that a picture fills: all of it, or between bars."""
+    if fit == "cover":
+        return (0, 0, *screen)
+    scale = min(screen[0] / picture[0], screen[1] / picture[1])
+    width, height = max(round(picture[0] * scale), 1), max(round(picture[1] * scale), 1)
+    return ((screen[0] - width) // 2, (screen[1] - height) // 2, width, height)
 
 
 def _read(values: Values, name: str) -> Value:

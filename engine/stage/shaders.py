@@ -1,7 +1,7 @@
 """Finds, assembles, compiles and re-reads the GLSL that Pedesis draws with.
 
-Usage: `shaders = Shaders(ctx, shaders_dir()); shaders.native("screen.frag").render(...)`;
-`list_transitions()` needs no GL. Stage process, GL thread only.
+Usage: `shaders = Shaders(ctx, shaders_dir()); shaders.native("screen.frag").render(...)`.
+Stage process, GL thread only.
 
 A transition follows the calling convention of gl-transitions: one file that defines
 `vec4 transition(vec2 uv)` and may call `getFromColor(uv)`, `getToColor(uv)`, `progress` and `ratio`;
@@ -19,28 +19,17 @@ import moderngl
 
 from engine.show.paths import shaders_dir
 from engine.stage.gl import Pass, ShaderError, Source, Uniform
+from engine.stage.transitions import FALLBACK_TRANSITION, list_transitions
 
 log = logging.getLogger(__name__)
 
 RELOAD_EVERY_S = 1.0
-FALLBACK_TRANSITION = "dissolve"
 
 _INCLUDE = re.compile(r'^\s*#include\s+"([^"]+)"\s*$')
 _VERSION = re.compile(r"^\s*#version\b")
 _DEFAULT = re.compile(r"^\s*uniform\s+(\w+)\s+(\w+)\s*;?\s*(?:/[/*]|;\s*/[/*])\s*=\s*([^*;]+)")
 _NAME = re.compile(r"^[A-Za-z][\w-]*$")
 _BUILT_IN = Path("<pedesis>")
-
-
-def list_transitions(folder: Path | None = None) -> list[str]:
-    """Names of the transitions, sorted. Reads file names only: no GL, no parsing."""
-    place = (folder or shaders_dir()) / "transitions"
-    return sorted(file.stem for file in place.glob("*.glsl"))
-
-
-def list_natives(folder: Path | None = None) -> list[str]:
-    """File names of our own passes, sorted."""
-    return sorted(file.name for file in (folder or shaders_dir()).glob("*.frag"))
 
 
 def assemble(file: Path, root: Path, transition: bool = False) -> Source:

@@ -57,6 +57,7 @@ class Timeline:
         self._needed: deque[float] = deque(maxlen=WINDOW)  # delays that would just have been enough
         self._gaps: deque[float] = deque(maxlen=WINDOW)
         self._skipped_s = 0.0
+        self._held_s = -math.inf  # up to when the newest keyframe was said to be still true
         self._played_s = 0.0
         self._rate = 0.0
         self._now_s: float | None = None
@@ -115,6 +116,11 @@ class Timeline:
             raise ValueError(f"slot must be in 0..{self.slots - 1}, got {slot}")
         self._pending.append((stamp_s, epoch, slot))
 
+    def hold(self, stamp_s: float) -> None:
+        """The newest keyframe is still true at `stamp_s`, as if it had been dreamt again. The time of such a rest is
+        left out of the played axis: a dreamer that rested was not away, and the picture is not late."""
+        self._held_s = stamp_s
+
     def at(self, now_s: float, live: bool = True) -> Mix | None:
         """What to show now; None before the first keyframe."""
         self._admit(now_s, live)
@@ -134,7 +140,9 @@ class Timeline:
             if last and (epoch < last.epoch or (epoch == last.epoch and stamp_s <= last.stamp_s)):
                 continue  # late and overtaken
             if live and last and epoch == last.epoch:
-                self._measure(now_s, stamp_s, last.stamp_s)
+                held_s = min(max(last.stamp_s, self._held_s), stamp_s)
+                self._skipped_s += held_s - last.stamp_s
+                self._measure(now_s, stamp_s, held_s)
             entry = _Entry(stamp_s, stamp_s - self._skipped_s, epoch, slot)
             if live and (last is None or epoch != last.epoch):
                 # A jump is shown at once: the hand that asked for it is waiting.

@@ -41,6 +41,7 @@ RISEN = 0.1  # share the newest has before the next may follow, or in a flood no
 HOME_POINTS = 12  # a home made of more is reduced to as many
 MAX_POINTS = MAX_MIX * (HOME_POINTS + 1)  # of a waypoint; homes made of one another share most of theirs
 HOME_SEED = 0x40E  # the home of a seed's walk is in the walk of another seed, which is this xor the first
+SAME = 1e-3  # a distance that moves no pixel by a whole step of eight bits
 FARTHEST = 1e12  # largest number in a saved walk: beyond it a phase is too coarse to walk on
 FASTEST = 1e3  # phase units per second; a nudge on every tick comes to a tenth of it
 
@@ -77,17 +78,6 @@ class Waypoint:
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON-able form."""
         return asdict(self)
-
-    @staticmethod
-    def from_dict(data: Mapping[str, Any]) -> "Waypoint":
-        """The waypoint `to_dict` came from. Raises KeyError or TypeError when something is missing."""
-        return Waypoint(
-            time_s=float(data["time_s"]),
-            epoch=int(data["epoch"]),
-            points=tuple(Point(**p) for p in data["points"]),
-            weights=tuple(float(w) for w in data["weights"]),
-            loop=float(data.get("loop", 0.0)),
-        )
 
 
 Home = tuple[Point, ...] | None  # a picture that was made home, or the home that goes with the walk's seed
@@ -159,6 +149,13 @@ def distance(a: Waypoint, b: Waypoint) -> float:
     gaps = [ours.get(s, none) - theirs.get(s, none) for s in ours.keys() | theirs.keys()]
     noise = math.sqrt(sum(sorted(float(g @ g) for g in gaps)))  # sorted: a set has no order, and a sum has one
     return noise + 0.5 * sum(abs(x - y) for x, y in zip(a.weights, b.weights, strict=True))
+
+
+def same_place(a: Waypoint, b: Waypoint) -> bool:
+    """Whether two waypoints, whatever their times, are so near that no eye could tell their pictures apart."""
+    if (a.epoch, a.loop, len(a.weights)) != (b.epoch, b.loop, len(b.weights)):
+        return False
+    return (a.points, a.weights) == (b.points, b.weights) or distance(a, b) < SAME
 
 
 @lru_cache(maxsize=256)

@@ -1,6 +1,6 @@
 """Where a film puts its keyframes: on frames, close enough that the crossfade between them is true.
 
-Usage: `for waypoint in since(keyframes(path(show, fps, frames), gap), at_s): ...`. Any process; plain numbers.
+Usage: `for waypoint in since(keyframes(waypoints, gap), at_s): ...`. Any process; plain numbers.
 
 The design measured a linear crossfade against the true in-between dreams: 47 dB at 0.2 correlation lengths
 between keyframes, 37 dB at 0.4. So a film's keyframes are as far apart as `film.gap` allows and no farther,
@@ -8,36 +8,10 @@ every frame where the change is fast.
 """
 
 from collections.abc import Iterator
-from fractions import Fraction
 
-from engine.control.controls import Controls
-from engine.show.config import Show
-from engine.walk.navigator import TICK_HZ, TICK_S, Navigator, Waypoint, distance
+from engine.walk.navigator import Waypoint, distance
 
 LONGEST_S = 2.0  # even a walk that stands still gets a keyframe this often, so that work goes on evenly
-
-
-def new_navigator(show: Show) -> Navigator:
-    """The navigator a show starts from."""
-    names = tuple(f"material.{m.name}" for m in show.materials)
-    return Navigator(seed=int(show.values["walk.seed"]), materials=names, loop=float(show.values["walk.loop"]))
-
-
-def tick(controls: Controls, navigator: Navigator) -> None:
-    """One fixed step of everything that is steered."""
-    controls.tick(TICK_S)
-    navigator.tick(controls)
-
-
-def path(show: Show, fps: Fraction, frames: int) -> Iterator[Waypoint]:
-    """The waypoint of every frame of a film, at exactly n / fps seconds."""
-    controls, navigator = Controls(show.registry, show.values), new_navigator(show)
-    tick(controls, navigator)
-    for n in range(frames):
-        at = Fraction(n) / fps
-        while Fraction(navigator.ticks + 1, TICK_HZ) <= at:
-            tick(controls, navigator)
-        yield navigator.waypoint(float(at - Fraction(navigator.ticks, TICK_HZ)))
 
 
 def keyframes(waypoints: Iterator[Waypoint], gap: float) -> Iterator[Waypoint]:

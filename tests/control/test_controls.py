@@ -1,12 +1,13 @@
 """Controls: what a hand does, smoothed exactly, and triggers that fire as often as they were hit."""
 
-import json
+import itertools
 import math
 
 import pytest
 
 from engine.control.controls import MAX_FIRED, REPEAT_S, Controls
-from engine.show.params import Param, Registry, Value, build_registry
+from engine.show.params import Param, Registry, Value
+from tests.registry import build_registry
 
 REGISTRY = Registry(
     [
@@ -144,49 +145,59 @@ def test_hits_nobody_takes_are_bounded() -> None:
     assert taken == MAX_FIRED
 
 
-def test_a_snapshot_goes_on_bit_for_bit() -> None:
-    one = controls()
-    one.set("walk.speed", 3.0)
-    one.set("test.zoom", 0.5)
-    one.set("walk.pause", True)
-    one.set("walk.nudge", 0.6)
-    ticks(one, 0.3)
-    two = controls()
-    two.restore(json.loads(json.dumps(one.snapshot())))
-    for _ in range(50):
-        assert dict(one) == dict(two)
-        one.tick(TICK_S)
-        two.tick(TICK_S)
-    assert two.take("walk.nudge") == 0.6 and two.target("walk.speed") == 3.0
-    assert two["walk.pause"] is True
+def test_a_glide_takes_its_time_begins_gently_and_arrives_exactly() -> None:
+    c, way = controls(walk__speed=3.0, test__zoom=4.0), []
+    c.glide("walk.speed", 1.0, 2.0)
+    c.glide("test.zoom", 0.25, 2.0)
+    for _ in range(240):
+        c.tick(TICK_S)
+        way.append(float(c["walk.speed"]))
+        if len(way) == 120:
+            assert c["test.zoom"] == pytest.approx(1.0, rel=0.01), "by equal ratios"
+    steps = [a - b for a, b in itertools.pairwise([3.0, *way])]
+    assert min(steps) >= 0 and max(steps) < 2.0 / 240 * 1.6 and steps[0] < max(steps) / 10
+    assert way[118] > 1.5 and c["walk.speed"] == 1.0 and c["test.zoom"] == 0.25
 
 
-def test_a_snapshot_of_another_show_is_taken_as_far_as_it_goes() -> None:
-    c = controls(walk__radius=0.5, walk__loop=6.0)
-    c.restore(
-        {
-            "target": {
-                "walk.speed": 1.0, "material.gone": 0.5, "walk.radius": 9.0, "blend.transition": "lost",
-                "walk.seed": "x", "walk.nudge": 1.0, "walk.loop": 3.0,
-            },
-            "now": {"walk.speed": math.nan},
-            "fired": {"walk.nudge": [7, "x", None], "walk.gone": [1], "walk.home": 3},
-        }
-    )  # fmt: skip
-    assert c.target("walk.speed") == 1.0 and c["walk.radius"] == 0.5 and c["walk.loop"] == 6.0
-    assert c["blend.transition"] == "dissolve" and c["walk.seed"] == 7 and c.take("walk.nudge") == 0.0
-    ticks(c, 20)
-    assert c["walk.speed"] == 1.0
+def test_a_hand_takes_over_from_a_glide_without_a_jump() -> None:
+    c = controls(look__grain=0.0)
+    c.glide("look.grain", 1.0, 2.0)
+    ticks(c, 1.0)
+    before = float(c["look.grain"])
+    c.set("look.grain", 0.2)
+    c.tick(TICK_S)
+    assert abs(float(c["look.grain"]) - before) < 0.05
+    ticks(c, 5.0)
+    assert c["look.grain"] == pytest.approx(0.2, abs=1e-6)
 
 
-@pytest.mark.parametrize(
-    "rubbish", [{}, {"target": 3, "now": [], "fired": "x"}, {"target": {"walk.speed": []}}]
-)
-def test_rubbish_instead_of_a_snapshot_changes_nothing(rubbish: dict) -> None:
+def test_what_cannot_glide_arrives_at_once() -> None:
     c = controls()
-    before = dict(c)
-    c.restore(rubbish)
-    assert dict(c) == before
+    c.glide("walk.pause", True, 2.0)
+    c.glide("walk.speed", 2.0, 0.0)
+    assert c["walk.pause"] is True and c.target("walk.speed") == 2.0
+
+
+def test_modulation_goes_on_top_and_leaves_the_base_where_it_is() -> None:
+    c = controls(look__grain=0.4)
+    c.modulate("look.grain", "lfo.slow", 0.2)
+    c.modulate("look.grain", "lfo.quick", -0.1)
+    assert c["look.grain"] == pytest.approx(0.5) and c.base("look.grain") == 0.4 and c.target("look.grain") == 0.4
+    c.modulate("look.grain", "lfo.slow", 0.5, "multiply")
+    c.modulate("look.grain", "sound", 0.9, "max")
+    assert c["look.grain"] == 0.9
+    c.modulate("look.grain", "sound", 0.0, "max")
+    assert c["look.grain"] == pytest.approx(0.4 * 0.5 - 0.1)
+    c.modulate("look.grain", "lfo.quick", 9.0)
+    assert c["look.grain"] == 1.0, "never beyond the range"
+    for source, nothing, how in (("lfo.slow", 1.0, "multiply"), ("lfo.quick", 0.0, "add"), ("sound", 0.0, "add")):
+        c.modulate("look.grain", source, nothing, how)
+    assert c["look.grain"] == 0.4
+
+
+def test_only_numbers_are_modulated() -> None:
+    with pytest.raises(ValueError, match=r"only numbers can be modulated, walk\.pause is a switch"):
+        controls().modulate("walk.pause", "lfo", 1.0)
 
 
 def test_an_unknown_name_is_a_mistake_of_the_caller() -> None:

@@ -25,7 +25,8 @@ from engine.control import osc as osc_room
 from engine.control.controls import Controls
 from engine.control.inbox import MAX_HITS, MAX_MESSAGE_BYTES, MAX_ODD, Inbox, split_bundle
 from engine.control.osc import MAX_LINES, Counts, OscIn, PortTaken, parse
-from engine.show.params import Value, build_registry
+from engine.show.params import Value
+from tests.registry import build_registry
 
 REGISTRY = build_registry(["clouds", "pulp", "memory"], ["dissolve", "tear"])
 

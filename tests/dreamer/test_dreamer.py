@@ -367,7 +367,7 @@ def test_half_precision_stays_within_40_db(folder: Folder) -> None:
 
 @pytest.mark.parametrize("show", ["house", "film"])
 def test_the_built_in_model_dreams_in_float16_as_on_a_gpu(show: str) -> None:
-    from engine.show.config import load_show
+    from engine.play.shows import load_show
 
     ours = load_show(show)
     pictures = []

@@ -8,7 +8,7 @@ import torch
 
 from engine.dreamer.load import Dreamer
 from engine.dreamer.spec import DreamSpec
-from engine.show.config import load_show
+from engine.play.shows import load_show
 from engine.show.paths import house_model_dir
 from engine.walk.navigator import Point, Waypoint
 

@@ -26,12 +26,13 @@ import pytest
 
 from engine.dreamer.process import DreamerProcess, Keyframe
 from engine.play.film import FilmError, FilmJob, _ended_well, run_film
+from engine.play.shows import load_show
 from engine.play.signals import StopRequest
 from engine.record.encoder import FilmWriter
 from engine.record.film_file import FilmFile
 from engine.record.names import RecorderError
 from engine.record.recorder import Recorder
-from engine.show.config import Show, load_show
+from engine.show.config import Show
 from engine.stage.blend import Blend
 from tests import fake_worker
 from tests.shows import dreamers, write_tiny_show

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from engine.play.provenance import MACHINE, changes, provenance_of
-from engine.show.config import Show, load_show
+from engine.play.shows import load_show
+from engine.show.config import Show
 from engine.show.paths import house_model_dir
 
 SIZE, FPS = (160, 96), Fraction(24)

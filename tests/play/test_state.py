@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from engine.control.controls import Controls
+from engine.play.shows import load_show
 from engine.play.state import Memory
-from engine.show.config import Show, load_show
+from engine.show.config import Show
 from engine.show.paths import configs_dir
 from engine.walk import plan
 from engine.walk.navigator import Navigator
@@ -117,7 +118,7 @@ def test_two_projectors_with_two_seeds_of_one_show_go_on_both() -> None:
 
 def test_two_shows_may_write_to_one_file_at_once() -> None:
     code = (
-        "from engine.show.config import load_show; from engine.control.controls import Controls;"
+        "from engine.play.shows import load_show; from engine.control.controls import Controls;"
         "from engine.show import plan, state;"
         "show = load_show('gallery'); memory = state.Memory(show); navigator = plan.new_navigator(show);"
         "controls = Controls(show.registry, show.values)\n"

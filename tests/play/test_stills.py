@@ -10,8 +10,9 @@ import pytest
 from PIL import Image
 
 from engine.play import stills as room
+from engine.play.shows import load_show
 from engine.play.stills import Stills
-from engine.show.config import Show, load_show
+from engine.show.config import Show
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,8 @@ import time
 import pytest
 
 from engine.show.address import MAX_LENGTH, OscPattern, is_pattern
-from engine.show.params import Param, ParamError, Registry, Value, build_registry, nearest_word, shown, slug
+from engine.show.params import Param, ParamError, Registry, Value, nearest_word, shown, slug
+from tests.registry import build_registry
 
 REGISTRY = build_registry(["clouds", "pulp", "paper_sky"], ["clouds_part", "dissolve", "tear"])
 PROMISED = [
@@ -73,13 +74,13 @@ def test_coerce_refuses_and_says_why(name: str, value: object) -> None:
     with pytest.raises(ParamError) as caught:
         REGISTRY[name].coerce(value)
     error = caught.value
-    assert str(error).startswith(f"{name}: allowed is {REGISTRY[name].allowed}; given {shown(value)}")
+    assert str(error).startswith(f"{name} must be {REGISTRY[name].allowed}, got {shown(value)}")
 
 
 def test_a_mistyped_choice_finds_the_nearest() -> None:
     with pytest.raises(ParamError) as caught:
         REGISTRY["blend.transition"].coerce("disolve")
-    assert caught.value.nearest == "dissolve" and "did you mean dissolve?" in str(caught.value)
+    assert caught.value.nearest == "dissolve" and "Did you mean dissolve?" in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -254,11 +255,14 @@ def test_rows_are_plain_and_complete() -> None:
     assert [row["name"] for row in rows] == list(REGISTRY)
     speed = rows[0]
     assert speed["range"] == "a number from 0 to 4 phase/s" and speed["address"] == "/walk/speed"
-    assert {"kind", "default", "unit", "doc", "live", "choices"} <= speed.keys()
+    assert {"kind", "default", "unit", "doc", "lands", "choices"} <= speed.keys()
 
 
-def test_without_transitions_there_is_still_a_choice() -> None:
-    assert build_registry([], [])["blend.transition"].choices
+def test_every_parameter_says_when_a_change_lands() -> None:
+    lands = {p.name: p.lands for p in REGISTRY.values()}
+    assert lands["look.grain"] == "frame" and lands["walk.speed"] == lands["material.clouds"] == "keyframe"
+    assert all(lands[name] == "start" for name in ("walk.loop", "model.steps", "osc.port", "window.width", "film.fps"))
+    assert all(p.live == (p.lands != "start") for p in REGISTRY.values())
 
 
 @pytest.mark.parametrize(

@@ -13,10 +13,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from engine.control.controls import Controls
-from engine.show.config import load_show
+from engine.play.conductor import Conductor
+from engine.play.shows import load_show
 from engine.show.params import SEED_MAX
-from engine.walk import plan
 from engine.walk.navigator import (
     HOME_POINTS,
     MAX_MIX,
@@ -442,11 +441,6 @@ def test_a_flood_of_new_seeds_and_homes_stays_bounded() -> None:
     assert len(nav.voices) <= MAX_MIX and len(nav.homes) <= MAX_MIX and len(nav.waypoint().points) <= MAX_POINTS
 
 
-def test_waypoints_survive_json() -> None:
-    _, path = walked(1.0)
-    assert Waypoint.from_dict(json.loads(json.dumps(path[-1].to_dict()))) == path[-1]
-
-
 def test_nothing_to_normalise_says_so() -> None:
     with pytest.raises(ValueError, match="at least one point"):
         normalise([])
@@ -454,13 +448,14 @@ def test_nothing_to_normalise_says_so() -> None:
 
 def test_a_material_left_alone_has_the_stage_to_itself_in_three_seconds_and_gets_there_smoothly() -> None:
     show = load_show("house")  # its wander favours some materials ten-thousandfold
-    controls, nav = Controls(show.registry, show.values), plan.new_navigator(show)
+    conductor = Conductor(show)
+    nav = conductor.navigator
     for seconds, alone in ((13, None), (3, "clouds"), (3, "memory"), (3, "print")):
         for name in nav.materials if alone else ():
-            controls.set(name, float(name == f"material.{alone}"))
+            conductor.set(name, float(name == f"material.{alone}"))
         weights = []
         for _ in range(seconds * TICK_HZ):
-            plan.tick(controls, nav)
+            conductor.tick()
             weights.append(nav.waypoint().weights)
         steps = np.abs(np.diff(np.array(weights), axis=0)).max()
         assert steps < 0.2, f"{alone}: one tick moved a weight by {steps:.3f}"

@@ -6,7 +6,9 @@ from itertools import pairwise
 
 import pytest
 
-from engine.show.config import Show, load_show
+from engine.play.conductor import Conductor, play_through
+from engine.play.shows import load_show
+from engine.show.config import Show
 from engine.walk import plan
 from engine.walk.navigator import Waypoint, distance
 
@@ -20,17 +22,18 @@ def show() -> Show:
 
 def frames(show: Show, count: int = 150, **values: float) -> list[Waypoint]:
     over = {k.replace("__", "."): v for k, v in values.items()}
-    return list(plan.path(replace(show, values={**show.values, **over}), FPS, count))
+    return list(play_through(Conductor(replace(show, values={**show.values, **over})), FPS, count))
 
 
 def test_frames_are_at_exact_times_at_any_rate(show: Show) -> None:
     for fps in (Fraction(24), Fraction(30000, 1001), Fraction(60), Fraction(240)):
-        path = list(plan.path(show, fps, 40))
+        path = list(play_through(Conductor(show), fps, 40))
         assert [w.time_s for w in path] == pytest.approx([float(n / fps) for n in range(40)], abs=1e-12)
 
 
 def test_the_same_moment_is_the_same_place_at_any_rate(show: Show) -> None:
-    slow, fast = list(plan.path(show, Fraction(10), 30)), list(plan.path(show, Fraction(60), 180))
+    slow = list(play_through(Conductor(show), Fraction(10), 30))
+    fast = list(play_through(Conductor(show), Fraction(60), 180))
     for n in range(30):
         assert distance(slow[n], fast[6 * n]) < 1e-4
 
@@ -71,7 +74,7 @@ def test_both_sides_of_a_jump_are_keyframes(show: Show) -> None:
 
 
 def test_planning_is_lazy_and_a_film_of_any_length_starts_at_once(show: Show) -> None:
-    assert next(plan.keyframes(plan.path(show, FPS, 10**9), 0.1)).time_s == 0.0
+    assert next(plan.keyframes(play_through(Conductor(show), FPS, 10**9), 0.1)).time_s == 0.0
 
 
 def test_an_empty_film_has_no_keyframes_and_no_gap_is_refused() -> None:

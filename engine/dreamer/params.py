@@ -1,0 +1,43 @@
+"""What the dreamer adds to a show: which model dreams, and how.
+
+Plain data, any process; no torch.
+"""
+
+import re
+
+from engine.show.params import Param, Rule
+from engine.show.part import Part, Things
+from engine.show.specs import ModelSpec
+
+_SIDE = Rule(lambda v: v % 8 == 0, "a multiple of 8 pixels from 64 to 4096")
+_DEVICE = Rule(
+    lambda v: re.fullmatch(r"auto|cpu|mps|cuda(:\d{1,2})?", v) is not None,
+    "auto, cpu, mps, cuda or cuda:N",
+)
+
+
+def _params(things: Things) -> list[Param]:
+    return [
+        Param("model.name", "text", ModelSpec.name,
+              "The built-in model (house), a folder, or a Hugging Face repository.",
+              lands="start", rule=Rule(lambda v: bool(v.strip()), "a name, a folder or a repository")),
+        Param("model.steps", "integer", ModelSpec.steps, "Sampling steps a picture; fewer is faster.",
+              1, 100, lands="start"),
+        Param("model.guidance", "number", ModelSpec.guidance,
+              "How hard prompts are pressed home; 1 is no guidance, and twice as fast.", 1, 30, lands="start"),
+        Param("model.width", "integer", ModelSpec.width, "Width of a dreamt picture, a multiple of 8.",
+              64, 4096, "pixels", lands="start", rule=_SIDE),
+        Param("model.height", "integer", ModelSpec.height, "Height of a dreamt picture, a multiple of 8.",
+              64, 4096, "pixels", lands="start", rule=_SIDE),
+        Param("model.dtype", "choice", ModelSpec.dtype, "Arithmetic of the model.",
+              choices=("auto", "float32", "float16", "bfloat16"), lands="start"),
+        Param("model.device", "text", ModelSpec.device, "Where the model runs.", lands="start", rule=_DEVICE),
+        Param("model.decoder", "text", "", "A tiny decoder in place of the model's own.", lands="start"),
+        Param("model.scheduler", "text", "", "A diffusers scheduler class in place of the model's own.",
+              lands="start"),
+        Param("model.negative", "text", ModelSpec.negative, "What to keep away from, when there is guidance.",
+              lands="start"),
+    ]  # fmt: skip
+
+
+PART = Part(_params)

@@ -1,0 +1,28 @@
+"""A show with what every room adds to it: the one place that names all of them.
+
+    show = load_show("gallery", sets=["walk.speed=0.3"], seed=11)      # or a path to a file of your own
+
+A new room is one more line here. Any process.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from engine.control import params as control
+from engine.dreamer import params as dreamer
+from engine.record import params as record
+from engine.show import config
+from engine.show.part import Part
+from engine.stage import params as stage
+from engine.walk import params as walk
+
+# In the order in which parameters are documented.
+PARTS: tuple[Part, ...] = (walk.PART, stage.PART, control.PART, dreamer.PART, record.PART)
+
+
+def load_show(source: str | Path, sets: Sequence[str] = (), seed: int | None = None) -> config.Show:
+    """The show of that name or in that file. Raises ShowError.
+
+    sets: `name=value` each, over what the file says. seed: over `walk.seed`, and last.
+    """
+    return config.load_show(source, PARTS, sets, seed)

@@ -1,0 +1,100 @@
+"""What the walk adds to a show: how it moves, and the materials it draws from.
+
+Plain data, any process; neither numpy nor torch.
+"""
+
+from engine.show.params import SEED_MAX, TEXT_MAX, Param, Rule, nearest_word, shown, slug
+from engine.show.part import Part, Report, Table, Things
+from engine.show.specs import Material
+
+MAX_MATERIALS = 16
+_KEYS = ("name", "prompt", "weight")
+
+
+def _params(things: Things) -> list[Param]:
+    return [*_walk(), *_materials(things.get("material", ()))]
+
+
+def _walk() -> list[Param]:
+    return [
+        Param("walk.speed", "number", 0.12,
+              "How fast pictures turn into other pictures; at 1 nearly everything is new after a second.",
+              0, 4, "phase/s", "square", 0.5, lands="keyframe"),
+        Param("walk.radius", "number", 1.0,
+              "How far the walk may stray from home: 0 stays at home, 1 roams the whole space.",
+              0, 1, smoothing_s=1.0, lands="keyframe"),
+        Param("walk.pedesis", "number", 0.15,
+              "Character of the motion: 0 is a slow smooth drift, 1 the jitter of a grain in water.",
+              0, 1, smoothing_s=1.0, lands="keyframe"),
+        Param("walk.wander", "number", 2.0,
+              "How boldly it moves among the materials: 0 keeps the mix still, 6 shows nearly one at a time.",
+              0, 6, smoothing_s=1.0, lands="keyframe"),
+        Param("walk.pause", "switch", False, "Brings the walk to a gentle halt; the look goes on breathing.",
+              lands="keyframe"),
+        Param("walk.seed", "integer", 7,
+              "Which walk it is: the same seed dreams the same pictures again, on any machine.",
+              0, SEED_MAX, lands="keyframe"),
+        Param("walk.home", "trigger", 0.0, "Visits home for a few seconds, then lets the walk go on.",
+              lands="keyframe"),
+        Param("walk.home_here", "trigger", 0.0, "Makes the present picture home.", lands="keyframe"),
+        Param("walk.nudge", "trigger", 0.0,
+              "Gives the walk a shove; the harder the hit, the farther it goes.", lands="keyframe"),
+        Param("walk.jump", "trigger", 0.0,
+              "Leaps somewhere altogether new, by way of blend.transition over blend.time.", lands="keyframe"),
+        Param("walk.loop", "number", 0.0,
+              "Length of a walk that ends where it began, for seamless loops, at least 1; 0 is an open walk. "
+              "At walk.speed 0.5, loop 10 comes round after 20 seconds.",
+              0, 10000, "phase", lands="start",
+              # As spectrum.LOOP_MIN, whose numpy is not imported for this.
+              rule=Rule(lambda v: v == 0 or v >= 1, "0, which is an open walk, or a number from 1 to 10000 phase")),
+    ]  # fmt: skip
+
+
+def _materials(materials: tuple[Material, ...]) -> list[Param]:
+    return [
+        Param(f"material.{m.name}", "number", 1.0,
+              f"How much the walk is drawn to {m.name.replace('_', ' ')}, next to the other materials.",
+              0, 1, smoothing_s=0.5, lands="keyframe")
+        for m in materials
+    ]  # fmt: skip
+
+
+def read_materials(content: object, report: Report) -> Table:
+    """[[material]]: tables with name, prompt and, if it is not to be 1, weight."""
+    entries = content if isinstance(content, list) else []
+    if not 1 <= len(entries) <= MAX_MATERIALS:
+        got = shown(content) if content and not entries else str(len(entries))
+        report("[[material]]", f"there 1 to {MAX_MATERIALS} times", got)
+    found: dict[str, Material] = {}
+    weights: dict[str, object] = {}
+    for n, entry in enumerate(entries, 1):
+        key = f"[[material]] {n}"
+        if not isinstance(entry, dict):
+            report(key, "a table with name, prompt and weight", shown(entry))
+            continue
+        for unknown in entry.keys() - set(_KEYS):
+            report(f"{key}", f"made of {', '.join(_KEYS)}", shown(unknown), nearest_word(unknown, _KEYS))
+        name = _name(key, entry.get("name"), found, report)
+        prompt = entry.get("prompt")
+        if not isinstance(prompt, str) or not prompt.strip() or len(prompt) > TEXT_MAX:
+            report(f"{key} prompt", f"text of 1 to {TEXT_MAX} characters", shown(prompt))
+        if name:
+            found[name] = Material(name, str(prompt))
+        if name and "weight" in entry:
+            weights[f"material.{name}"] = entry["weight"]
+    return Table(tuple(found.values()), weights)
+
+
+def _name(key: str, name: object, taken: dict[str, Material], report: Report) -> str:
+    if not isinstance(name, str) or not name or slug(name) != name:
+        near = slug(name) if isinstance(name, str) else None
+        must_be = "a name of a-z, 0-9 and _, at most 32 characters (its address is /material/<name>)"
+        report(f"{key} name", must_be, shown(name), near)
+        return ""
+    if name in taken:
+        report(f"{key} name", "a name that no other material has", shown(name))
+        return ""
+    return name
+
+
+PART = Part(_params, {"material": read_materials})
