@@ -1,12 +1,13 @@
 """The `pedesis` command: run, film, params, models, doctor.
 
 Usage: `pedesis run house --windowed`. Exit codes: 0 done, 1 the work failed on the way, 2 nothing was started,
-130 stopped by Ctrl-C.
+130 a film interrupted by Ctrl-C or SIGTERM (a show is ended that way, and exits with 0).
 """
 
 import json
 import logging
 import os
+import shlex
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, replace
@@ -65,7 +66,7 @@ def parse_size(text: str) -> tuple[int, int]:
 def parse_fps(text: str) -> Fraction:
     """'30', '29.97' or '24000/1001' to a Fraction. Raises typer.BadParameter."""
     from engine.record.encoder import exact_fps
-    from engine.record.film_file import RecorderError
+    from engine.record.names import RecorderError
 
     try:
         fps = exact_fps(text)  # the film's clock and its file must mean the same by 29.97
@@ -105,7 +106,7 @@ def guarded(work: Callable[[], Any]) -> Any:
     """Does the work; what cannot start is one sentence and exit 2."""
     from engine.control.osc import PortTaken
     from engine.dreamer.models import ModelError
-    from engine.record.film_file import RecorderError
+    from engine.record.names import RecorderError
     from engine.stage.gl import NoGraphics, ShaderError
     from engine.stage.window import NoDisplay
 
@@ -242,14 +243,16 @@ def film(
         bool | None,
         typer.Option(
             "--resume/--anew",
-            help="Only go on with what an earlier run left, or only begin anew.",
-            show_default="go on with it if it is the same film",
+            help="--resume: only continue an unfinished film; --anew: start over.",
+            show_default="continue the same film where it stopped",
         ),
     ] = None,
 ) -> None:
     """Render a show to a video file, frame by frame, the same every time.
 
-    A film that was interrupted is gone on with by the same command; at most its last ten seconds are drawn again.
+    An interrupted film resumes when you run the same command again; at most its last ten seconds are drawn again.
+
+    Interrupted by Ctrl-C it exits with 130. Unfinished films are kept until you delete them or say --anew.
     """
     opened = open_show(show, sets, seed)
     guarded(lambda: find_model(opened))
@@ -281,9 +284,12 @@ def film_with_progress(
     from engine.play.film import FilmError, FilmJob, run_film
     from engine.record.encoder import check
 
-    job = FilmJob(out, duration_s, fps, *size, resume)
-    guarded(lambda: check(out, size, show.film.codec))
-    check_stats(stats)
+    job = FilmJob(out, duration_s, fps, *size, resume, shlex.join(["pedesis", *sys.argv[1:]]))
+    try:
+        check_stats(stats)
+        guarded(lambda: check(out, size, show.film.codec))
+    except KeyboardInterrupt:  # while a disk does not answer
+        fail("stopped before the first frame", code=130)
     bar = Progress(
         TextColumn("[bold]{task.description}"),
         BarColumn(),

@@ -3,9 +3,9 @@
 Usage: `run_film(show, FilmJob(Path("a.mp4"), 30.0, Fraction(30), 1280, 720))`. The calling thread is the GL
 thread; the dreamer is a process, the encoder a thread. Memory does not grow with the length.
 
-A picture of a film is a function of its time and of the two keyframes about it: a film has no jumps, and the look
-keeps no state. So a film that ended early is gone on with at any frame. One that is frozen from the start hangs on
-its first keyframe, and is begun anew.
+A picture of a film is a function of its time and of the two keyframes around it: a film has no jumps, and the look
+keeps no state. So a film that ended early can be resumed at any frame. One that is frozen from the start depends on its
+first keyframe, and starts over.
 """
 
 import logging
@@ -13,19 +13,23 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
+
+import moderngl
+import numpy as np
 
 from engine.control.clock import LockstepClock
 from engine.dreamer.process import DreamerProcess, DreamSpec, Keyframe
 from engine.play import stats
 from engine.play.conductor import Conductor, play_through
-from engine.play.provenance import changed, origin
+from engine.play.provenance import MACHINE, changes, provenance_of
 from engine.play.signals import StopRequest
 from engine.record.encoder import check as encoder_check
-from engine.record.film_file import FilmFile, RecorderError, reason
+from engine.record.film_file import FilmFile, Unfinished
+from engine.record.names import RecorderError, reason
 from engine.record.recorder import Readback, Recorder
 from engine.show.config import Show
 from engine.show.params import Value
@@ -40,10 +44,11 @@ log = logging.getLogger("pedesis")
 
 PATIENCE = 5  # losses of the dreamer with no picture between them: then the film is given up
 AHEAD = 6  # keyframes dreamt before they are needed: enough to keep the dreamer busy, constant memory
+QUIET_S = 2.0  # a longer wait is explained
 
 
 class FilmError(Exception):
-    """A film that cannot go on; one sentence with the cure, and where what was done lies."""
+    """A film that cannot be continued; one sentence with the cure, and where what was done lies."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,8 @@ class FilmJob:
     fps: Fraction
     width: int
     height: int
-    resume: bool | None = None  # go on with what an earlier run left: True insists, None if it is the same film
+    resume: bool | None = None  # what an earlier run left: True insists on it, False starts over
+    command: str = ""  # what a person typed, for the note beside the film
 
     @property
     def frames(self) -> int:
@@ -83,7 +89,7 @@ class _Script:
 
 
 class _Supply:
-    """The planned waypoints in order, as many ahead of the film as AHEAD allows, and the keyframes come of them."""
+    """The planned waypoints in order, as many ahead of the film as AHEAD allows, and the keyframes made of them."""
 
     def __init__(self, waypoints: Iterator[Waypoint]) -> None:
         self._waypoints = waypoints
@@ -107,10 +113,22 @@ class _Supply:
 
 
 class _Feed:
-    """Puts the keyframes on the timeline, as far as the film has come."""
+    """Puts the keyframes on the timeline, as far as the film has come.
 
-    def __init__(self, dreamer: DreamerProcess, supply: _Supply, blend: Blend, stop: StopRequest) -> None:
+    arithmetic: what the film's keyframes are made with, of a resumed film its earlier ones too; a film never mixes two.
+    None until the first one is there.
+    """
+
+    def __init__(
+        self,
+        dreamer: DreamerProcess,
+        supply: _Supply,
+        blend: Blend,
+        stop: StopRequest,
+        arithmetic: Mapping[str, Any] | None = None,
+    ) -> None:
         self._dreamer, self._supply, self._blend, self._stop = dreamer, supply, blend, stop
+        self.arithmetic = None if arithmetic is None else dict(arithmetic)
         self._watch = _Watch(dreamer)
         self._newest_s = -1.0
 
@@ -128,8 +146,45 @@ class _Feed:
             raise KeyboardInterrupt
 
     def _take(self, timeout_s: float) -> None:
-        self._supply.deliver(self._dreamer.poll(timeout_s))
+        keyframes = self._dreamer.poll(timeout_s)
         self._watch()
+        self._check_arithmetic(bool(keyframes))
+        self._supply.deliver(keyframes)
+
+    def _check_arithmetic(self, is_used: bool) -> None:
+        """Raises FilmError when it is not what the film was made with so far."""
+        known = getattr(self._dreamer.status, "arithmetic", None)
+        if known is None:
+            return
+        now = asdict(known)
+        if self.arithmetic is None:
+            self.arithmetic = now if is_used else None
+        elif changed := changes(self.arithmetic, now):
+            said = f"the dreamer now computes differently, and one film never mixes two ways: {changed}"
+            if self.arithmetic.get("economy") != now.get("economy"):
+                said += "; if memory is short, ask for less from the start, e.g. --set model.dtype=float16"
+            if self._newest_s < 0:  # nothing of a resumed film is drawn yet, nor touched
+                said += "; what is done stays as it is, and --anew starts over"
+            raise FilmError(said)
+
+
+class _Screen:
+    """Draws the film's pictures and hands them out. GL thread only."""
+
+    def __init__(self, ctx: moderngl.Context, show: Show, size: tuple[int, int]) -> None:
+        shaders = Shaders(ctx)
+        self.blend = Blend(ctx, shaders, (show.model.width, show.model.height))
+        self.readback = Readback(ctx, size)
+        self._look = Look(ctx, shaders, show.stage.fit)
+        self._target = make_target(ctx, size, "f1")
+        self._finish = finisher(ctx)
+
+    def draw(self, at_s: float, values: Mapping[str, Value]) -> np.ndarray | None:
+        """Draws the picture at that time; returns the one of two calls ago, or None while there is none."""
+        picture = self.blend.render(at_s, values, live=False)
+        self._look.render(picture, self._target.framebuffer, values, at_s)
+        self._finish()  # with nothing of one frame under way in the next, the film is the same every time
+        return self.readback.push(self._target.framebuffer)
 
 
 def run_film(
@@ -140,91 +195,144 @@ def run_film(
 ) -> dict[str, Any]:
     """Renders the film and returns its stats.
 
-    progress is called with frames done and frames in all, first when the film begins or goes on; measured with the
+    progress is called with frames done and frames in all, first when the film starts or resumes; measured with the
     stats, however the film ends.
     Raises FilmError, and what the rooms raise when they cannot start (ModelError, NoGraphics, RecorderError).
     Asked to stop by SIGINT or SIGTERM it raises KeyboardInterrupt, which says where what was done lies; every frame
-    drawn is in it. A film that bears the name already is replaced by a whole one only (see FilmFile).
+    drawn is in it. Asked twice it leaves the encoder where it is. An older film of the name is only replaced by a whole
+    one (see FilmFile).
     """
     size = (job.width, job.height)
     encoder_check(job.out, size, show.film.codec)
     meter = stats.Meter()
     with ExitStack() as stack:
-        stop = stack.enter_context(StopRequest())
+        stop = stack.enter_context(StopRequest(last_resort=True))
         ctx = create_context(headless=True)
         stack.callback(ctx.release)
-        made_of = origin(show, size, job.fps, job.frames, str(ctx.info["GL_RENDERER"]))
-        file = stack.enter_context(FilmFile(job.out))  # before the model: a name that is taken is known at once
-        first = _first_frame(file, made_of, job.resume)
+        known = provenance_of(show, size, job.fps, job.frames, str(ctx.info["GL_RENDERER"]))
+        about = {"show": show.name, "title": show.title, "command": job.command}
+        file = stack.enter_context(FilmFile(job.out, known, about))  # before the model: refused at once
+        unfinished = _unfinished(file, job)
+        first = unfinished.frames if unfinished else 0
         clock = LockstepClock(job.fps, first)
         script = _Script(Conductor(show), job, first)
         supply = _Supply(plan.since(plan.keyframes(script.waypoints(), show.film.gap), clock.now()))
-        dreamer = DreamerProcess(DreamSpec.from_show(show, film=True), supply, lossless=True)
+        dreamer = DreamerProcess(_spec(show, unfinished), supply, lossless=True)
         stack.callback(lambda: measured(stats.report(meter, dreamer.status, None)))
         stack.callback(dreamer.stop)
         dreamer.start()
-        shaders = Shaders(ctx)
-        blend = Blend(ctx, shaders, (show.model.width, show.model.height))
-        look = Look(ctx, shaders, show.stage.fit)
-        target = make_target(ctx, size, "f1")
-        finish, readback = finisher(ctx), Readback(ctx, size)
-        feed = _Feed(dreamer, supply, blend, stop)
+        screen = _Screen(ctx, show, size)
+        feed = _Feed(dreamer, supply, screen.blend, stop, unfinished.arithmetic if unfinished else None)
         feed.until(clock.now())
-        if not first:
-            file.begin_anew()
-        recorder = Recorder(
-            job.out,
-            size,
-            job.fps,
-            crf=show.film.crf,
-            codec=show.film.codec,
-            draft=file.draft,
-            first=first,
-            taken_up=file.take_up(first) if first else None,
-            on_kept=lambda frames: None if made_of["stage.freeze"] else file.note(made_of, frames),
-        )
-        stack.callback(recorder.close)
-        with _ended_well(file, recorder, readback):
-            while not recorder.ready(0.1):
-                if stop.asked:
-                    raise KeyboardInterrupt
+        file.arithmetic = feed.arithmetic
+        recorder = _recorder(show, job, file, first)
+        with _ended_well(file, recorder, screen.readback, stop):
+            opening = f"copying the {first} frames that are done" if first else f"waiting for {job.out} to open"
+            _wait(recorder.ready, stop, opening)
             progress(clock.frame, job.frames)
             while clock.frame < job.frames:
                 at = clock.frame / clock.fps
                 feed.until(float(at))
-                values = script.next_values()
-                picture = blend.render(float(at), values, live=False)
-                look.render(picture, target.framebuffer, values, float(at))
-                finish()  # with nothing of one frame under way in the next, the film is the same every time
-                _write(recorder, readback.push(target.framebuffer))
+                _write(recorder, screen.draw(float(at), script.next_values()), stop)
+                if recorder.error:
+                    raise FilmError(recorder.error)
                 meter.frame(time.perf_counter())
                 clock.advance()
                 progress(clock.frame, job.frames)
         return stats.report(meter, dreamer.status, None)
 
 
-def _first_frame(file: FilmFile, made_of: dict[str, Any], resume: bool | None) -> int:
-    """Where to begin: after the frames that an earlier run left of this very film, if there are any.
+def _spec(show: Show, unfinished: Unfinished | None) -> DreamSpec:
+    """What to dream with; a film that ran short of memory at its start is resumed with as little."""
+    spec = DreamSpec.from_show(show, film=True)
+    economy = (unfinished.arithmetic or {}).get("economy", 0) if unfinished else 0
+    return replace(spec, economy=int(economy))
 
-    Raises RecorderError when it is insisted on and there are none, or they are another film's.
+
+def _recorder(show: Show, job: FilmJob, file: FilmFile, first: int) -> Recorder:
+    """Raises RecorderError."""
+    resume_from = file.resume(first) if first else None
+    if not first:
+        file.start_over()
+    return Recorder(
+        job.out,
+        (job.width, job.height),
+        job.fps,
+        crf=show.film.crf,
+        codec=show.film.codec,
+        draft=file.draft,
+        first=first,
+        resume_from=resume_from,
+        on_saved=lambda frames: None if show.values["stage.freeze"] else file.save(frames),
+    )
+
+
+def _unfinished(file: FilmFile, job: FilmJob) -> Unfinished | None:
+    """What an earlier run left of this very film, if it is to be resumed; other films' drafts are mentioned.
+
+    Raises RecorderError when resuming is insisted on and there is nothing, or starting over would cost another film.
     """
-    begun = file.begun() if resume is not False else None
-    if begun is None:
-        if resume:
-            raise RecorderError(f"cannot go on with {file.path}: no earlier run left anything of it")
-        return 0
-    if other := changed(begun.made_of, made_of):
-        if resume:
-            raise RecorderError(f"cannot go on with {file.path}, of which {begun.frames} frames are done: {other}")
-        log.warning("%d frames of another film to %s are written over: %s", begun.frames, file.path, other)
-        return 0
-    log.info("going on with %s after the %d frames that are done", file.path, begun.frames)
-    return begun.frames
+    found, others, blocked = file.unfinished(), file.others(), file.in_the_way()
+    if found is not None and found.frames >= job.frames:  # numbered pictures, all there: the same bytes again
+        found = None
+    if job.resume and found is None:
+        raise RecorderError(_nothing_to_resume(file, others))
+    if blocked and job.resume is not False:
+        raise RecorderError(f"{blocked}: give this film another name, or say --anew to write over it")
+    for other in others:
+        log.info("%s", _left_by(other, file.provenance))
+    if job.resume is False or found is None:
+        return None
+    log.info("resuming %s after the %d frames that are done", file.path, found.frames)
+    return found
+
+
+def _nothing_to_resume(file: FilmFile, others: list[Unfinished]) -> str:
+    said = f"cannot resume {file.path}: no earlier run left anything of it"
+    for other in others:
+        if other.provenance is not None:
+            said = (
+                f"cannot resume {file.path} with these settings: {other.draft}, of which {other.frames} frames are "
+                f"done, was made with others: {changes(other.provenance, file.provenance)}"
+            )
+    return said
+
+
+def _left_by(other: Unfinished, known: Mapping[str, Any]) -> str:
+    """What another film left, and what to do about it."""
+    if other.provenance is None or not other.frames:
+        return f"{other.draft} was left by another film and cannot be resumed; delete it when you no longer want it"
+    said = f"{other.draft} holds {other.frames} frames of another film ({changes(other.provenance, known)}); "
+    if machine := changes(other.provenance, known, MACHINE):
+        return f"{said}it cannot be resumed here, for {machine} changed; delete it when you no longer want it"
+    return f"{said}resume it with `{other.command}`, or delete it when you no longer want it"
+
+
+def _wait(done: Callable[[float], bool], stop: StopRequest, what: str, times: int = 1) -> None:
+    """Waits until done(timeout_s) says so, and says what for when it takes long.
+
+    Raises KeyboardInterrupt when asked to stop so many times.
+    """
+    since, said = time.monotonic(), ""
+    while not done(0.1):
+        if stop.count >= times:
+            raise KeyboardInterrupt
+        saying = f"{what}; Ctrl-C once more ends at once" if stop.asked else what
+        if saying != said and time.monotonic() - since > QUIET_S:
+            said = saying
+            log.info("%s", saying)
+
+
+def _write(recorder: Recorder, frame: np.ndarray | None, stop: StopRequest) -> None:
+    """Hands over a frame when there is room for it. Raises KeyboardInterrupt when asked to stop twice."""
+    if frame is not None:
+        _wait(recorder.has_room, stop, "waiting for the encoder or the disk", times=2)
+        recorder.write(frame)
 
 
 @contextmanager
-def _ended_well(file: FilmFile, recorder: Recorder, readback: Readback) -> Iterator[None]:
-    """Ends the film with every frame drawn in it, also when it is stopped or cannot go on; a whole one takes its name.
+def _ended_well(file: FilmFile, recorder: Recorder, readback: Readback, stop: StopRequest) -> Iterator[None]:
+    """Ends the film with every frame drawn in it, also when it is stopped or fails; a whole one takes its name.
 
     Raises FilmError or KeyboardInterrupt, either with where what was done lies.
     """
@@ -235,9 +343,15 @@ def _ended_well(file: FilmFile, recorder: Recorder, readback: Readback) -> Itera
         early = error
     except KeyboardInterrupt:
         early = KeyboardInterrupt("stopped")
-    for frame in readback.flush():
-        recorder.write(frame)
-    recorder.close()
+    except BaseException:
+        recorder.close(QUIET_S)
+        raise
+    try:
+        for frame in readback.flush():
+            _write(recorder, frame, stop)
+        _wait(recorder.finish, stop, f"finishing {file.draft}", times=2)
+    except KeyboardInterrupt:
+        early = KeyboardInterrupt("stopped at once, without the last frames")
     if recorder.error and not isinstance(early, FilmError):  # also while the last frames of a stopped one went in
         early = FilmError(recorder.error)
     if early is not None:
@@ -246,12 +360,12 @@ def _ended_well(file: FilmFile, recorder: Recorder, readback: Readback) -> Itera
         file.finish(recorder.written)
     except OSError as fault:
         raise FilmError(
-            f"the film is whole and lies at {file.draft}, but an older one could not make room: {reason(fault)}"
+            f"the film is whole and lies at {file.draft}, but could not take its name: {reason(fault)}"
         ) from None
 
 
 class _Watch:
-    """Says what becomes of the dreamer; FilmError when it cannot go on, or ends again and again."""
+    """Says what becomes of the dreamer; FilmError when it has failed for good, or ends again and again."""
 
     def __init__(self, dreamer: DreamerProcess) -> None:
         self._dreamer = dreamer
@@ -262,16 +376,9 @@ class _Watch:
         if status.keyframes > self._keyframes:
             self._keyframes, self._forgiven = status.keyframes, status.losses
         if status.state == "failed":
-            raise FilmError(f"the dreamer cannot go on: {status.message}")
+            raise FilmError(f"the dreamer has failed: {status.message}")
         if status.losses - self._forgiven >= PATIENCE:
             raise FilmError(f"given up after the dreamer ended {PATIENCE} times in a row: {status.message}")
         if status.losses > self._said:
             self._said = status.losses
             log.warning("%s", status.message)
-
-
-def _write(recorder: Recorder, frame: Any) -> None:
-    if frame is not None:
-        recorder.write(frame)
-    if recorder.error:
-        raise FilmError(recorder.error)

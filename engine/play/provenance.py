@@ -1,6 +1,6 @@
-"""Everything the bytes of a film hang on, so that a film that ended early is only gone on with as the same film.
+"""Everything the bytes of a film depend on: a film is only resumed as the same film, and made again from its note.
 
-Usage: `made_of = origin(show, size, fps, frames, renderer)`; `changed(before, made_of)`. Plain values; any process,
+Usage: `known = provenance_of(show, size, fps, frames, renderer)`; `changes(before, known)`. Plain values; any process,
 torch-free.
 """
 
@@ -16,40 +16,54 @@ from typing import Any
 from engine import __version__
 from engine.dreamer import models
 from engine.show.config import Show
+from engine.show.machine import usable_cpus
 from engine.show.paths import shaders_dir
 
 LIBRARIES = ("torch", "diffusers", "transformers", "numpy", "moderngl", "av")
 _SAMPLE_BYTES = 1 << 16
 _ELSEWHERE = ("osc.", "window.", "program.", "film.width", "film.height", "film.fps")  # not in the film, or told apart
 _TOLD = 3  # changes that are told one by one
+MACHINE = (
+    "the renderer",
+    "the number of CPUs",
+    "OMP_NUM_THREADS",
+    "the version of Pedesis",
+    *(f"the version of {name}" for name in LIBRARIES),
+    "the engine's code",
+    "the shaders",
+)  # what no setting brings back
 
 
-def origin(show: Show, size: tuple[int, int], fps: Fraction, frames: int, renderer: str) -> dict[str, Any]:
-    """Names and plain values, JSON-able. size: of the film in pixels; renderer: as OpenGL names it. Which device
-    "auto" is for the dreamer is not among them: only torch could tell. Raises ModelError, OSError."""
+def provenance_of(show: Show, size: tuple[int, int], fps: Fraction, frames: int, renderer: str) -> dict[str, Any]:
+    """Names and plain values, JSON-able. size: of the film in pixels; renderer: as OpenGL names it.
+
+    What the dreamer's arithmetic is, device and precision, is known only once it is ready, and told apart from this.
+    Raises ModelError, OSError.
+    """
     return {
-        "the renderer": renderer,
-        "the number of cores": os.cpu_count(),  # how many threads add a sum up is in its last bits
-        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS"),
-        "the version of Pedesis": __version__,
-        "the engine's code": _digest(Path(__file__).parent.parent.rglob("*.py")),
-        "the shaders": _digest(shaders_dir().rglob("*")),
-        **{f"the version of {name}": version(name) for name in LIBRARIES},
         "--size": list(size),
         "--fps": str(fps),
         "the number of frames": frames,
-        "the model's files": _digest(_model_files(show)),
         "the materials": [m.name for m in show.materials],
         **{f"material.{m.name}.prompt": m.prompt for m in show.materials},
         **{name: value for name, value in show.values.items() if not name.startswith(_ELSEWHERE)},
         "window.fit": show.stage.fit,
+        "the renderer": renderer,
+        "the number of CPUs": usable_cpus(),  # how many threads add a sum up shows in its last bits
+        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS"),
+        "the version of Pedesis": __version__,
+        **{f"the version of {name}": version(name) for name in LIBRARIES},
+        "the engine's code": _digest(Path(__file__).parent.parent.rglob("*.py")),
+        "the shaders": _digest(shaders_dir().rglob("*")),
+        "the model's files": _digest(_model_files(show)),
     }
 
 
-def changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    """What is not as it was, in a clause; empty when everything is."""
+def changes(before: Mapping[str, Any], now: Mapping[str, Any], among: Iterable[str] | None = None) -> str:
+    """What is not as it was, in a clause; empty when everything is. among: the names to look at, or all."""
     now = json.loads(json.dumps(now))
-    names = [name for name in {**before, **now} if before.get(name) != now.get(name)]
+    looked_at = {**before, **now} if among is None else among
+    names = [name for name in looked_at if before.get(name) != now.get(name)]
     said = [
         f"{name} ({before.get(name)}, now {now.get(name)})" if _is_short(before.get(name), now.get(name)) else name
         for name in names[:_TOLD]

@@ -11,11 +11,20 @@ from typing import Any
 
 
 class StopRequest:
-    """Whether somebody asked this process to end; the handlers before are put back after."""
+    """Whether somebody asked this process to end, and how often; the handlers before are put back after.
 
-    def __init__(self) -> None:
-        self.asked = False
+    last_resort: after the second request the system's own way of ending is put back: a third one ends the process
+    where it stands, also inside a call to a disk that is gone.
+    """
+
+    def __init__(self, last_resort: bool = False) -> None:
+        self.count = 0
+        self._last_resort = last_resort
         self._before: dict[int, Any] = {}
+
+    @property
+    def asked(self) -> bool:
+        return self.count > 0
 
     def __enter__(self) -> "StopRequest":
         if threading.current_thread() is threading.main_thread():
@@ -27,7 +36,9 @@ class StopRequest:
         return self
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
-        self.asked = True
+        self.count += 1
+        if self._last_resort and self.count >= 2:
+            signal.signal(number, signal.SIG_DFL)
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():

@@ -6,6 +6,7 @@ Stage thread. Memory is constant however long the show runs.
 
 import errno
 import json
+import os
 import time
 from collections import deque
 from pathlib import Path
@@ -16,11 +17,13 @@ import psutil
 
 from engine.control.osc import Counts
 from engine.dreamer.process import DreamerStatus
+from engine.show.files import in_time, is_special, make_folder
 from engine.show.paths import write_whole
 
 _BINS = np.geomspace(1e-4, 100.0, 1201)  # seconds; 1.2% wide, finer than any figure quoted from it
 _MEMORY_EVERY_S = 1.0
 RECENT = 120  # frames
+ENDING_S = 2.0  # a show ends within this, whatever the disk does
 
 
 class Histogram:
@@ -115,16 +118,33 @@ def _rounded(seconds: float | None) -> float | None:
 
 
 def check(path: Path) -> None:
-    """Whether `write` could write there now; makes the folder. Raises OSError."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Whether `write` could write there now; makes the folder. Raises OSError, also when the disk does not answer."""
+    in_time(lambda: _check(_target(path)))
+
+
+def _check(path: Path) -> None:
+    make_folder(path.parent)
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, "it is a folder", str(path))
-    draft = path.with_name(path.name + ".part")
-    draft.touch()
-    draft.unlink()
+    if not is_special(path):
+        draft = path.with_name(path.name + ".part")
+        draft.touch()
+        draft.unlink()
 
 
 def write(stats: dict[str, Any], path: Path) -> None:
-    """Writes the object whole or not at all. Raises OSError."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, json.dumps(stats, indent=2) + "\n")
+    """Writes the object whole or not at all; into a pipe as it is. Raises OSError, also when nobody reads the pipe."""
+    in_time(lambda: _write(json.dumps(stats, indent=2) + "\n", _target(path)), ENDING_S)
+
+
+def _write(text: str, path: Path) -> None:
+    if is_special(path):
+        path.write_text(text, encoding="utf-8")
+    else:
+        make_folder(path.parent)
+        write_whole(path, text)
+
+
+def _target(path: Path) -> Path:
+    """What a link points to: the link stays."""
+    return Path(os.path.realpath(path)) if path.is_symlink() else path

@@ -3,10 +3,10 @@
 Usage: `stills.take(framebuffer, blend.showing, show)`. Reads on the GL thread, writes in a thread of its own.
 """
 
-import json
 import logging
+import queue
+import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -17,55 +17,81 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.show.config import Show
+from engine.show.files import make_folder, readable_json
 from engine.stage.gl import read_pixels
 
 log = logging.getLogger("pedesis")
 
+MOST_WAITING = 8
+ENDING_S = 2.0  # a show ends within this, whatever the disk does
+
 
 class Stills:
-    """Writes stills into a folder, one thread for all of them so that the stage does not wait."""
+    """Writes stills into a folder, one thread for all of them so that the stage does not wait.
+
+    A daemon thread: Python waits at its end for those of an executor, however long a dead disk holds one up.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="stills")
-        self._waiting = 0
+        self._slots = threading.BoundedSemaphore(MOST_WAITING)
+        self._waiting: queue.SimpleQueue[tuple[NDArray[np.uint8], dict[str, Any]] | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
 
     def take(self, framebuffer: Any, showing: tuple[Any, Any, float] | None, show: Show) -> None:
         """Takes what is in the framebuffer; when eight are waiting for the disk, says so and takes none.
 
         showing: the two waypoints that the picture lies between and how far, as Blend.showing has them.
         """
-        if self._waiting >= 8:
-            log.warning("still not taken: eight are waiting for the disk")
+        if not self._slots.acquire(blocking=False):
+            log.warning("still not taken: %d are waiting for the disk", MOST_WAITING)
             return
-        self._waiting += 1
-        pixels = read_pixels(framebuffer)
-        sidecar: dict[str, Any] = {"show": show.name, "model": vars(show.model)}
-        sidecar["prompts"] = [m.prompt for m in show.materials]
-        if showing is not None:
-            start, end, mix = showing
-            sidecar |= {"waypoint": start.to_dict(), "next": end.to_dict(), "mix": mix}
-        self._writer.submit(self._write, pixels, sidecar)
+        try:
+            pixels = read_pixels(framebuffer)
+            sidecar: dict[str, Any] = {"show": show.name, "model": vars(show.model)}
+            sidecar["prompts"] = [m.prompt for m in show.materials]
+            if showing is not None:
+                start, end, mix = showing
+                sidecar |= {"waypoint": start.to_dict(), "next": end.to_dict(), "mix": mix}
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="stills", daemon=True)
+                self._thread.start()
+        except BaseException:
+            self._slots.release()
+            raise
+        self._waiting.put((pixels, sidecar))
+
+    def _run(self) -> None:
+        while (still := self._waiting.get()) is not None:
+            try:
+                self._write(*still)
+            finally:
+                self._slots.release()
 
     def _write(self, pixels: NDArray[np.uint8], sidecar: dict[str, Any]) -> None:
-        from PIL import Image  # only here: it costs a tenth of a second of the first picture's budget
-
         path = self.folder / f"still-{datetime.now():%Y%m%d-%H%M%S-%f}.png"
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            from PIL import Image  # only here: it costs a tenth of a second of the first picture's budget
+
+            make_folder(self.folder)
             Image.fromarray(pixels).save(path)
-            path.with_suffix(".json").write_text(json.dumps(sidecar, indent=2) + "\n")
+            path.with_suffix(".json").write_text(readable_json(sidecar), encoding="utf-8")
             log.info("still: %s", path)
-        except OSError as error:
-            log.warning("still not written: %s", error)
-            with suppress(OSError):  # half a picture, on a full disk
-                path.unlink()
-        finally:
-            self._waiting -= 1
+        except Exception as fault:  # an encoder raises what it likes, and the next still may well succeed
+            log.warning("still not written: %s", fault)
+            for half in (path, path.with_suffix(".json")):  # on a full disk
+                with suppress(OSError):
+                    half.unlink()
 
     def close(self) -> None:
-        """Waits for the stills still being written."""
-        self._writer.shutdown(wait=True)
+        """Waits for the stills still being written, but no longer than a show may take to end."""
+        if self._thread is None:
+            return
+        self._waiting.put(None)
+        self._thread.join(ENDING_S)
+        if self._thread.is_alive():
+            log.warning("the last stills were not written: the disk takes longer than %g s", ENDING_S)
+        self._thread = None
 
 
 class StillOutput:

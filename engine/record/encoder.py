@@ -3,13 +3,14 @@
 Usage:
 
     codec = choose_codec(Path("walk.mp4"), "h264", (1280, 720))
-    film = FilmWriter(Path("walk.part.mp4"), (1280, 720), Fraction(30), codec, crf=20, live=False)
+    film = FilmWriter(Path("walk.mp4"), (1280, 720), Fraction(30), codec, crf=20, live=False)
     film.encode(pixels, 0); film.finish(); film.close()
 
-One thread, the recorder's. A film is encoded in segments, each by an encoder of its own: so one that is gone on with
-after a power cut is, byte for byte, one that never stopped.
+One thread, the recorder's. A film is encoded in segments, each by an encoder of its own: so one that is resumed after a
+power cut is, byte for byte, one that never stopped.
 """
 
+import errno
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -22,7 +23,9 @@ import av
 import numpy as np
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 
-from engine.record.film_file import RecorderError, Series, is_series, reason, url
+from engine.record.names import RecorderError, Series, is_series, reason, url
+from engine.show.files import in_time, is_special, make_folder
+from engine.show.machine import usable_cpus
 
 Size = tuple[int, int]
 GIVEN = "rgba"  # what the stage gives; the fourth number is not looked at
@@ -31,13 +34,12 @@ SMALLEST = 16  # pixels, a film's short side
 
 # A fragment is closed at every key picture, and a killed recording loses the open one: one second.
 _GOP_S = 1.0
-# A film's encoder begins anew this often, so that a film that is gone on with later is, byte for byte, one that never
+# A film's encoder starts afresh this often, so that a film that is resumed later is, byte for byte, one that never
 # stopped. Measured at 1280x720 with a segment every two seconds: nothing to be seen of it in H.264 (42.9 dB at the
 # first picture of a segment, 42.8 at other key pictures; files within 1%), 44.4 dB where 42.3 are usual in H.265.
 SEGMENT_S = 10.0
-# Accurate and the same on every processor; no slower than swscale's quick path here (1.6 ms at 1280x720). Chroma lies
-# at the left one of the two pixels it is for, where players and editors take it to be; swscale on its own puts it
-# between them.
+# Accurate, the same on every processor, and no slower than swscale's quick path. Chroma lies at the left one of the two
+# pixels it is for, where players and editors expect it; swscale by itself puts it between them.
 _SCALER = "flags=bilinear+accurate_rnd+bitexact+full_chroma_inp:out_color_matrix=bt709:out_range=tv:out_chroma_loc=left"
 
 
@@ -54,15 +56,14 @@ class Codec:
 
 
 def _x264(crf: int, live: bool, size: Size) -> dict[str, str]:
-    # Measured on grainy 1280x720 (ms of one core a frame, Mbit/s at crf 18): ultrafast 9, 40; superfast 25,
-    # 39; veryfast 36, 24; fast 101, 26; medium 117, 26. So veryfast is the one for films; a live recording on
-    # a small machine takes the cheapest, because the stage draws on the same cores.
-    preset = "ultrafast" if live and (os.cpu_count() or 1) <= 4 else "veryfast"
-    options = {"preset": preset, "crf": str(crf)}
+    # A live recording on a small machine takes the cheapest preset, because the stage draws on the same cores.
+    preset = "ultrafast" if live and usable_cpus() <= 4 else "veryfast"
+    # At 0 x264 changes to a lossless profile (High 4:4:4 Predictive) that common players cannot show; 1 is the best
+    # that they can, and nothing to be told from it by eye.
+    options = {"preset": preset, "crf": str(max(1, crf))}
     if preset != "ultrafast":
         # Without it much of the grain and fine detail goes, comes back with each key picture and fades again: the
-        # film pulses once a second. Spread of a high-pass in a house film, 7.5 as drawn: 5.0 to 7.0 at crf 18; with
-        # this at crf 20 7.0 to 7.6, in a file a third larger. The live preset has no such trouble.
+        # film pulses once a second. The file is a third larger. The live preset has no such trouble.
         options["tune"] = "grain"
     if -(-size[0] // 16) % 8:
         # In pictures that are not a multiple of eight blocks wide, x264's macroblock tree reads memory that was never
@@ -86,6 +87,7 @@ _CODECS: dict[str, Codec] = {
     "png": Codec("png", RGB, (".png",), lambda crf, live, size: {"compression_level": "3"}),
 }
 CODECS = tuple(_CODECS)
+_FORMATS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska"}
 
 
 def exact_fps(fps: int | float | str | Fraction) -> Fraction:
@@ -110,18 +112,23 @@ def segment_frames(fps: Fraction) -> int:
 def check(path: str | Path, size: Size, codec: str = "h264") -> None:
     """Whether a recording could be made there, as far as can be told without touching an older one.
 
-    Makes the folder. Raises RecorderError.
+    Makes the folder. Raises RecorderError, also when the disk does not answer.
     """
     path = Path(path)
     choose_codec(path, codec, size)
-    if path.is_dir():
-        raise RecorderError(f"cannot record to {path}: it is a folder")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        in_time(lambda: _check_place(path))
     except OSError as fault:
         raise RecorderError(f"cannot record to {path}: {reason(fault)}") from None
+
+
+def _check_place(path: Path) -> None:
+    """Raises OSError."""
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "it is a folder")
+    make_folder(path.parent)
     if not os.access(path if path.exists() else path.parent, os.W_OK):
-        raise RecorderError(f"cannot record to {path}: not allowed to write there")
+        raise PermissionError(errno.EACCES, "not allowed to write there")
 
 
 def even_size(size: Size) -> Size:
@@ -129,10 +136,39 @@ def even_size(size: Size) -> Size:
     return size[0] - size[0] % 2, size[1] - size[1] % 2
 
 
-class FilmWriter:
-    """The open container and encoder. Encoder thread only.
+class _Pipe:
+    """What FFmpeg writes to, opened and written by Python: FFmpeg opens and closes files while it holds Python's lock,
+    and a pipe that nobody reads, or a disk that is gone, would freeze every thread of the program."""
 
-    muxed: frames given to the container; kept: those of them in fragments that are on the disk whole.
+    def __init__(self, path: Path) -> None:
+        self._raw = open(path, "wb", buffering=0)  # noqa: SIM115 - closed by close()
+
+    def write(self, data: bytes) -> int:
+        """All of it, which the system may take in pieces. Raises OSError."""
+        left = memoryview(data)
+        while left:
+            left = left[self._raw.write(left) or 0 :]
+        return len(data)
+
+    def close(self) -> None:
+        """Raises OSError."""
+        self._raw.close()
+
+
+class _File(_Pipe):
+    """One that is not only written forwards: an index goes to its beginning at the end."""
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self._raw.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._raw.tell()
+
+
+class FilmWriter:
+    """The open container and encoder. Encoder thread only; opening a pipe waits for somebody to read it.
+
+    muxed: frames given to the container; saved: those of them in fragments that are whole in the file.
     """
 
     def __init__(
@@ -144,28 +180,32 @@ class FilmWriter:
         crf: int,
         live: bool,
         first: int = 0,
-        on_kept: Callable[[int], None] = lambda frames: None,
+        on_saved: Callable[[int], None] = lambda frames: None,
     ) -> None:
-        self.muxed = self.kept = 0
+        self.muxed = self.saved = 0
         self._size, self._fps, self._codec, self._options = size, fps, codec, codec.options(crf, live, size)
         self._segment = 0 if live else segment_frames(fps)
-        self._first, self._on_kept = first, on_kept
-        path.parent.mkdir(parents=True, exist_ok=True)
+        self._first, self._on_saved = first, on_saved
+        make_folder(path.parent)
         # Bitexact: no clock, no random ids, so the same frames are the same bytes. Flushed: a fragment is on
         # its way to the disk when it is complete, not when 32 kB have gathered.
         options = {"fflags": "+bitexact", "flush_packets": "1"}
         if path.suffix.lower() in (".mp4", ".mov"):
             # Fragments while recording, so that a killed process leaves a film; one plain index at the end,
-            # because editors and older players want that. Delayed, so that the index starts the film at 0.
+            # because editors and older players need that. Delayed, so that the index starts the film at 0.
             options["movflags"] = "+frag_keyframe+delay_moov+default_base_moof+hybrid_fragmented"
         elif path.suffix.lower() == ".mkv":
             # A key picture closes no cluster of less than 4 kB by itself, but in a millisecond any later picture does.
             options["cluster_time_limit"] = "1"
         self._convert = _converter(size, codec.pix_fmt)
-        if series := is_series(path):  # whose pictures that are there already stay where they are
+        self._file: _Pipe | None = None
+        if is_series(path):  # whose pictures that are there already stay where they are
             options["start_number"] = str(first + 1)
-            self.muxed = self.kept = first
-        self._container = av.open(url(path), "w", format="image2" if series else None, options=options)
+            self.muxed = self.saved = first
+            self._container = av.open(url(path), "w", format="image2", options=options)
+        else:
+            self._file = _Pipe(path) if is_special(path) else _File(path)
+            self._container = av.open(self._file, "w", format=_FORMATS[path.suffix.lower()], options=options)
         stream = self._container.add_stream(codec.encoder, rate=fps)
         assert isinstance(stream, av.VideoStream)
         self._stream = stream
@@ -178,7 +218,7 @@ class FilmWriter:
         self._flags = context.flags  # which say where headers go
         if codec.encoder == "libx265" and path.suffix.lower() in (".mp4", ".mov"):
             context.codec_tag = "hvc1"  # the only tag QuickTime opens
-        self._container.start_encoding()  # opens encoder and file: a refusal is known now, not at frame 1
+        self._container.start_encoding()  # opens the encoder: a refusal is known now, not at frame 1
 
     def _settle(self, context: Any) -> None:
         """Tells an encoder everything that makes it the same as the one before."""
@@ -197,7 +237,7 @@ class FilmWriter:
             context.colorspace = Colorspace.ITU709
 
     def copied(self, draft: Path, frames: int) -> Iterator[int]:
-        """Takes over the first frames of a draft that another run left, as they are; yields how many, one by one.
+        """Copies the first frames of a draft that another run left, as they are; yields how many, one by one.
 
         Raises ValueError when it holds fewer, or others.
         """
@@ -223,10 +263,10 @@ class FilmWriter:
             frame.color_primaries, frame.color_trc = ColorPrimaries.BT709, ColorTrc.BT709
         frame.pts, frame.time_base = pts, 1 / self._fps
         if self._segment and (pts % self._segment == 0 or self._encoder is None):
-            self._begin_segment()
+            self._start_segment()
         self._mux(frame)
 
-    def _begin_segment(self) -> None:
+    def _start_segment(self) -> None:
         """The next encoder, when the one before has given everything it held."""
         self.finish()
         self._encoder = av.CodecContext.create(self._codec.encoder, "w")
@@ -240,7 +280,11 @@ class FilmWriter:
 
     def close(self) -> None:
         """Write the index and close the file."""
-        self._container.close()
+        try:
+            self._container.close()
+        finally:
+            if self._file is not None:
+                self._file.close()
 
     def _mux(self, frame: av.VideoFrame | None) -> None:
         for packet in self._encoder.encode(frame):
@@ -263,9 +307,9 @@ class FilmWriter:
         opens = packet.is_keyframe  # and so closes the fragment before it
         self._container.mux(packet)
         if opens:
-            self.kept = self.muxed
-            if self._segment and self.kept >= max(self._first, 1) and self.kept % self._segment == 0:
-                self._on_kept(self.kept)
+            self.saved = self.muxed
+            if self._segment and self.saved >= max(self._first, 1) and self.saved % self._segment == 0:
+                self._on_saved(self.saved)
         self.muxed += 1
 
 

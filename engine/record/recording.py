@@ -11,7 +11,7 @@ from pathlib import Path
 import moderngl
 
 from engine.record.encoder import even_size, exact_fps
-from engine.record.film_file import RecorderError, claim_name, unclaim
+from engine.record.names import RecorderError, claim_name, unclaim
 from engine.record.recorder import Readback, Recorder
 from engine.show.specs import FilmSpec
 

@@ -1,5 +1,7 @@
 """Films: exact frames, the same bytes twice, a crash on the way that does not show."""
 
+import json
+import logging
 import os
 import re
 import signal
@@ -10,10 +12,11 @@ import time
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
+from typing import ClassVar
 from unittest.mock import patch
 
 import av
@@ -24,8 +27,10 @@ import pytest
 from engine.dreamer.process import DreamerProcess, Keyframe
 from engine.play.film import FilmError, FilmJob, _ended_well, run_film
 from engine.play.shows import load_show
+from engine.play.signals import StopRequest
 from engine.record.encoder import FilmWriter
-from engine.record.film_file import FilmFile, RecorderError
+from engine.record.film_file import FilmFile
+from engine.record.names import RecorderError
 from engine.record.recorder import Recorder
 from engine.show.config import Show
 from engine.stage.blend import Blend
@@ -36,6 +41,17 @@ from tests.shows import dreamers, write_tiny_show
 @pytest.fixture(scope="module")
 def show(tmp_path_factory: pytest.TempPathFactory) -> Show:
     return load_show(write_tiny_show(tmp_path_factory.mktemp("film")))
+
+
+def left(out: Path) -> Path:
+    """The one draft of that film that lies there; `out` itself where films are written in place."""
+    (draft,) = out.parent.glob(f"{out.stem}.part-??????{out.suffix}")
+    return draft
+
+
+def films(folder: Path) -> list[str]:
+    """What lies there, without the notes."""
+    return sorted(p.name for p in folder.iterdir() if p.suffix != ".json")
 
 
 def pictures(path: Path) -> np.ndarray:
@@ -160,7 +176,7 @@ def test_a_disk_that_fills_up_is_said_and_what_was_done_is_kept(show: Show, tmp_
     done = subprocess.run(["bash", "-c", film_it], capture_output=True, text=True, timeout=200)
     assert done.returncode == 1
     assert "ended after" in done.stderr and "Traceback" not in done.stderr, done.stderr
-    draft = tmp_path / "e.part.mp4"
+    draft = left(out)
     said = re.search(re.escape(str(draft)) + r" holds what was done, (\d+) frames", done.stderr)
     assert said and int(said[1]) > 10, done.stderr
     shown = 0
@@ -179,11 +195,11 @@ def test_the_command_reports_progress_and_keeps_what_was_done_when_interrupted(s
     said: list[str] = []
     threading.Thread(target=lambda: said.extend(process.stderr), daemon=True).start()  # type: ignore[arg-type]
     deadline = time.monotonic() + 60
-    draft = tmp_path / "f.part.mp4"
-    while time.monotonic() < deadline and (not draft.exists() or draft.stat().st_size < 20_000):
+    while time.monotonic() < deadline and sum(p.stat().st_size for p in tmp_path.glob("f.part-*.mp4")) < 20_000:
         time.sleep(0.2)
     process.send_signal(signal.SIGINT)
     assert process.wait(15) == 130
+    draft = left(out)
     assert len(pictures(draft)) > 10
     assert f"stopped; {draft} holds what was done, {len(pictures(draft))} frames" in " ".join("".join(said).split())
     assert not out.exists(), "only a whole film has its name"
@@ -233,7 +249,7 @@ def test_a_film_onto_a_name_that_another_is_being_made_for_is_refused_before_any
 def test_a_stopped_film_holds_every_frame_drawn_and_leaves_a_finished_one_alone(
     show: Show, tmp_path: Path, older: bytes | None
 ) -> None:
-    out, draft = tmp_path / "h.mp4", tmp_path / "h.part.mp4"
+    out = tmp_path / "h.mp4"
     if older is not None:
         out.write_bytes(older)
     drawn = []
@@ -245,11 +261,12 @@ def test_a_stopped_film_holds_every_frame_drawn_and_leaves_a_finished_one_alone(
 
     with pytest.raises(KeyboardInterrupt) as stopped:
         film(show, out, progress=stop_at_three)
+    draft = left(out)
     assert drawn == [0, 1, 2, 3] and len(pictures(draft)) == 3
     assert f"stopped; {draft} holds what was done, 3 frames" in str(stopped.value)
     assert out.exists() == (older is not None)
     if older is not None:
-        assert out.read_bytes() == older and f"{out} is the older film still" in str(stopped.value)
+        assert out.read_bytes() == older and f"{out} is still the older film" in str(stopped.value)
 
 
 class Underway:
@@ -266,7 +283,7 @@ def end(out: Path, written: int, underway: int, by: BaseException | None = None)
     """A film that drew `written + underway` frames and then was whole, or ended by that."""
     with FilmFile(out) as file:
         recorder = Recorder(out, (160, 96), 24, draft=file.draft)
-        with _ended_well(file, recorder, Underway(underway)):  # type: ignore[arg-type]
+        with _ended_well(file, recorder, Underway(underway), StopRequest()):  # type: ignore[arg-type]
             for n in range(written):
                 recorder.write(np.full((96, 160, 4), n, np.uint8))
             if by is not None:
@@ -277,7 +294,7 @@ def test_a_whole_film_takes_the_place_of_an_older_one(tmp_path: Path) -> None:
     out = tmp_path / "a.mp4"
     out.write_bytes(b"an hour of last night")
     end(out, 8, 2)
-    assert len(pictures(out)) == 10 and list(tmp_path.iterdir()) == [out]
+    assert len(pictures(out)) == 10 and films(tmp_path) == ["a.mp4"]
 
 
 def test_a_film_stopped_before_a_frame_was_drawn_leaves_everything_as_it_was(tmp_path: Path) -> None:
@@ -290,9 +307,9 @@ def test_a_film_stopped_before_a_frame_was_drawn_leaves_everything_as_it_was(tmp
 
 def test_a_film_that_cannot_go_on_says_why_and_where_it_lies(tmp_path: Path) -> None:
     out = tmp_path / "a.mkv"
-    with pytest.raises(FilmError, match=r"^the dreamer cannot go on; .*a\.part\.mkv holds what was done, 5 frames$"):
-        end(out, 3, 2, FilmError("the dreamer cannot go on"))
-    assert len(pictures(tmp_path / "a.part.mkv")) == 5 and [p.name for p in tmp_path.iterdir()] == ["a.part.mkv"]
+    with pytest.raises(FilmError, match=r"^the dreamer has failed; .*a\.part-\w+\.mkv holds what was done, 5 frames$"):
+        end(out, 3, 2, FilmError("the dreamer has failed"))
+    assert len(pictures(left(out))) == 5 and films(tmp_path) == [left(out).name]
 
 
 def test_a_shorter_film_of_numbered_pictures_leaves_none_of_the_longer_one(tmp_path: Path) -> None:
@@ -302,12 +319,12 @@ def test_a_shorter_film_of_numbered_pictures_leaves_none_of_the_longer_one(tmp_p
     end(out, 13, 2)
     for name in others:
         (tmp_path / name).write_bytes(b"somebody's")
-    assert {p.name for p in tmp_path.iterdir()} == {*names, *others}
+    assert set(films(tmp_path)) == {*names, *others}
     with pytest.raises(KeyboardInterrupt, match="4 frames, and after them the pictures of an older film"):
         end(out, 2, 2, KeyboardInterrupt())
-    assert {p.name for p in tmp_path.iterdir()} == {*names, *others}
+    assert set(films(tmp_path)) == {*names, *others}
     end(out, 4, 2)
-    assert {p.name for p in tmp_path.iterdir()} == {*names[:6], *others}
+    assert set(films(tmp_path)) == {*names[:6], *others}
 
 
 def test_a_terminal_that_goes_in_the_night_does_not_make_a_whole_film_a_failure(show: Show, tmp_path: Path) -> None:
@@ -318,7 +335,7 @@ def test_a_terminal_that_goes_in_the_night_does_not_make_a_whole_film_a_failure(
     process = subprocess.Popen(command, stdout=theirs, stderr=theirs)
     os.close(theirs)
     deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and not (tmp_path / "night.part.mp4").exists():
+    while time.monotonic() < deadline and not list(tmp_path.glob("night.part-*.mp4")):
         time.sleep(0.05)
     os.close(ours)
     assert process.wait(120) == 0
@@ -326,12 +343,17 @@ def test_a_terminal_that_goes_in_the_night_does_not_make_a_whole_film_a_failure(
         assert film.streams.video[0].frames == 24
 
 
-# --- going on with a film that ended early ---------------------------------------------------------------------
+# --- resuming a film that ended early -------------------------------------------------------------------------
+
+
+RESUMES = "run the same command again to resume"
 
 
 @pytest.fixture
 def short_segments(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Segments of half a second, and a dreamer that needs no torch."""
     monkeypatch.setattr("engine.record.encoder.SEGMENT_S", 0.5)
+    monkeypatch.setattr("engine.play.film.DreamerProcess", partial(DreamerProcess, worker=fake_worker.quick))
 
 
 def interrupted(show: Show, out: Path, at: int) -> str:
@@ -348,54 +370,83 @@ def interrupted(show: Show, out: Path, at: int) -> str:
 
 @pytest.mark.parametrize("name", ["r.mp4", "r-%03d.png"])
 @pytest.mark.usefixtures("short_segments")
-def test_a_film_gone_on_with_twice_is_the_film_of_an_unbroken_run(show: Show, tmp_path: Path, name: str) -> None:
+def test_a_film_resumed_twice_is_the_film_of_an_unbroken_run(show: Show, tmp_path: Path, name: str) -> None:
     whole, out = tmp_path / "whole" / name, tmp_path / "broken" / name
     drawn: list[int] = []
     film(show, whole)
-    assert "the same command goes on with it" not in interrupted(show, out, 7), "before the first segment is whole"
-    assert "26 frames; the same command goes on with it" in interrupted(show, out, 26)
-    assert "45 frames; the same command goes on with it" in interrupted(show, out, 45)
+    assert RESUMES not in interrupted(show, out, 7), "before the first segment is whole"
+    assert f"26 frames; {RESUMES}" in interrupted(show, out, 26)
+    assert f"45 frames; {RESUMES}" in interrupted(show, out, 45)
     film(show, out, progress=lambda done, of: drawn.append(done))
     assert drawn == list(range(36, 49)), "from the last whole segment on, and nothing before it"
-    made = {p.name: p.read_bytes() for p in out.parent.iterdir()}
-    assert made == {p.name: p.read_bytes() for p in whole.parent.iterdir()}
+    made = {name: (out.parent / name).read_bytes() for name in films(out.parent)}
+    assert made == {name: (whole.parent / name).read_bytes() for name in films(whole.parent)}
+    notes = [json.loads(p.with_name(f"{p.name}.json").read_text()) for p in (whole, out)]
+    assert notes[0]["provenance"] == notes[1]["provenance"] and {note["frames"] for note in notes} == {48}
 
 
 @pytest.mark.usefixtures("short_segments")
-def test_another_film_is_not_gone_on_with(show: Show, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_another_film_of_the_name_costs_the_unfinished_one_nothing(
+    show: Show, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     out = tmp_path / "o.mp4"
-    interrupted(show, out, 30)
+    with pytest.raises(KeyboardInterrupt):
+        run_film(show, FilmJob(out, 2.0, Fraction(24), 160, 96, command="pedesis film mine.toml"), stop_at(30))
     other = replace(show, values={**show.values, "walk.seed": 99})
-    draft = (tmp_path / "o.part.mp4").read_bytes()
-    with pytest.raises(RecorderError, match=rf"cannot go on with {out}, of which 24 .*: walk\.seed \(\d+, now 99\)$"):
+    draft, bytes_ = left(out), left(out).read_bytes()
+    said = rf"cannot resume {out} with these settings: {draft}, of which 24 .*: walk\.seed \(\d+, now 99\)$"
+    with pytest.raises(RecorderError, match=said):
         run_film(other, FilmJob(out, 2.0, Fraction(24), 160, 96, resume=True))
     with pytest.raises(RecorderError, match=r"the number of frames \(48, now 72\)$"):
         run_film(show, FilmJob(out, 3.0, Fraction(24), 160, 96, resume=True))
-    assert (tmp_path / "o.part.mp4").read_bytes() == draft
     first = []
+    caplog.set_level(logging.INFO)
     film(other, out, progress=lambda done, of: first.append(done))
-    assert first[0] == 0 and "24 frames of another film" in caplog.text and "walk.seed" in caplog.text
-    assert list(tmp_path.iterdir()) == [out]
+    assert first[0] == 0 and len(pictures(out)) == 48
+    assert f"{draft} holds 24 frames of another film (walk.seed (" in caplog.text
+    assert "resume it with `pedesis film mine.toml`, or delete it" in caplog.text
+    assert films(tmp_path) == ["o.mp4", draft.name] and draft.read_bytes() == bytes_
+    film(show, out, progress=lambda done, of: first.append(done))
+    assert first[49:] == list(range(24, 49)) and films(tmp_path) == ["o.mp4"]
+
+
+def stop_at(frame: int) -> Callable[[int, int], None]:
+    return lambda done, of: signal.raise_signal(signal.SIGTERM) if done == frame else None
 
 
 @pytest.mark.usefixtures("short_segments")
-def test_begun_anew_when_asked_to_and_not_gone_on_with_where_nothing_is_left(show: Show, tmp_path: Path) -> None:
+def test_started_over_when_asked_to_and_not_resumed_where_nothing_is_left(show: Show, tmp_path: Path) -> None:
     out = tmp_path / "n.mp4"
     interrupted(show, out, 30)
     drawn: list[int] = []
     job = FilmJob(out, 2.0, Fraction(24), 160, 96, resume=False)
     run_film(show, job, lambda done, of: drawn.append(done))
     assert drawn[0] == 0 and len(pictures(out)) == 48
-    with pytest.raises(RecorderError, match=rf"cannot go on with {out}: no earlier run left anything of it"):
+    with pytest.raises(RecorderError, match=rf"cannot resume {out}: no earlier run left anything of it"):
         run_film(show, replace(job, resume=True))
-    assert list(tmp_path.iterdir()) == [out]
+    assert films(tmp_path) == ["n.mp4"]
 
 
 @pytest.mark.usefixtures("short_segments")
-def test_a_frozen_film_is_begun_anew_and_does_not_say_otherwise(show: Show, tmp_path: Path) -> None:
+def test_numbered_pictures_of_another_film_are_not_written_over_unasked(show: Show, tmp_path: Path) -> None:
+    out = tmp_path / "s-%03d.png"
+    interrupted(show, out, 30)
+    before = {name: (tmp_path / name).read_bytes() for name in films(tmp_path)}
+    other, job = replace(show, values={**show.values, "walk.seed": 99}), FilmJob(out, 2.0, Fraction(24), 160, 96)
+    with pytest.raises(RecorderError, match=r"30 pictures .* are there already, of another film: .* or say --anew"):
+        run_film(other, job)
+    assert {name: (tmp_path / name).read_bytes() for name in films(tmp_path)} == before
+    run_film(other, replace(job, resume=False))
+    told = json.loads((tmp_path / "s-%03d.png.json").read_text())
+    assert len(films(tmp_path)) == told["frames"] == 48 and told["provenance"]["walk.seed"] == 99
+    run_film(other, job)  # the same film again is no other
+
+
+@pytest.mark.usefixtures("short_segments")
+def test_a_frozen_film_starts_over_and_does_not_say_otherwise(show: Show, tmp_path: Path) -> None:
     frozen = replace(show, values={**show.values, "stage.freeze": True})
     film(frozen, tmp_path / "a.mp4")
-    assert "the same command" not in interrupted(frozen, tmp_path / "b.mp4", 30)
+    assert RESUMES not in interrupted(frozen, tmp_path / "b.mp4", 30)
     film(frozen, tmp_path / "b.mp4")
     assert (tmp_path / "b.mp4").read_bytes() == (tmp_path / "a.mp4").read_bytes()
 
@@ -404,9 +455,9 @@ def test_a_frozen_film_is_begun_anew_and_does_not_say_otherwise(show: Show, tmp_
 def test_stopped_while_what_was_done_is_copied_it_is_there_still(
     show: Show, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    out, draft = tmp_path / "c.mp4", tmp_path / "c.part.mp4"
+    out = tmp_path / "c.mp4"
     interrupted(show, out, 40)
-    before = draft.read_bytes()
+    draft, before = left(out), left(out).read_bytes()
     copied = FilmWriter.copied
 
     def slow(self: FilmWriter, source: Path, frames: int) -> Iterator[int]:
@@ -418,31 +469,161 @@ def test_stopped_while_what_was_done_is_copied_it_is_there_still(
 
     with monkeypatch.context() as patched:
         patched.setattr(FilmWriter, "copied", slow)
-        with pytest.raises(KeyboardInterrupt, match=r"c\.part\.mp4 holds what was done, 36 frames; the same command"):
+        with pytest.raises(KeyboardInterrupt, match=rf"{draft} holds what was done, 36 frames; {RESUMES}"):
             film(show, out)
     assert draft.read_bytes() == before
     drawn: list[int] = []
     film(show, out, progress=lambda done, of: drawn.append(done))
-    assert drawn[0] == 36 and len(pictures(out)) == 48 and list(tmp_path.iterdir()) == [out]
+    assert drawn[0] == 36 and len(pictures(out)) == 48 and films(tmp_path) == ["c.mp4"]
 
 
-def test_a_film_killed_in_the_night_goes_on_in_the_morning(show: Show, tmp_path: Path) -> None:
+def test_a_film_killed_in_the_night_is_resumed_in_the_morning(show: Show, tmp_path: Path) -> None:
     """SIGKILL to all of it, as the command line has it, with segments as long as they are."""
     command = [sys.executable, "-m", "engine.cli", "film", str(show.path), "--duration", "11", "--size", "64x64"]
     whole, out = tmp_path / "whole.mp4", tmp_path / "out.mp4"
     subprocess.run([*command, "--out", str(whole)], check=True, capture_output=True, timeout=120)
     process = subprocess.Popen([*command, "--out", str(out)], stderr=subprocess.DEVNULL, start_new_session=True)
     deadline = time.monotonic() + 100
-    while time.monotonic() < deadline and not (tmp_path / "out.mp4.part.json").exists():
+    while time.monotonic() < deadline and not saved(tmp_path):
         time.sleep(0.01)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     assert not out.exists(), "it was whole before it was killed"
-    with (tmp_path / "out.part.mp4").open("ab") as torn:
+    with left(out).open("ab") as torn:
         torn.write(bytes(5000))  # as a power cut may leave it
     wrong = subprocess.run([*command, "--out", str(out), "--resume", "--seed", "5"], capture_output=True, text=True)
     assert wrong.returncode == 2 and "walk.seed" in wrong.stderr and "240 frames are done" in wrong.stderr
     done = subprocess.run([*command, "--out", str(out), "--resume"], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0 and "after the 240 frames that are done" in done.stderr, done.stderr
     assert out.read_bytes() == whole.read_bytes()
-    assert {p.name for p in tmp_path.iterdir()} == {"whole.mp4", "out.mp4"}
+    assert films(tmp_path) == ["out.mp4", "whole.mp4"]
+    told = json.loads((tmp_path / "out.mp4.json").read_text())
+    assert told["command"].startswith("pedesis film ") and told["provenance"]["--size"] == [64, 64]
+
+
+def saved(folder: Path) -> int:
+    """How many frames of the one unfinished film are safely on the disk."""
+    return sum(json.loads(note.read_text())["frames"] for note in folder.glob("*.part-??????.mp4.json"))
+
+
+# --- arithmetic that changes under way ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Arithmetic:
+    """As the dreamer tells it."""
+
+    device: str = "cuda"
+    dtype: str = "float32"
+    threads: int = 1
+    economy: int = 0
+
+
+class TellingDreamer(DreamerProcess):
+    """A dreamer that says what it computes with, and changes it when told to."""
+
+    tells: Arithmetic | None = Arithmetic()
+    economies: ClassVar[list[int]] = []
+
+    def start(self) -> None:
+        TellingDreamer.economies.append(self._spec.economy)
+        super().start()
+
+    def poll(self, timeout_s: float = 0.0) -> list[Keyframe]:
+        keyframes = super().poll(timeout_s)
+        self.status.arithmetic = TellingDreamer.tells if self.status.keyframes else None  # type: ignore[attr-defined]
+        return keyframes
+
+
+@pytest.fixture
+def telling(short_segments: None, monkeypatch: pytest.MonkeyPatch) -> type[TellingDreamer]:
+    monkeypatch.setattr("engine.play.film.DreamerProcess", partial(TellingDreamer, worker=fake_worker.quick))
+    monkeypatch.setattr(TellingDreamer, "tells", Arithmetic())
+    monkeypatch.setattr(TellingDreamer, "economies", [])
+    return TellingDreamer
+
+
+def test_a_film_is_not_resumed_with_other_arithmetic(
+    show: Show, tmp_path: Path, telling: type[TellingDreamer]
+) -> None:
+    out = tmp_path / "a.mp4"
+    telling.tells = Arithmetic(economy=1)
+    interrupted(show, out, 30)
+    before = left(out).read_bytes()
+    telling.tells = Arithmetic("cpu", economy=1)
+    with pytest.raises(FilmError, match=r"device \(cuda, now cpu\).* --anew starts over"):
+        film(show, out)
+    assert left(out).read_bytes() == before
+    telling.tells = Arithmetic(economy=1)
+    drawn: list[int] = []
+    film(show, out, progress=lambda done, of: drawn.append(done))
+    assert drawn[0] == 24 and telling.economies == [0, 1, 1], "with as little memory as it was begun with"
+    told = json.loads((tmp_path / "a.mp4.json").read_text())
+    assert told["arithmetic"] == {"device": "cuda", "dtype": "float32", "threads": 1, "economy": 1}
+
+
+def test_a_film_ends_when_the_arithmetic_changes_under_way_and_what_is_done_can_be_resumed(
+    show: Show, tmp_path: Path, telling: type[TellingDreamer]
+) -> None:
+    out = tmp_path / "a.mp4"
+
+    def change(done: int, of: int) -> None:
+        if done == 30:
+            telling.tells = Arithmetic(dtype="float16", economy=1)
+
+    said = rf"dtype \(float32, now float16\), economy \(0, now 1\); if memory is short.*holds.*3\d frames; {RESUMES}"
+    with pytest.raises(FilmError, match=said):
+        film(show, out, progress=change)
+    telling.tells = Arithmetic()
+    film(show, out)
+    assert len(pictures(out)) == 48
+
+
+# --- endings ----------------------------------------------------------------------------------------------------
+
+
+class Asked(StopRequest):
+    """One that has been asked so often."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self.count = count
+
+
+def test_a_film_whose_encoder_hangs_is_left_when_asked_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gate = threading.Event()
+    monkeypatch.setattr(FilmWriter, "encode", lambda self, pixels, pts: gate.wait())
+    out, stop = tmp_path / "a.mp4", Asked(1)
+    monkeypatch.setattr("engine.play.film.QUIET_S", -1.0)
+    said: list[str] = []
+
+    def ask_again(text: str, *given: object) -> None:
+        said.append(text % given)
+        stop.count += 1
+
+    monkeypatch.setattr("engine.play.film.log.info", ask_again)
+    with FilmFile(out) as file, pytest.raises(KeyboardInterrupt, match="stopped at once, without the last frames; no"):
+        recorder = Recorder(out, (160, 96), 24, draft=file.draft)
+        with _ended_well(file, recorder, Underway(1), stop):  # type: ignore[arg-type]
+            raise KeyboardInterrupt
+    assert said == [f"finishing {file.draft}; Ctrl-C once more ends at once"]
+    gate.set()
+
+
+@pytest.mark.usefixtures("short_segments")
+def test_a_film_into_a_pipe_that_nobody_reads_is_stopped_by_one_ctrl_c(
+    show: Show, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.record.recorder.OPENING_S", 0.05)
+    pipe = tmp_path / "walk.mkv"
+    os.mkfifo(pipe)
+    opening = Recorder.ready
+
+    def asked(self: Recorder, timeout_s: float) -> bool:
+        signal.raise_signal(signal.SIGINT)
+        return opening(self, timeout_s)
+
+    monkeypatch.setattr(Recorder, "ready", asked)
+    with pytest.raises(KeyboardInterrupt, match=r"^stopped; no frame was recorded$"):
+        film(show, pipe)
+    assert pipe.is_fifo()

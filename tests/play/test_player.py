@@ -18,7 +18,7 @@ from engine.dreamer.process import DreamerStatus, Keyframe
 from engine.play import live
 from engine.play.live import LiveOptions, Player
 from engine.play.shows import load_show
-from engine.record.film_file import RecorderError
+from engine.record.names import RecorderError
 from engine.show.config import Show
 from engine.show.specs import ProgramSpec
 from engine.stage.gl import make_target, read_pixels

@@ -1,6 +1,9 @@
 """What a run tells of itself: true figures, constant memory, a file that is whole or absent."""
 
 import json
+import logging
+import os
+import threading
 from collections import deque
 from pathlib import Path
 
@@ -69,3 +72,33 @@ def test_write_replaces_whole(tmp_path: Path) -> None:
     stats.write({"a": 2}, path)
     assert json.loads(path.read_text()) == {"a": 2}
     assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names on Windows")
+def test_a_pipe_is_written_into_and_one_that_nobody_reads_holds_nothing_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipe = tmp_path / "stats"
+    os.mkfifo(pipe)
+    stats.check(pipe)
+    got: list[str] = []
+    reader = threading.Thread(target=lambda: got.append(pipe.read_text()))
+    reader.start()
+    stats.write({"frames": 1}, pipe)
+    reader.join()
+    assert json.loads(got[0]) == {"frames": 1} and pipe.is_fifo() and list(tmp_path.iterdir()) == [pipe]
+    monkeypatch.setattr("engine.play.stats.ENDING_S", 0.05)
+    with pytest.raises(TimeoutError, match="no answer"):
+        stats.write({"frames": 2}, pipe)
+
+
+def test_a_link_stays_a_link_and_a_folder_that_is_made_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    link = tmp_path / "latest.json"
+    link.symlink_to(tmp_path / "stast" / "today.json")
+    stats.check(link)
+    stats.write({"frames": 1}, link)
+    assert link.is_symlink() and json.loads(link.read_text()) == {"frames": 1}
+    assert caplog.messages == [f"made the folder {tmp_path / 'stast'}"]

@@ -21,7 +21,7 @@ import pytest
 from PIL import Image
 
 from engine.record.encoder import FilmWriter, check, even_size, exact_fps, segment_frames
-from engine.record.film_file import RecorderError
+from engine.record.names import RecorderError
 from engine.record.recorder import OnFull, Readback, Recorder
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -250,7 +250,7 @@ for index in range(100_000):
 @pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
 def test_killed_recording_keeps_all_but_the_last_second(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"killed{suffix}"
-    script = KILLED.format(root=str(ROOT), tests=str(ROOT / "tests"), path=str(path))
+    script = KILLED.format(root=str(ROOT), path=str(path))
     child = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
     assert child.stdout is not None
     written = 0
@@ -318,7 +318,7 @@ def test_the_same_frames_are_the_same_film_whatever_was_in_memory_before(
     tmp_path: Path, codec: str, size: tuple[int, int]
 ) -> None:
     path = str(tmp_path / "film.mp4")
-    done = run_python(DIRTY.format(root=str(ROOT), tests=str(ROOT / "tests"), path=path, size=size, codec=codec))
+    done = run_python(DIRTY.format(root=str(ROOT), path=path, size=size, codec=codec))
     assert len(set(done.stdout.split())) == 1, done.stdout + done.stderr
 
 
@@ -326,7 +326,7 @@ def test_the_same_frames_are_the_same_film_whatever_was_in_memory_before(
 @pytest.mark.skipif(sys.platform == "win32", reason="no file size limits on Windows")
 def test_file_that_may_not_grow_ends_with_what_it_has(tmp_path: Path) -> None:
     path = tmp_path / "limited.mp4"
-    script = LIMITED.format(root=str(ROOT), tests=str(ROOT / "tests"), path=str(path))
+    script = LIMITED.format(root=str(ROOT), path=str(path))
     done = run_python(script)
     given, written, error = done.stdout.strip().split("|")
     assert int(given) < 1999, "write went on saying yes"
@@ -465,7 +465,7 @@ def test_wrong_frame_is_a_bug_and_says_both_sizes(tmp_path: Path) -> None:
         assert recorder.write(np.zeros((97, 161, 4), np.uint8)), "one spare row and column are cut off"
 
 
-# --- going on with a draft that another run left -----------------------------------------------------------
+# --- resuming a draft that another run left -----------------------------------------------------------
 
 
 KINDS = [("h264", "mp4"), ("h264", "mkv"), ("h265", "mov"), ("h265", "mkv"), ("prores", "mov"), ("prores", "mkv")]
@@ -480,27 +480,27 @@ def test_a_copied_beginning_and_the_rest_are_the_bytes_of_an_unbroken_film(
     segment, count = segment_frames(exact_fps(fps)), 43  # the last segment is shorter
     film(tmp_path / f"whole.{suffix}", count, fps, codec=codec)
     film(tmp_path / f"left.{suffix}", segment * 2 + 5, fps, codec=codec)
-    kept: list[int] = []
+    saved: list[int] = []
     rest = Recorder(
         tmp_path / f"rest.{suffix}",
         SIZE,
         fps,
         codec=codec,
         first=segment * 2,
-        taken_up=tmp_path / f"left.{suffix}",
-        on_kept=kept.append,
+        resume_from=tmp_path / f"left.{suffix}",
+        on_saved=saved.append,
     )
     assert rest.ready(20)
     for index in range(segment * 2, count):
         assert rest.write(rgbx(picture(index)))
     assert rest.close() == count and rest.error is None
     assert (tmp_path / f"rest.{suffix}").read_bytes() == (tmp_path / f"whole.{suffix}").read_bytes()
-    assert kept[0] == segment * 2 and all(n % segment == 0 for n in kept), "never fewer than were there before"
+    assert saved[0] == segment * 2 and all(n % segment == 0 for n in saved), "never fewer than were there before"
     assert len(times(tmp_path / f"rest.{suffix}")) == count
 
 
 @pytest.mark.parametrize(("codec", "suffix"), [*KINDS, ("h264", "mov"), ("h265", "mp4")])
-def test_what_is_said_to_be_kept_can_be_read_by_then_however_small_it_is(
+def test_what_is_said_to_be_saved_can_be_read_by_then_however_small_it_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, codec: str, suffix: str
 ) -> None:
     """A night scene: its packets are of a few bytes, which no container is in a hurry to write."""
@@ -508,16 +508,16 @@ def test_what_is_said_to_be_kept_can_be_read_by_then_however_small_it_is(
     path = tmp_path / f"k.{suffix}"
     seen: list[tuple[int, int]] = []
     black = np.zeros((96, 160, 3), np.uint8)
-    with Recorder(path, SIZE, 30, codec=codec, on_kept=lambda n: seen.append((n, len(times(path))))) as recorder:
+    with Recorder(path, SIZE, 30, codec=codec, on_saved=lambda n: seen.append((n, len(times(path))))) as recorder:
         for _ in range(50):
             recorder.write(rgbx(black))
     assert [n for n, _ in seen] == [15, 30, 45]
-    assert all(there >= n for n, there in seen), f"said to be kept, and there: {seen}"
+    assert all(there >= n for n, there in seen), f"said to be saved, and there: {seen}"
 
 
 def test_a_draft_that_holds_less_than_it_should_is_said(tmp_path: Path) -> None:
     film(tmp_path / "left.mp4", 20)
-    rest = Recorder(tmp_path / "rest.mp4", SIZE, 30, first=300, taken_up=tmp_path / "left.mp4")
+    rest = Recorder(tmp_path / "rest.mp4", SIZE, 30, first=300, resume_from=tmp_path / "left.mp4")
     assert rest.ready(20)
     rest.close()
     assert rest.error is not None and "left.mp4 should hold 300 whole frames, holds 20" in rest.error
@@ -698,3 +698,142 @@ def test_encoder_thread_yields_to_the_stage(tmp_path: Path) -> None:
     assert native is not None
     assert os.getpriority(os.PRIO_PROCESS, native) >= min(19, os.getpriority(os.PRIO_PROCESS, 0) + 5)
     recorder.close()
+
+
+# --- opening and ending what does not answer -----------------------------------------------------------------
+
+
+@needs_ffprobe
+@pytest.mark.parametrize(("codec", "profile"), [("h264", "High"), ("h265", "Main")])
+def test_the_best_quality_can_be_shown_by_ordinary_players(tmp_path: Path, codec: str, profile: str) -> None:
+    film(tmp_path / "best.mp4", 6, codec=codec, crf=0)
+    film(tmp_path / "usual.mp4", 6, codec=codec, crf=18)
+    seen = probe(tmp_path / "best.mp4")
+    assert (seen["profile"], seen["pix_fmt"]) == (profile, "yuv420p")
+    assert (tmp_path / "best.mp4").stat().st_size > 1.5 * (tmp_path / "usual.mp4").stat().st_size
+
+
+def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("OPENING_S", "ENDING_S"):
+        monkeypatch.setattr(f"engine.record.recorder.{name}", 0.2)
+
+
+def test_a_pipe_that_nobody_reads_yet_holds_up_no_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """FFmpeg opens files while it holds Python's lock: this very test would hang."""
+    short_waits(monkeypatch)
+    pipe = tmp_path / "live.mkv"
+    os.mkfifo(pipe)
+    recorder = Recorder(pipe, SIZE, 30, on_full="drop")
+    assert "does not open yet" in caplog.text and not recorder.ready(0)
+    for index in range(30):
+        assert recorder.write(rgbx(picture(index)), time_s=index / 30)
+    assert recorder.close() == 0
+    assert recorder.error == f"nothing was recorded to {pipe}: it never opened"
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4", ".mov"])
+def test_a_film_into_a_pipe_that_is_read_late_is_all_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    short_waits(monkeypatch)
+    pipe = tmp_path / f"walk{suffix}"
+    os.mkfifo(pipe)
+    recorder = Recorder(pipe, SIZE, 30)
+    got: list[bytes] = []
+    reader = threading.Thread(target=lambda: got.append(pipe.read_bytes()))
+    reader.start()
+    assert recorder.ready(10)
+    noise = np.random.default_rng(0).integers(0, 256, (40, SIZE[1], SIZE[0], 3), np.uint8)  # more than a pipe holds
+    for pixels in noise:
+        recorder.write(rgbx(pixels))
+    assert recorder.close() == 40 and recorder.error is None
+    reader.join()
+    (tmp_path / f"got{suffix}").write_bytes(got[0])
+    with av.open(str(tmp_path / f"got{suffix}")) as container:
+        assert sum(1 for _ in container.decode(video=0)) == 40
+
+
+def test_a_reader_that_goes_away_ends_the_film_with_a_sentence(tmp_path: Path) -> None:
+    pipe = tmp_path / "walk.mkv"
+    os.mkfifo(pipe)
+    enough = threading.Event()
+
+    def read() -> None:
+        with pipe.open("rb"):
+            enough.wait(20)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    recorder = Recorder(pipe, SIZE, 30)
+    enough.set()
+    reader.join()
+    for index in range(100):
+        recorder.write(rgbx(picture(index)))
+    recorder.close()
+    assert recorder.error is not None and "Broken pipe" in recorder.error
+
+
+@pytest.mark.parametrize("fault", [PermissionError(1, "Operation not permitted"), RuntimeError("a sandbox of its own")])
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have priorities of their own on Linux only")
+def test_a_priority_that_may_not_be_set_does_not_hang_the_show(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
+    def refused(*given: int) -> None:
+        raise fault
+
+    monkeypatch.setattr(os, "setpriority", refused)
+    monkeypatch.setattr("engine.record.recorder.OPENING_S", 60.0)
+    if isinstance(fault, OSError):
+        recorder = Recorder(tmp_path / "f.mp4", SIZE, 30, on_full="drop")
+        recorder.write(rgbx(picture(0)), time_s=0.0)
+        assert recorder.close() == 1
+    else:
+        with pytest.raises(RecorderError, match="a sandbox of its own"):
+            Recorder(tmp_path / "f.mp4", SIZE, 30, on_full="drop")
+
+
+def stuck_recording(path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Recorder, threading.Semaphore]:
+    """A live recording whose encoder has taken one frame and stands before the second; two more are waiting."""
+    gate = threading.Semaphore(1)
+    seen = slow_encoder(monkeypatch, gate)
+    recorder = Recorder(path, SIZE, 30, depth=3, on_full="drop")
+    for index in range(4):
+        recorder.write(rgbx(picture(index)), time_s=index / 30)
+        wait_until(lambda: seen == [0])
+    wait_until(lambda: recorder.waiting == 2)
+    return recorder, gate
+
+
+def test_a_live_recording_ends_in_time_whatever_the_encoder_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short_waits(monkeypatch)
+    recorder, gate = stuck_recording(tmp_path / "f.mp4", monkeypatch)
+    recorder.close()
+    assert recorder.error is not None and "was left as it is" in recorder.error
+    gate.release(10)
+
+
+def test_a_live_recording_that_is_behind_leaves_frames_and_finishes_its_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.record.recorder._LAST_FRAMES_S", -1.0)  # the time for them is over
+    recorder, gate = stuck_recording(tmp_path / "f.mp4", monkeypatch)
+    assert not recorder.finish(0)
+    gate.release(10)
+    assert recorder.close(20) == 2 and recorder.dropped == 2 and recorder.error is None
+    assert len(times(tmp_path / "f.mp4")) == 2
+
+
+def test_a_film_can_be_waited_for_a_little_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gate = threading.Semaphore(0)
+    slow_encoder(monkeypatch, gate)
+    recorder = Recorder(tmp_path / "f.mp4", SIZE, 30, depth=2)
+    for index in range(3):
+        assert recorder.has_room(10)
+        recorder.write(rgbx(picture(index)))
+    assert not recorder.has_room(0.01) and not recorder.finish(0.01)
+    gate.release(10)
+    assert recorder.finish(10) and recorder.written == 3 and recorder.has_room(0)
