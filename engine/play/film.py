@@ -153,7 +153,7 @@ class _Feed:
 
     def _check_arithmetic(self, is_used: bool) -> None:
         """Raises FilmError when it is not what the film was made with so far."""
-        known = getattr(self._dreamer.status, "arithmetic", None)
+        known = self._dreamer.status.arithmetic
         if known is None:
             return
         now = asdict(known)
@@ -161,8 +161,6 @@ class _Feed:
             self.arithmetic = now if is_used else None
         elif changed := changes(self.arithmetic, now):
             said = f"the dreamer now computes differently, and one film never mixes two ways: {changed}"
-            if self.arithmetic.get("economy") != now.get("economy"):
-                said += "; if memory is short, ask for less from the start, e.g. --set model.dtype=float16"
             if self._newest_s < 0:  # nothing of a resumed film is drawn yet, nor touched
                 said += "; what is done stays as it is, and --anew starts over"
             raise FilmError(said)
@@ -217,7 +215,7 @@ def run_film(
         clock = LockstepClock(job.fps, first)
         script = _Script(Conductor(show), job, first)
         supply = _Supply(plan.since(plan.keyframes(script.waypoints(), show.film.gap), clock.now()))
-        dreamer = DreamerProcess(_spec(show, unfinished), supply, lossless=True)
+        dreamer = DreamerProcess(DreamSpec.from_show(show, film=True), supply, lossless=True)
         stack.callback(lambda: measured(stats.report(meter, dreamer.status, None)))
         stack.callback(dreamer.stop)
         dreamer.start()
@@ -240,13 +238,6 @@ def run_film(
                 clock.advance()
                 progress(clock.frame, job.frames)
         return stats.report(meter, dreamer.status, None)
-
-
-def _spec(show: Show, unfinished: Unfinished | None) -> DreamSpec:
-    """What to dream with; a film that ran short of memory at its start is resumed with as little."""
-    spec = DreamSpec.from_show(show, film=True)
-    economy = (unfinished.arithmetic or {}).get("economy", 0) if unfinished else 0
-    return replace(spec, economy=int(economy))
 
 
 def _recorder(show: Show, job: FilmJob, file: FilmFile, first: int) -> Recorder:

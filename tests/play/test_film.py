@@ -12,11 +12,10 @@ import time
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, replace
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
-from typing import ClassVar
 from unittest.mock import patch
 
 import av
@@ -25,6 +24,7 @@ import psutil
 import pytest
 
 from engine.dreamer.process import DreamerProcess, Keyframe
+from engine.dreamer.spec import Arithmetic
 from engine.play.film import FilmError, FilmJob, _ended_well, run_film
 from engine.play.shows import load_show
 from engine.play.signals import StopRequest
@@ -509,37 +509,24 @@ def saved(folder: Path) -> int:
 # --- arithmetic that changes under way ------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Arithmetic:
-    """As the dreamer tells it."""
-
-    device: str = "cuda"
-    dtype: str = "float32"
-    threads: int = 1
-    economy: int = 0
+CARD = Arithmetic("cuda:0 (a card)", "float32", 1)
 
 
 class TellingDreamer(DreamerProcess):
     """A dreamer that says what it computes with, and changes it when told to."""
 
-    tells: Arithmetic | None = Arithmetic()
-    economies: ClassVar[list[int]] = []
-
-    def start(self) -> None:
-        TellingDreamer.economies.append(self._spec.economy)
-        super().start()
+    tells: Arithmetic = CARD
 
     def poll(self, timeout_s: float = 0.0) -> list[Keyframe]:
         keyframes = super().poll(timeout_s)
-        self.status.arithmetic = TellingDreamer.tells if self.status.keyframes else None  # type: ignore[attr-defined]
+        self.status.arithmetic = TellingDreamer.tells if self.status.keyframes else None
         return keyframes
 
 
 @pytest.fixture
 def telling(short_segments: None, monkeypatch: pytest.MonkeyPatch) -> type[TellingDreamer]:
     monkeypatch.setattr("engine.play.film.DreamerProcess", partial(TellingDreamer, worker=fake_worker.quick))
-    monkeypatch.setattr(TellingDreamer, "tells", Arithmetic())
-    monkeypatch.setattr(TellingDreamer, "economies", [])
+    monkeypatch.setattr(TellingDreamer, "tells", CARD)
     return TellingDreamer
 
 
@@ -547,19 +534,17 @@ def test_a_film_is_not_resumed_with_other_arithmetic(
     show: Show, tmp_path: Path, telling: type[TellingDreamer]
 ) -> None:
     out = tmp_path / "a.mp4"
-    telling.tells = Arithmetic(economy=1)
     interrupted(show, out, 30)
     before = left(out).read_bytes()
-    telling.tells = Arithmetic("cpu", economy=1)
-    with pytest.raises(FilmError, match=r"device \(cuda, now cpu\).* --anew starts over"):
+    telling.tells = replace(CARD, device="cpu")
+    with pytest.raises(FilmError, match=r"device \(cuda:0 \(a card\), now cpu\).* --anew starts over"):
         film(show, out)
     assert left(out).read_bytes() == before
-    telling.tells = Arithmetic(economy=1)
+    telling.tells = CARD
     drawn: list[int] = []
     film(show, out, progress=lambda done, of: drawn.append(done))
-    assert drawn[0] == 24 and telling.economies == [0, 1, 1], "with as little memory as it was begun with"
-    told = json.loads((tmp_path / "a.mp4.json").read_text())
-    assert told["arithmetic"] == {"device": "cuda", "dtype": "float32", "threads": 1, "economy": 1}
+    assert drawn[0] == 24
+    assert json.loads((tmp_path / "a.mp4.json").read_text())["arithmetic"] == asdict(CARD)
 
 
 def test_a_film_ends_when_the_arithmetic_changes_under_way_and_what_is_done_can_be_resumed(
@@ -569,12 +554,11 @@ def test_a_film_ends_when_the_arithmetic_changes_under_way_and_what_is_done_can_
 
     def change(done: int, of: int) -> None:
         if done == 30:
-            telling.tells = Arithmetic(dtype="float16", economy=1)
+            telling.tells = replace(CARD, dtype="float16")
 
-    said = rf"dtype \(float32, now float16\), economy \(0, now 1\); if memory is short.*holds.*3\d frames; {RESUMES}"
-    with pytest.raises(FilmError, match=said):
+    with pytest.raises(FilmError, match=rf"dtype \(float32, now float16\).*holds.*3\d frames; {RESUMES}"):
         film(show, out, progress=change)
-    telling.tells = Arithmetic()
+    telling.tells = CARD
     film(show, out)
     assert len(pictures(out)) == 48
 
