@@ -102,7 +102,7 @@ class Mistakes:
         log.warning("OSC %s%s", known.sentence, known.hint)
 
     def _tell_again(self, known: _Known, now_s: float) -> None:
-        log.warning("OSC %s (%s more like this)", known.sentence, f"{known.more:,}")
+        log.warning("OSC %s%s (%s more like this)", known.sentence, known.hint, f"{known.more:,}")
         known.wait_s = min(2 * known.wait_s, _LONGEST_S)
         known.more, known.next_s = 0, now_s + known.wait_s
 

@@ -22,6 +22,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from textwrap import wrap
 
 from engine.control.inbox import MAX_MESSAGE_BYTES, Batch, Inbox, Message, is_finite_number
 from engine.control.listen import Listener, PortTaken, listen, reachable_at
@@ -37,6 +38,7 @@ _PATTERN_BUDGET_S = 0.004  # one drain may spend on patterns not met before
 _BATCH = 2048  # messages read at one go
 _NAP_S = 0.005  # far sooner than the smallest usual socket buffer, 200 KiB, fills at 20,000 a second
 _REFRESH_S = 10.0  # a network may come, or come back, while the show runs
+_LINE_LENGTH = 76  # the overlay's text shrinks until its longest line fits
 _SAMPLE_S, _WINDOW_S = 0.25, 1.0  # of the rate
 
 
@@ -59,6 +61,15 @@ class Status:
     last_age_s: float = 0.0
     mistake: str = ""  # the newest one
     mistake_age_s: float = 0.0
+
+    def lines(self) -> list[str]:
+        """For a narrow column: how much arrives, what came last, what was wrong."""
+        lines = [f"{self.rate_hz:.0f} messages/s"]
+        if self.last:
+            lines.append(f"last message {_ago(self.last_age_s)}: {self.last}")
+        if self.mistake:
+            lines.append(f"last mistake {_ago(self.mistake_age_s)}: {self.mistake}")
+        return [part for line in lines for part in wrap(line, _LINE_LENGTH, max_lines=2, placeholder=" …")]
 
 
 class OscIn:
@@ -260,6 +271,14 @@ class OscIn:
     def _count_kernel_drops(self) -> None:
         if self._listener is not None:
             self._lost_in_kernel = self._listener.lost()
+
+
+def _ago(age_s: float) -> str:
+    if age_s < 1:
+        return "just now"
+    if age_s < 100:
+        return f"{age_s:.0f} s ago"
+    return f"{age_s / 60:.0f} min ago" if age_s < 6000 else f"{age_s / 3600:.0f} h ago"
 
 
 def _in_short(raw: bytes) -> str:
