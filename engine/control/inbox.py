@@ -20,7 +20,7 @@ from engine.show.params import Kind
 MAX_MESSAGE_BYTES = 4096  # one argument is all a parameter takes
 MAX_HITS = 64  # of one trigger between two drains
 MAX_UNUSUAL = 512  # messages of unusual shape between two drains
-_MAX_REJECTED = 64  # of different kinds, between two drains
+_MAX_REJECTED = 16  # of different kinds, between two drains
 _MAX_LOOSE = 256
 _PRINTABLE = re.compile(rb"/[ -~\x80-\xff]+")
 
@@ -68,7 +68,7 @@ class Inbox:
         self._shapes = {_head(address): _SHAPES[kind] for address, kind in kinds.items() if kind != "trigger"}
         self._triggers = {_head(address) for address, kind in kinds.items() if kind == "trigger"}
         self._known = {address.encode() for address in kinds}
-        self._loose: dict[bytes, bytes] = {}  # as it was sent: as it is meant
+        self._loose: dict[bytes, bytes | None] = {}  # as it was sent: as it is meant
         self._order = 0
         self._last = b""
         self._newest: dict[bytes, Message] = {}
@@ -137,10 +137,8 @@ class Inbox:
         if len(raw) > MAX_MESSAGE_BYTES or len(address) == len(raw) or not _PRINTABLE.fullmatch(address):
             self._reject_malformed(raw)
             return
-        pattern = len(address) <= MAX_LENGTH and is_pattern(address)
-        if not pattern and address not in self._known:
-            meant = self._meant(address)
-            if meant:
+        if address not in self._known and (len(address) > MAX_LENGTH or not is_pattern(address)):
+            if meant := self._meant(address):
                 self._put_message(padded(meant) + raw[len(padded(address)) :])
             elif len(raw) % 4:
                 self._reject_malformed(raw)
@@ -154,14 +152,15 @@ class Inbox:
             self._batch.dropped += self._unusual.pop(next(iter(self._unusual))).count
 
     def _meant(self, address: bytes) -> bytes | None:
-        """The address that is meant by one that is nearly right (see Resolver.find)."""
-        meant = self._loose.get(address)
-        if meant is None and len(address) <= MAX_LENGTH:
-            found = self._resolver.find(address.decode("utf-8", "replace"))
-            if found:
-                if len(self._loose) >= _MAX_LOOSE:
-                    self._loose.pop(next(iter(self._loose)))
-                meant = self._loose[address] = found.encode()
+        """The address that is meant by one that is nearly right (see Resolver.find); None when none is."""
+        if address in self._loose:
+            return self._loose[address]
+        if len(address) > MAX_LENGTH:
+            return None
+        if len(self._loose) >= _MAX_LOOSE:
+            self._loose.pop(next(iter(self._loose)))
+        found = self._resolver.find(address.decode("utf-8", "replace"))
+        meant = self._loose[address] = found.encode() if found else None
         return meant
 
     def _reject_malformed(self, raw: bytes) -> None:

@@ -19,8 +19,8 @@ from engine.show.params import shown
 
 BUNDLE = b"#bundle\0"
 _MAX_DEPTH = 8
-_NUMBERS = {b"i": struct.Struct(">i"), b"h": struct.Struct(">q"), b"f": struct.Struct(">f"), b"d": struct.Struct(">d")}
-_CONSTANTS = {b"T": True, b"F": False, b"N": None, b"I": None}  # I: OSC 1.1's impulse, a bang
+_NUMBERS = {"i": struct.Struct(">i"), "h": struct.Struct(">q"), "f": struct.Struct(">f"), "d": struct.Struct(">d")}
+_CONSTANTS = {"T": True, "F": False, "N": None, "I": None}  # I: OSC 1.1's impulse, a bang
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,9 @@ class Opaque:
 
 
 _OPAQUE = {
-    b"r": (4, Opaque("a colour")),
-    b"m": (4, Opaque("a MIDI message")),
-    b"t": (8, Opaque("a time tag")),
+    "r": (4, Opaque("a colour")),
+    "m": (4, Opaque("a MIDI message")),
+    "t": (8, Opaque("a time tag")),
 }
 _BLOB = Opaque("binary data (a blob)")
 
@@ -64,40 +64,44 @@ def decode(raw: bytes) -> tuple[str, list[object]]:
     if not tags.startswith(b","):
         raise ValueError("it has no type tags to say what its arguments are")
     arguments: list[object] = []
-    for n in range(1, len(tags)):
-        tag = tags[n : n + 1]
-        if tag in _CONSTANTS:
+    for tag in _text(tags[1:]):
+        if tag in _NUMBERS:
+            value, at = _number(raw, tag, at)
+            arguments.append(value)
+        elif tag in _CONSTANTS:
             arguments.append(_CONSTANTS[tag])
-        elif tag not in (b"[", b"]"):
+        elif tag not in "[]":
             value, at = _argument(raw, tag, at)
             arguments.append(value)
     return _text(address), arguments
 
 
-def _argument(raw: bytes, tag: bytes, at: int) -> tuple[object, int]:
-    """One argument and where the next one begins."""
-    if tag in _NUMBERS:
-        number = _NUMBERS[tag]
-        taken = raw[at : at + number.size]
-        if tag == b"f" and taken:
-            taken = taken.ljust(4, b"\0")  # Reaktor leaves off the last zeros of a message
-        if len(taken) < number.size:
-            raise ValueError("it is cut short")
-        return number.unpack(taken)[0], at + number.size
-    if tag in (b"s", b"S"):
+def _number(raw: bytes, tag: str, at: int) -> tuple[object, int]:
+    number = _NUMBERS[tag]
+    end = at + number.size
+    if end <= len(raw):
+        return number.unpack_from(raw, at)[0], end
+    if tag == "f" and at < len(raw):
+        return number.unpack(raw[at:].ljust(4, b"\0"))[0], end  # Reaktor leaves off the last zeros of a message
+    raise ValueError("it is cut short")
+
+
+def _argument(raw: bytes, tag: str, at: int) -> tuple[object, int]:
+    """One argument that is not a number, and where the next one begins."""
+    if tag in "sS":
         text, at = _string(raw, at)
         return _text(text), at
     value: object
-    if tag == b"c":
+    if tag == "c":
         size, value = 4, _text(raw[at : at + 4].strip(b"\0"))
-    elif tag == b"b":
+    elif tag == "b":
         if at + 4 > len(raw):
             raise ValueError("it is cut short")
         size, value = 4 + int.from_bytes(raw[at : at + 4], "big"), _BLOB
     elif tag in _OPAQUE:
         size, value = _OPAQUE[tag]
     else:
-        raise ValueError(f"it has an argument of unknown type {shown(_text(tag))}")
+        raise ValueError(f"it has an argument of unknown type {shown(tag)}")
     if at + size > len(raw):
         raise ValueError("it is cut short")
     return value, at + size + -size % 4

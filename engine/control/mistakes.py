@@ -41,7 +41,6 @@ class Mistake:
 
 @dataclass(slots=True)
 class _Known:
-    sentence: str
     more: int  # since the last line about it
     hint: str = ""
     logged: bool = False
@@ -59,7 +58,15 @@ class Mistakes:
         self._filled_s = now()
         self._many = False
         self._new = _MAX_NEW
-        self.last: tuple[str, float] | None = None
+        self._last: tuple[Mistake, _Known, float] | None = None
+
+    @property
+    def last(self) -> tuple[str, float] | None:
+        """The newest mistake in a sentence, and when it was made."""
+        if self._last is None:
+            return None
+        mistake, known, when_s = self._last
+        return _sentence(mistake) + known.hint, when_s
 
     def start_round(self) -> None:
         """A new frame: a few new mistakes may be told again."""
@@ -74,18 +81,17 @@ class Mistakes:
             if self._new <= 0:
                 return  # the next frame has room again
             self._new -= 1
-            known = self._known[key] = _Known(_sentence(mistake), count)
+            known = self._known[key] = _Known(count)
             if len(self._known) > _MAX_KNOWN:
                 self._known.popitem(last=False)
         else:
             self._known.move_to_end(key)
-            known.sentence = _sentence(mistake)
             known.more += count
         if not known.logged:
             self._tell_new(known, mistake, now_s)
         elif now_s >= known.next_s:
-            self._tell_again(known, now_s)
-        self.last = (known.sentence + known.hint, now_s)
+            self._tell_again(known, mistake, now_s)
+        self._last = (mistake, known, now_s)
 
     def _tell_new(self, known: _Known, mistake: Mistake, now_s: float) -> None:
         self._lines = min(self._lines + (now_s - self._filled_s) / REFILL_S, MAX_LINES)
@@ -99,10 +105,10 @@ class Mistakes:
         self._many = self._many and self._lines < MAX_LINES / 2
         known.hint = mistake.hint() if mistake.hint else ""
         known.logged, known.more, known.next_s = True, known.more - 1, now_s + known.wait_s
-        log.warning("OSC %s%s", known.sentence, known.hint)
+        log.warning("OSC %s%s", _sentence(mistake), known.hint)
 
-    def _tell_again(self, known: _Known, now_s: float) -> None:
-        log.warning("OSC %s%s (%s more like this)", known.sentence, known.hint, f"{known.more:,}")
+    def _tell_again(self, known: _Known, mistake: Mistake, now_s: float) -> None:
+        log.warning("OSC %s%s (%s more like this)", _sentence(mistake), known.hint, f"{known.more:,}")
         known.wait_s = min(2 * known.wait_s, _LONGEST_S)
         known.more, known.next_s = 0, now_s + known.wait_s
 
