@@ -12,7 +12,7 @@ import re
 from collections import deque
 from dataclasses import dataclass, field
 
-from engine.control.message import BUNDLE, address_of, padded, split_bundle
+from engine.control.message import BUNDLE, address_of, is_slashless, padded, split_bundle
 from engine.control.resolve import Resolver
 from engine.show.address import MAX_LENGTH, is_pattern
 from engine.show.params import Kind
@@ -22,7 +22,7 @@ MAX_HITS = 64  # of one trigger between two drains
 MAX_UNUSUAL = 512  # messages of unusual shape between two drains
 _MAX_REJECTED = 16  # of different kinds, between two drains
 _MAX_LOOSE = 256
-_PRINTABLE = re.compile(rb"/[ -~\x80-\xff]+")
+_PRINTABLE = re.compile(rb"[ -~\x80-\xff]{2,}")
 
 # Type tag and its padding, to the length of it and the argument together.
 _NUMBERS = {b"f\0\0": 7, b"i\0\0": 7, b"d\0\0": 11, b"h\0\0": 11}
@@ -134,13 +134,14 @@ class Inbox:
 
     def _put_unusual(self, raw: bytes) -> None:
         address = address_of(raw)
-        if len(raw) > MAX_MESSAGE_BYTES or len(address) == len(raw) or not _PRINTABLE.fullmatch(address):
+        message_like = raw.startswith(b"/") or is_slashless(raw)
+        if not message_like or len(raw) > MAX_MESSAGE_BYTES or not _PRINTABLE.fullmatch(address) or address == raw:
             self._reject_malformed(raw)
             return
         if address not in self._known and (len(address) > MAX_LENGTH or not is_pattern(address)):
             if meant := self._meant(address):
                 self._put_message(padded(meant) + raw[len(padded(address)) :])
-            elif len(raw) % 4:
+            elif len(raw) % 4 or address[0] != 0x2F:
                 self._reject_malformed(raw)
             else:
                 self._batch.unknown += 1

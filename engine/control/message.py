@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from engine.show.params import shown
 
 BUNDLE = b"#bundle\0"
+_SLASHLESS = re.compile(rb"[A-Za-z][!-~]*\0{1,4},")
 _MAX_DEPTH = 8
 _NUMBERS = {"i": struct.Struct(">i"), "h": struct.Struct(">q"), "f": struct.Struct(">f"), "d": struct.Struct(">d")}
 _CONSTANTS = {"T": True, "F": False, "N": None, "I": None}  # I: OSC 1.1's impulse, a bang
@@ -49,6 +50,11 @@ def address_of(raw: bytes) -> bytes:
 def padded(text: bytes) -> bytes:
     """An OSC string: at least one zero byte at its end, and a length that is a multiple of four."""
     return text + b"\0" * (4 - len(text) % 4)
+
+
+def is_slashless(raw: bytes) -> bool:
+    """Whether it would be a message if its address began with a slash; SuperCollider and others send what is typed."""
+    return _SLASHLESS.match(raw) is not None
 
 
 def decode(raw: bytes) -> tuple[str, list[object]]:
@@ -131,7 +137,7 @@ def split_bundle(packet: bytes) -> list[bytes] | None:
     waiting = [(packet, 0)]
     while waiting:
         part, depth = waiting.pop()
-        if part.startswith(b"/"):
+        if part.startswith(b"/") or is_slashless(part):
             messages.append(part)
             continue
         if not part.startswith(BUNDLE) or len(part) < 16 or depth > _MAX_DEPTH:
@@ -158,7 +164,6 @@ _STARTS = (  # of what else arrives at an OSC port
     (re.compile(rb"\xff\xff(IN|OK|NO|BY|CK)|\x80[\x61\xe1]"), "MIDI over the network (RTP-MIDI)"),
     (re.compile(rb"\xf0[\0-\x7f]*\xf7?\Z|([\x80-\xef][\0-\x7f]{1,2})+\Z|[\xf8-\xff]\Z"), "MIDI"),
 )
-_SLASHLESS = re.compile(rb"[A-Za-z][!-~]*\0{1,4},")
 _MARKUP = re.compile(r"\s*<[?!a-zA-Z]")
 
 
@@ -173,7 +178,7 @@ def describe(packet: bytes) -> tuple[str, str]:
             return what, f"this is {what}, not OSC"
     if framing := _framing(packet):
         return framing, f"this is OSC wrapped for {framing}; send plain packets over UDP"
-    if _SLASHLESS.match(packet):
+    if is_slashless(packet):
         near = _text(address_of(packet))
         return "slash", f"an OSC address begins with a slash; did you mean {shown('/' + near)}?"
     text = _plain_text(packet)

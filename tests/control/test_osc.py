@@ -53,6 +53,7 @@ def test_every_parameter_is_at_its_address(osc: OscIn, send: Sender, name: str) 
         ("/walk/pause", ["on"], "s", True),
         ("/walk/speed/", [0.5], "f", 0.5),
         ("//walk//speed", [0.5], "f", 0.5),
+        ("walk/speed", [0.5], "f", 0.5),
         ("/Walk/Speed", [0.5], "f", 0.5),
         ("/Walk/Nudge/", [0.5], "f", 0.5),
     ],
@@ -75,6 +76,11 @@ def test_bundles_within_bundles(osc: OscIn, send: Sender) -> None:
         ("walk.speed", 1.0), ("walk.radius", 0.25), ("walk.nudge", 1.0), ("look.grain", 0.75),
     ]  # fmt: skip
     assert osc.counts == Counts(accepted=4)
+
+
+def test_a_missing_slash_in_a_bundle(osc: OscIn, send: Sender) -> None:
+    send.raw(bundle(message("walk/speed", 1.0), message("/look/grain", 0.75)))
+    assert osc.drain() == [("walk.speed", 1.0), ("look.grain", 0.75)]
 
 
 def test_a_bundle_for_later_is_taken_now(osc: OscIn, send: Sender) -> None:

@@ -99,7 +99,7 @@ def test_a_trigger_wants_no_value_but_others_do(
         b"",
         b"/",
         b"/\0\0\0,f\0\0\0\0\0\0",
-        b"walk/speed\0\0,f\0\0\0\0\0\0",
+        b"walk/spoon\0\0,f\0\0\0\0\0\0",
         b"/walk/speed",
         b"/walk\x1b[31m\0\0\0,f\0\0\0\0\0\0",
         b"\xff" * 100,
