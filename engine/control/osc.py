@@ -22,7 +22,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from textwrap import wrap
+from textwrap import TextWrapper
 
 from engine.control.inbox import MAX_MESSAGE_BYTES, Batch, Inbox, Message, is_finite_number
 from engine.control.listen import Listener, PortTaken, listen, reachable_at
@@ -69,7 +69,9 @@ class Status:
             lines.append(f"last message {_ago(self.last_age_s)}: {self.last}")
         if self.mistake:
             lines.append(f"last mistake {_ago(self.mistake_age_s)}: {self.mistake}")
-        return [part for line in lines for part in wrap(line, _LINE_LENGTH, max_lines=2, placeholder=" …")]
+        # indented, since the overlay takes a line that begins with a slash for a parameter
+        shape = TextWrapper(_LINE_LENGTH, subsequent_indent="  ", max_lines=2, placeholder=" …")
+        return [part for line in lines for part in shape.wrap(line)]
 
 
 class OscIn:

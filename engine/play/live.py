@@ -254,7 +254,7 @@ def _osc_lines(osc: OscIn | None) -> list[str]:
     if osc is None:
         return ["OSC off"]
     first, *more = osc.status.lines()
-    return [f"OSC port {osc.port}   {first}", *(f"OSC {line}" for line in more)]
+    return [f"OSC port {osc.port}   {first}", *more]
 
 
 def help_lines(player: Player) -> list[str]:

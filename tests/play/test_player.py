@@ -212,8 +212,8 @@ def test_h_shows_what_arrives_over_osc(tmp_path: Path) -> None:
         send("/walk/speed", 0.5)
         run(player, 0.05)
         last, mistake, more = live.help_lines(player)[3:6]
-        assert last == "OSC last message just now: /walk/speed 0.5"
-        assert mistake.startswith("OSC last mistake just now: /walk/sped is not") and more.endswith("/walk/speed?")
+        assert last == "last message just now: /walk/speed 0.5"
+        assert mistake.startswith("last mistake just now: /walk/sped is not") and more.endswith("/walk/speed?")
 
 
 def test_escape_ends_a_show_that_is_not_full_screen(player: Player) -> None:
