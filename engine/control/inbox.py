@@ -1,6 +1,6 @@
-"""The mailbox between the OSC socket and the show: bounded, newest wins, nothing parsed.
+"""The queue between the OSC socket and the show: bounded, newest wins, hardly anything parsed.
 
-    inbox = Inbox(registry); inbox.put(packet); mail = inbox.take()
+    inbox = Inbox(resolver); inbox.put(packet); batch = inbox.take()
 
 Filled and emptied under OscIn's lock. A message whose shape alone shows that its value will do (a finite
 number for a number) takes the place of an older one for the same address. A trigger keeps its hits in
@@ -9,34 +9,35 @@ one out. What is full drops its oldest and counts it.
 """
 
 import re
-import struct
 from collections import deque
 from dataclasses import dataclass, field
 
+from engine.control.message import BUNDLE, address_of, is_slashless, padded, split_bundle
+from engine.control.resolve import Resolver
 from engine.show.address import MAX_LENGTH, is_pattern
-from engine.show.params import Kind, Registry
+from engine.show.params import Kind
 
 MAX_MESSAGE_BYTES = 4096  # one argument is all a parameter takes
 MAX_HITS = 64  # of one trigger between two drains
-MAX_ODD = 512  # messages of unusual shape between two drains
-_MAX_STRANGE = 4
-_MAX_DEPTH = 8
-_BUNDLE = b"#bundle\0"
-_PRINTABLE = re.compile(rb"/[!-~]+")
+MAX_UNUSUAL = 512  # messages of unusual shape between two drains
+_MAX_REJECTED = 16  # of different kinds, between two drains
+_MAX_LOOSE = 256
+_PRINTABLE = re.compile(rb"[ -~\x80-\xff]{2,}")
 
 # Type tag and its padding, to the length of it and the argument together.
 _NUMBERS = {b"f\0\0": 7, b"i\0\0": 7, b"d\0\0": 11, b"h\0\0": 11}
+_NUMBERS_AND_BOOLEANS = {**_NUMBERS, b"T\0\0": 3, b"F\0\0": 3}
 _SHAPES: dict[Kind, dict[bytes, int]] = {
-    "number": _NUMBERS,
-    "integer": _NUMBERS,
+    "number": _NUMBERS_AND_BOOLEANS,
+    "integer": _NUMBERS_AND_BOOLEANS,
     "choice": _NUMBERS,
-    "switch": {**_NUMBERS, b"T\0\0": 3, b"F\0\0": 3},
+    "switch": _NUMBERS_AND_BOOLEANS,
     "text": {},
 }
 
 
 @dataclass(slots=True)
-class Letter:
+class Message:
     """A message as it came, and how many it stands for."""
 
     order: int
@@ -45,150 +46,146 @@ class Letter:
 
 
 @dataclass
-class Mail:
+class Batch:
     """What came between two calls of `take`."""
 
-    letters: list[Letter] = field(default_factory=list)  # in the order they came
+    messages: list[Message] = field(default_factory=list)  # in the order they came
     unknown: int = 0
     malformed: int = 0
     dropped: int = 0
-    strange: list[bytes] = field(default_factory=list)  # a few of the refused, to be told about
+    unknown_addresses: dict[bytes, int] = field(default_factory=dict)  # some of them, and how often
+    malformed_packets: dict[bytes, Message] = field(default_factory=dict)  # some of them, by how they begin
+    received: int = 0  # since the start
+    last: bytes = b""  # the newest packet or message of a bundle, whatever it is
 
 
 class Inbox:
     """See the module's head."""
 
-    def __init__(self, registry: Registry) -> None:
-        live = [p for p in registry.values() if p.live]
-        self._shapes = {_head(p.address): _SHAPES[p.kind] for p in live if p.kind != "trigger"}
-        self._triggers = {_head(p.address) for p in live if p.kind == "trigger"}
-        self._known = {p.address.encode() for p in live}
+    def __init__(self, resolver: Resolver) -> None:
+        kinds = resolver.kinds
+        self._resolver = resolver
+        self._shapes = {_head(address): _SHAPES[kind] for address, kind in kinds.items() if kind != "trigger"}
+        self._triggers = {_head(address) for address, kind in kinds.items() if kind == "trigger"}
+        self._known = {address.encode() for address in kinds}
+        self._loose: dict[bytes, bytes | None] = {}  # as it was sent: as it is meant
         self._order = 0
-        self._newest: dict[bytes, Letter] = {}
-        self._hits: dict[bytes, deque[Letter]] = {}
-        self._odd: dict[bytes, Letter] = {}
-        self._mail = Mail()
-        self._told: set[bytes] = set()
+        self._last = b""
+        self._newest: dict[bytes, Message] = {}
+        self._hits: dict[bytes, deque[Message]] = {}
+        self._unusual: dict[bytes, Message] = {}
+        self._batch = Batch()
 
     def put(self, packet: bytes) -> int:
         """One datagram. Returns how much work it was, in messages."""
-        if not packet.startswith(_BUNDLE):
+        if not packet.startswith(BUNDLE):
+            self._order += 1
+            self._last = packet
             self._put_message(packet)
             return 1
         messages = split_bundle(packet)
         if messages is None:
-            self._refuse_malformed(packet)
+            self._order += 1
+            self._last = packet
+            self._reject_malformed(packet)
             return 1
         for message in messages:
+            self._order += 1
+            self._last = message
             self._put_message(message)
         return 1 + len(messages)
 
-    def take(self) -> Mail:
-        """All mail, in the order it came, and an empty box."""
-        mail = self._mail
-        letters = [*self._newest.values(), *self._odd.values()]
+    def take(self) -> Batch:
+        """Everything queued, in the order it came; the queue is empty then."""
+        batch = self._batch
+        messages = [*self._newest.values(), *self._unusual.values()]
         for hits in self._hits.values():
-            letters.extend(hits)
-        mail.letters = sorted(letters, key=lambda letter: letter.order)
-        self._newest, self._hits, self._odd, self._mail = {}, {}, {}, Mail()
-        return mail
+            messages.extend(hits)
+        batch.messages = sorted(messages, key=lambda message: message.order)
+        batch.received, batch.last = self._order, self._last
+        self._newest, self._hits, self._unusual, self._batch = {}, {}, {}, Batch()
+        return batch
 
     def _put_message(self, raw: bytes) -> None:
-        self._order += 1
         head, _, rest = raw.partition(b"\0,")
         shapes = self._shapes.get(head)
         if shapes is not None and shapes.get(rest[:3]) == len(rest) and _is_finite(rest):
-            letter = self._newest.get(head)
-            if letter is None:
-                self._newest[head] = Letter(self._order, raw)
+            message = self._newest.get(head)
+            if message is None:
+                self._newest[head] = Message(self._order, raw)
             else:
-                letter.order, letter.raw = self._order, raw
-                letter.count += 1
+                message.order, message.raw = self._order, raw
+                message.count += 1
         elif head in self._triggers:
             self._put_hit(head, raw)
         else:
-            self._put_odd(raw)
+            self._put_unusual(raw)
 
     def _put_hit(self, head: bytes, raw: bytes) -> None:
         hits = self._hits.setdefault(head, deque())
         if len(raw) > MAX_MESSAGE_BYTES:
-            self._refuse_malformed(raw)
+            self._reject_malformed(raw)
         elif hits and _press(raw) is not None and _press(hits[-1].raw) == _press(raw):
             hits[-1].count += 1  # a pad under pressure sends many strengths, but one press
         else:
-            hits.append(Letter(self._order, raw))
+            hits.append(Message(self._order, raw))
             if len(hits) > MAX_HITS:
-                self._mail.dropped += hits.popleft().count
+                self._batch.dropped += hits.popleft().count
 
-    def _put_odd(self, raw: bytes) -> None:
+    def _put_unusual(self, raw: bytes) -> None:
         address = address_of(raw)
-        if not raw.startswith(b"/") or len(raw) > MAX_MESSAGE_BYTES or not _is_printable(address):
-            self._refuse_malformed(raw)
+        message_like = raw.startswith(b"/") or is_slashless(raw)
+        if not message_like or len(raw) > MAX_MESSAGE_BYTES or not _PRINTABLE.fullmatch(address) or address == raw:
+            self._reject_malformed(raw)
             return
-        pattern = len(address) <= MAX_LENGTH and is_pattern(address)
-        if not pattern and address not in self._known:
-            if len(raw) % 4 or len(address) == len(raw):
-                self._refuse_malformed(raw)
+        if address not in self._known and (len(address) > MAX_LENGTH or not is_pattern(address)):
+            if meant := self._meant(address):
+                self._put_message(padded(meant) + raw[len(padded(address)) :])
+            elif len(raw) % 4 or address[0] != 0x2F:
+                self._reject_malformed(raw)
             else:
-                self._mail.unknown += 1
-                self._tell(raw)
+                self._batch.unknown += 1
+                _count(self._batch.unknown_addresses, address)
             return
-        same = self._odd.pop(raw, None)
-        self._odd[raw] = Letter(self._order, raw, same.count + 1 if same else 1)
-        if len(self._odd) > MAX_ODD:
-            self._mail.dropped += self._odd.pop(next(iter(self._odd))).count
+        same = self._unusual.pop(raw, None)
+        self._unusual[raw] = Message(self._order, raw, same.count + 1 if same else 1)
+        if len(self._unusual) > MAX_UNUSUAL:
+            self._batch.dropped += self._unusual.pop(next(iter(self._unusual))).count
 
-    def _refuse_malformed(self, raw: bytes) -> None:
-        self._mail.malformed += 1
-        self._tell(raw)
+    def _meant(self, address: bytes) -> bytes | None:
+        """The address that is meant by one that is nearly right (see Resolver.find); None when none is."""
+        if address in self._loose:
+            return self._loose[address]
+        if len(address) > MAX_LENGTH:
+            return None
+        if len(self._loose) >= _MAX_LOOSE:
+            self._loose.pop(next(iter(self._loose)))
+        found = self._resolver.find(address.decode("utf-8", "replace"))
+        meant = self._loose[address] = found.encode() if found else None
+        return meant
 
-    def _tell(self, raw: bytes) -> None:
-        """Keeps a few of the refused for the log; each address once while that can be remembered."""
-        key = address_of(raw)[:80] if raw.startswith(b"/") else b""
-        if key in self._told or len(self._mail.strange) >= _MAX_STRANGE or len(self._told) > 1024:
-            return
-        self._told.add(key)
-        self._mail.strange.append(raw)
+    def _reject_malformed(self, raw: bytes) -> None:
+        self._batch.malformed += 1
+        packets = self._batch.malformed_packets
+        known = packets.get(raw[:16])
+        if known:
+            known.count += 1
+        elif len(packets) < _MAX_REJECTED:
+            packets[raw[:16]] = Message(self._order, raw[: MAX_MESSAGE_BYTES + 1])
 
 
-def address_of(raw: bytes) -> bytes:
-    """What stands before the first zero."""
-    return raw.partition(b"\0")[0]
+def _count(counts: dict[bytes, int], address: bytes) -> None:
+    key = address[:MAX_LENGTH]
+    if key in counts:
+        counts[key] += 1
+    elif len(counts) < _MAX_REJECTED:
+        counts[key] = 1
 
 
 def is_finite_number(raw: bytes) -> bool:
     """Whether a message has exactly one argument, and that a finite number."""
     rest = raw.partition(b"\0,")[2]
     return _NUMBERS.get(rest[:3]) == len(rest) and _is_finite(rest)
-
-
-def split_bundle(packet: bytes) -> list[bytes] | None:
-    """The messages of a bundle and of the bundles in it; None when any part of it is not in order.
-
-    Not left to python-osc, whose loop never ends on an element of negative size.
-    """
-    messages: list[bytes] = []
-    waiting = [(packet, 0)]
-    while waiting:
-        part, depth = waiting.pop()
-        if part.startswith(b"/"):
-            messages.append(part)
-            continue
-        if not part.startswith(_BUNDLE) or len(part) < 16 or depth > _MAX_DEPTH:
-            return None
-        elements = []
-        at = 16
-        while at < len(part):
-            if at + 4 > len(part):
-                return None
-            (size,) = struct.unpack_from(">i", part, at)
-            at += 4
-            if size < 4 or size % 4 or at + size > len(part):
-                return None
-            elements.append((part[at : at + size], depth + 1))
-            at += size
-        waiting.extend(reversed(elements))
-    return messages
 
 
 def _press(raw: bytes) -> bool | None:
@@ -201,8 +198,7 @@ def _press(raw: bytes) -> bool | None:
 
 def _head(address: str) -> bytes:
     """An address with all of its padding but the last zero: what stands before `\\0,` in a message."""
-    raw = address.encode()
-    return raw + b"\0" * (3 - len(raw) % 4)
+    return padded(address.encode())[:-1]
 
 
 def _is_finite(rest: bytes) -> bool:
@@ -213,7 +209,3 @@ def _is_finite(rest: bytes) -> bool:
     if tag == 0x64:  # d
         return rest[3] & 0x7F != 0x7F or rest[4] & 0xF0 != 0xF0
     return True
-
-
-def _is_printable(address: bytes) -> bool:
-    return _PRINTABLE.fullmatch(address) is not None

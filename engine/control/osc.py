@@ -5,51 +5,41 @@
     for name, value in osc.drain():            # once a frame
         controls.set(name, value)
 
-A receiver thread of the stage process empties the socket into a mailbox (osc_inbox.py) where newer messages
+A receiver thread of the stage process empties the socket into a queue (inbox.py) where newer messages
 stand in for older ones before anything is parsed, so a flood costs next to nothing. `drain`, on the thread
 that runs the show, empties the socket too (a receiver that waits for the interpreter's lock must not make
-the newest value late), then parses what is left with python-osc, and hands out at most one value a
-parameter and every hit of a trigger. No packet, whatever is in it, raises out of here.
+the newest value late), decodes what is left (message.py), asks what it means (resolve.py), and hands out at
+most one value a parameter and every hit of a trigger. What is wrong is logged (mistakes.py). No packet,
+whatever is in it, raises out of here.
 
 A bundle is taken whole or not at all, and at once: time tags are not waited for.
 """
 
-import contextlib
-import errno
-import logging
 import selectors
 import socket
-import struct
-import sys
 import threading
 import time
+from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
+from textwrap import TextWrapper
 
-import psutil
-from pythonosc.osc_message import OscMessage
-
-from engine.control.inbox import MAX_MESSAGE_BYTES, Inbox, Letter, Mail, address_of, is_finite_number
+from engine.control.inbox import MAX_MESSAGE_BYTES, Batch, Inbox, Message, is_finite_number
+from engine.control.listen import Listener, PortTaken, listen, reachable_at
+from engine.control.message import address_of, decode, describe
+from engine.control.mistakes import Mistake, Mistakes
+from engine.control.resolve import UNKNOWN, Resolver, Steer
 from engine.show.address import is_pattern
-from engine.show.params import Param, ParamError, Registry, Value, shown
+from engine.show.params import Registry, shown
 
-log = logging.getLogger("pedesis.osc")
+__all__ = ["Counts", "OscIn", "PortTaken", "Status"]
 
-MAX_LINES = 64  # lines about bad addresses in one run; beyond it they are only counted
-_MAX_PATTERNS = 256
-_PATTERN_BUDGET_S = 0.004
+_PATTERN_BUDGET_S = 0.004  # one drain may spend on patterns not met before
 _BATCH = 2048  # messages read at one go
 _NAP_S = 0.005  # far sooner than the smallest usual socket buffer, 200 KiB, fills at 20,000 a second
-_RECEIVE_BYTES = 4 << 20
-_IP_FREEBIND = 15  # Linux: bind to an address that is not there yet
-_SO_MEMINFO = 55  # Linux: nine counters of a socket, the last being packets dropped
-_TAGS = frozenset(b"ifhdsbrmtTFN[]")
-_WIDE = ("", "0.0.0.0", "::")
-
-Steer = tuple[str, Value]
-
-
-class PortTaken(OSError):
-    """The address cannot be listened at; the message says why and what to do about it."""
+_REFRESH_S = 10.0  # a network may come, or come back, while the show runs
+_LINE_LENGTH = 76  # the overlay's text shrinks until its longest line fits
+_SAMPLE_S, _WINDOW_S = 0.25, 1.0  # of the rate
 
 
 @dataclass(frozen=True)
@@ -62,28 +52,61 @@ class Counts:
     dropped: int = 0  # lost to a full queue, here or in the kernel
 
 
-class OscIn:
-    """Listens at one UDP port. `start`, `drain` and `close` belong to one thread; `counts` to any."""
+@dataclass(frozen=True)
+class Status:
+    """What is arriving, as the help overlay shows it."""
 
-    def __init__(self, host: str, port: int, registry: Registry, patient: bool = False) -> None:
-        """port: 0 takes any free one; `port` then tells which. patient: the address may come later (see _bind)."""
+    rate_hz: float = 0.0  # messages a second, over the last second
+    last: str = ""  # the newest message
+    last_age_s: float = 0.0
+    mistake: str = ""  # the newest one
+    mistake_age_s: float = 0.0
+
+    def lines(self) -> list[str]:
+        """For a narrow column: how much arrives, what came last, what was wrong."""
+        lines = [f"{self.rate_hz:.0f} messages/s"]
+        if self.last:
+            lines.append(f"last message {_ago(self.last_age_s)}: {self.last}")
+        if self.mistake:
+            lines.append(f"last mistake {_ago(self.mistake_age_s)}: {self.mistake}")
+        # indented, since the overlay takes a line that begins with a slash for a parameter
+        shape = TextWrapper(_LINE_LENGTH, subsequent_indent="  ", max_lines=2, placeholder=" …")
+        return [part for line in lines for part in shape.wrap(line)]
+
+
+class OscIn:
+    """Listens at one UDP port. `start`, `drain` and `close` belong to one thread; `counts` and `status` to any."""
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        registry: Registry,
+        patient: bool = False,
+        now: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        """port: 0 takes any free one; `port` then tells which. patient: the address may come later (see listen)."""
         self.host, self.port = host, port
-        self._patient = patient
-        self._registry = registry
-        self._inbox = Inbox(registry)
+        self._patient, self._now = patient, now
+        self._resolver = Resolver(registry)
+        self._triggers = {p.name for p in registry.values() if p.kind == "trigger"}
+        self._inbox = Inbox(self._resolver)
+        self._mistakes = Mistakes(now)
         self._lock = threading.Lock()
-        self._socket: socket.socket | None = None
+        self._listener: Listener | None = None
         self._thread: threading.Thread | None = None
         self._closing = threading.Event()
         self._wake: tuple[socket.socket, socket.socket] | None = None
-        self._patterns: dict[str, tuple[Param, ...]] = {}
-        self._complained: set[str] = set()
         self._accepted = self._unknown = self._malformed = self._dropped = self._lost_in_kernel = 0
+        self._samples: deque[tuple[float, int]] = deque([(now(), 0)])  # when, and how many had come by then
+        self._rate_hz = 0.0
+        self._received = 0
+        self._last: tuple[bytes, float] | None = None
 
     def start(self) -> None:
         """Binds and begins to listen. Raises PortTaken."""
-        self._socket = _bind(self.host, self.port, self._patient)
-        self.port = self._socket.getsockname()[1]
+        self._listener = listen(self.host, self.port, self._patient)
+        self.port = self._listener.socket.getsockname()[1]
         self._wake = socket.socketpair()
         self._thread = threading.Thread(target=self._receive, name="osc-in", daemon=True)
         self._thread.start()
@@ -96,23 +119,14 @@ class OscIn:
         if self._thread is not None:
             self._thread.join()
         self._count_kernel_drops()
-        for each in (self._socket, *(self._wake or ())):
+        for each in (self._listener and self._listener.socket, *(self._wake or ())):
             if each is not None:
                 each.close()
-        self._socket = self._thread = self._wake = None
+        self._listener = self._thread = self._wake = None
 
     def addresses(self) -> list[str]:
         """Where controllers find this machine: its addresses on the network when bound wide."""
-        if self.host not in _WIDE:
-            return [self.host]
-        up = {name for name, state in psutil.net_if_stats().items() if state.isup}
-        lan = [
-            address.address
-            for name, each in psutil.net_if_addrs().items()
-            for address in each
-            if name in up and address.family == socket.AF_INET and not address.address.startswith("127.")
-        ]
-        return lan or ["127.0.0.1"]
+        return reachable_at(self.host)
 
     @property
     def counts(self) -> Counts:
@@ -120,119 +134,117 @@ class OscIn:
         self._count_kernel_drops()
         return Counts(self._accepted, self._unknown, self._malformed, self._dropped + self._lost_in_kernel)
 
+    @property
+    def status(self) -> Status:
+        """What is arriving, as of the last drain."""
+        now_s = self._now()
+        last, mistake = self._last, self._mistakes.last  # once each: the draining thread may replace them
+        return Status(
+            self._rate_hz,
+            _in_short(last[0]) if last else "",
+            now_s - last[1] if last else 0.0,
+            mistake[0] if mistake else "",
+            now_s - mistake[1] if mistake else 0.0,
+        )
+
     def drain(self) -> list[Steer]:
         """What is new since the last call, oldest first: a parameter's last value, a trigger's every hit."""
         with self._lock:
             self._pump()
-            mail = self._inbox.take()
-        self._unknown += mail.unknown
-        self._malformed += mail.malformed
-        self._dropped += mail.dropped
+            batch = self._inbox.take()
+        now_s = self._now()
+        self._measure(batch, now_s)
+        self._mistakes.start_round()
         steers: list[Steer] = []
         settled: set[str] = set()
-        budget = _Budget(_PATTERN_BUDGET_S)
+        deadline_s = now_s + _PATTERN_BUDGET_S
         # Newest first, so that what a newer message has settled need not be looked at again.
-        for letter in reversed(mail.letters):
-            if not self._superseded(letter.raw, settled):
-                self._open(letter, steers, settled, budget)
+        for message in reversed(batch.messages):
+            if self._superseded(message.raw, settled):
+                self._accepted += message.count
             else:
-                self._accepted += letter.count
-        self._complain(mail)
+                self._open(message, steers, settled, deadline_s)
+        self._report_rejected(batch)
         steers.reverse()
         return steers
 
+    def _measure(self, batch: Batch, now_s: float) -> None:
+        self._unknown += batch.unknown
+        self._malformed += batch.malformed
+        self._dropped += batch.dropped
+        samples = self._samples
+        if batch.received > self._received:
+            self._received, self._last = batch.received, (batch.last, now_s)
+        if now_s - samples[-1][0] >= _SAMPLE_S:
+            samples.append((now_s, batch.received))
+            while len(samples) > 2 and now_s - samples[1][0] >= _WINDOW_S:
+                samples.popleft()
+            then_s, before = samples[0]
+            self._rate_hz = (batch.received - before) / (now_s - then_s)
+
     def _superseded(self, raw: bytes, settled: set[str]) -> bool:
         """Whether a pattern with a plain number reaches only what newer messages have set already."""
-        address = address_of(raw)
-        params = self._patterns.get(address.decode("ascii", "replace")) if is_pattern(address) else None
-        return bool(params) and is_finite_number(raw) and all(p.name in settled for p in params or ())
+        pattern = address_of(raw)
+        if not settled or not is_pattern(pattern) or not is_finite_number(raw):
+            return False
+        address = pattern.decode("utf-8", "replace")
+        params = self._resolver.reached(address) if self._resolver.is_quick(address) else ()
+        return bool(params) and all(p.name in settled for p in params)
 
-    def _open(self, letter: Letter, steers: list[Steer], settled: set[str], budget: "_Budget") -> None:
-        """Parses one message and adds what it says; those it stands for are counted as it turns out."""
-        raw, count = letter.raw, letter.count
+    def _open(self, message: Message, steers: list[Steer], settled: set[str], deadline_s: float) -> None:
+        """Decodes one message and adds what it sets; those it stands for are counted as it turns out."""
         try:
-            address, args = parse(raw)
+            address, arguments = decode(message.raw)
         except ValueError as error:
-            self._malformed += count
-            self._warn(address_of(raw).decode("ascii", "replace"), str(error))
+            self._malformed += message.count
+            address = address_of(message.raw).decode("utf-8", "replace")
+            self._mistakes.add(Mistake(address, "damaged", f"is damaged: {error}"), message.count)
             return
-        params = self._reached(address, budget)
-        if params is None:
-            self._dropped += count
+        if not self._resolver.is_quick(address) and self._now() > deadline_s:
+            self._dropped += message.count
             return
-        problem = None
-        heard = False
-        for param in params:
-            try:
-                value = param.from_osc(args)
-            except ParamError as error:
-                problem = f"allowed is {error.allowed}, given {error.given}"
-                continue
-            heard = True
-            if param.kind == "trigger":
-                steers.append((param.name, value))
-            elif param.name not in settled:
-                settled.add(param.name)
-                steers.append((param.name, value))
-        if heard:
-            self._accepted += count
-        elif problem:
-            self._malformed += count
-            self._warn(address, problem)
+        resolved = self._resolver.resolve(address, arguments)
+        for name, value in resolved.steers:
+            if name in self._triggers:
+                steers.append((name, value))
+            elif name not in settled:
+                settled.add(name)
+                steers.append((name, value))
+        for mistake in resolved.mistakes:
+            self._mistakes.add(mistake, message.count)
+        if resolved.steers:
+            self._accepted += message.count
+        elif resolved.mistakes[0].kind == UNKNOWN:
+            self._unknown += message.count
         else:
-            self._unknown += count
-            self._warn(address, "reaches no parameter")
+            self._malformed += message.count
 
-    def _reached(self, address: str, budget: "_Budget") -> tuple[Param, ...] | None:
-        """The parameters an address means; None when there is no time left to find out."""
-        if not is_pattern(address):
-            param = self._registry.by_address(address)
-            return (param,) if param is not None and param.live else ()
-        if address not in self._patterns:
-            if budget.spent():
-                return None
-            if len(self._patterns) >= _MAX_PATTERNS:
-                self._patterns.pop(next(iter(self._patterns)))
-            self._patterns[address] = tuple(p for p in self._registry.match(address) if p.live)
-        return self._patterns[address]
-
-    def _complain(self, mail: Mail) -> None:
-        """A line for addresses the inbox turned away."""
-        for raw in mail.strange:
-            address = address_of(raw).decode("ascii", "replace")
-            if not address.startswith("/"):
-                self._warn("", f"not OSC: {shown(raw[:24])}")
+    def _report_rejected(self, batch: Batch) -> None:
+        """What the inbox turned away."""
+        for raw, count in batch.unknown_addresses.items():
+            self._mistakes.add(self._resolver.unknown(raw.decode("utf-8", "replace")), count)
+        for packet in batch.malformed_packets.values():
+            if len(packet.raw) > MAX_MESSAGE_BYTES and packet.raw.startswith(b"/"):
+                address = address_of(packet.raw[:80]).decode("utf-8", "replace")
+                text = f"is too long: a message has at most {MAX_MESSAGE_BYTES} bytes"
+                self._mistakes.add(Mistake(address, "long", text), packet.count)
                 continue
-            if len(raw) > MAX_MESSAGE_BYTES:
-                self._warn(address, f"a message of at most {MAX_MESSAGE_BYTES} bytes, given {len(raw)}")
-                continue
-            param = self._registry.by_address(address)
-            if param is not None:
-                self._warn(address, "can only be set where the show begins: in its file or with --set")
-                continue
-            near = self._registry.nearest(address) if address not in self._complained else None
-            hint = f"; did you mean {self._registry[near].address}?" if near else ""
-            self._warn(address, f"no parameter has this address{hint}")
-
-    def _warn(self, address: str, problem: str) -> None:
-        """One line an address, and not without end."""
-        address = address[:80]
-        if address in self._complained or len(self._complained) > MAX_LINES:
-            return
-        self._complained.add(address)
-        if len(self._complained) > MAX_LINES:
-            log.warning("OSC: many bad addresses; from here on they are only counted")
-        else:
-            log.warning("OSC %s: %s", shown(address) if address else "packet", problem)
+            kind, sentence = describe(packet.raw)
+            self._mistakes.add(Mistake("", kind, sentence), packet.count)
 
     def _receive(self) -> None:
         """The receiver thread."""
-        assert self._socket is not None and self._wake is not None
+        assert self._listener is not None and self._wake is not None
+        pause_s = _REFRESH_S if self._listener.group else None
+        refreshed_s = time.monotonic()
         with selectors.DefaultSelector() as selector:
-            selector.register(self._socket, selectors.EVENT_READ)
+            selector.register(self._listener.socket, selectors.EVENT_READ)
             selector.register(self._wake[0], selectors.EVENT_READ)
             while not self._closing.is_set():
-                selector.select()
+                selector.select(pause_s)
+                if time.monotonic() - refreshed_s >= _REFRESH_S:
+                    self._listener.refresh()
+                    refreshed_s = time.monotonic()
                 with self._lock:
                     more = self._pump()
                 if not more:
@@ -241,12 +253,13 @@ class OscIn:
 
     def _pump(self) -> bool:
         """Moves packets from the socket to the inbox; True when there may be more. The lock is held."""
-        if self._socket is None:
+        if self._listener is None:
             return False
+        receive, put = self._listener.socket.recv, self._inbox.put
         left = _BATCH
         while left > 0:
             try:
-                packet = self._socket.recv(65535)
+                packet = receive(65535)
             except BlockingIOError:
                 return False
             except ConnectionError:  # Windows: an earlier answer of ours found nobody
@@ -254,93 +267,28 @@ class OscIn:
                 continue
             except OSError:
                 return False
-            left -= self._inbox.put(packet)
+            left -= put(packet)
         return True
 
     def _count_kernel_drops(self) -> None:
-        if self._socket is not None and sys.platform == "linux":
-            with contextlib.suppress(OSError, struct.error):
-                counters = self._socket.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, 36)
-                self._lost_in_kernel = struct.unpack("=9I", counters)[8]
+        if self._listener is not None:
+            self._lost_in_kernel = self._listener.lost()
 
 
-class _Budget:
-    """Time for one drain to spend on patterns it has not met before."""
-
-    def __init__(self, seconds: float) -> None:
-        self._end_s = time.perf_counter() + seconds
-
-    def spent(self) -> bool:
-        return time.perf_counter() > self._end_s
+def _ago(age_s: float) -> str:
+    if age_s < 1:
+        return "just now"
+    if age_s < 100:
+        return f"{age_s:.0f} s ago"
+    return f"{age_s / 60:.0f} min ago" if age_s < 6000 else f"{age_s / 3600:.0f} h ago"
 
 
-def parse(raw: bytes) -> tuple[str, list[object]]:
-    """Address and arguments of one OSC message. Raises ValueError, and nothing else, when it is not one."""
-    start = len(address_of(raw)) // 4 * 4 + 4
-    tags = address_of(raw[start:])
-    if b"I" in tags:  # OSC 1.1's impulse, a bang; python-osc knows only of nil, which is as little
-        nils = tags.replace(b"I", b"N")
-        raw, tags = raw[:start] + nils + raw[start + len(tags) :], nils
-    if tags[:1] not in (b"", b",") or not _TAGS.issuperset(tags[1:]):
-        # Asked here because python-osc writes a line to the root logger for each tag it does not know.
-        raise ValueError(f"not OSC: type tags {shown(tags)}")
+def _in_short(raw: bytes) -> str:
+    """A message as one writes it, or what it is if not one."""
     try:
-        message = OscMessage(raw)
-    except Exception:  # ParseError, but also UnicodeDecodeError, OverflowError and more
-        raise ValueError(f"not OSC: no arguments that fit type tags {shown(tags)}") from None
-    return message.address, message.params
-
-
-def _bind(host: str, port: int, patient: bool) -> socket.socket:
-    """patient: where it can be had (Linux), an address that is not this machine's yet will do. A gallery's machine is
-    switched on, and the show begins before the network has given it one."""
-    found = None
-    try:
-        known = socket.getaddrinfo(host or "0.0.0.0", port, type=socket.SOCK_DGRAM)
-        # "localhost" is ::1 first on most machines, and controllers send to 127.0.0.1.
-        found_at = min(known, key=lambda entry: entry[0] != socket.AF_INET)
-        found, where = socket.socket(*found_at[:3]), found_at[4]
-        # No SO_REUSEADDR: with it two shows could hold one port and share its messages out at random.
-        with contextlib.suppress(OSError):
-            found.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BYTES)
-        try:
-            found.bind(where)
-        except OSError as error:
-            if not patient or error.errno != errno.EADDRNOTAVAIL or sys.platform != "linux":
-                raise
-            found.setsockopt(socket.IPPROTO_IP, _IP_FREEBIND, 1)
-            found.bind(where)
-            log.warning("OSC host %s is not an address of this machine yet: listening for when it is", host)
-        found.setblocking(False)
-        return found
-    except (OSError, UnicodeError) as error:  # UnicodeError: a name that no host can have, such as "192.168..1"
-        if found is not None:
-            found.close()
-        raise PortTaken(_why(host, port, error)) from None
-
-
-def _why(host: str, port: int, error: OSError | UnicodeError) -> str:
-    """One sentence with the cure."""
-    number = getattr(error, "errno", None)
-    if number == errno.EADDRINUSE:
-        return (
-            f"OSC port {port} on {host} is taken by {_holder(port)}: close it, or choose another port with "
-            "--osc-port (or port under [osc] in the show)"
-        )
-    if number == errno.EACCES:
-        return f"OSC port {port} is reserved by the system: choose one from 1024 to 65535 with --osc-port"
-    if isinstance(error, socket.gaierror | UnicodeError) or number == errno.EADDRNOTAVAIL:
-        return (
-            f"OSC host {host!r} is not an address of this machine: put 127.0.0.1, or 0.0.0.0 for the whole "
-            "network, under [osc] in the show"
-        )
-    why = getattr(error, "strerror", None) or error
-    return f"OSC cannot listen at {host} port {port} ({why}): choose another with --osc-port"
-
-
-def _holder(port: int) -> str:
-    with contextlib.suppress(psutil.Error, OSError):
-        for connection in psutil.net_connections(kind="udp"):
-            if connection.laddr and connection.laddr.port == port and connection.pid:
-                return f"{psutil.Process(connection.pid).name()} (process {connection.pid})"
-    return "another program"
+        address, arguments = decode(raw)
+    except ValueError:
+        return describe(raw[:MAX_MESSAGE_BYTES])[1][:60]
+    values = [f"{a:.4g}" if isinstance(a, float) else shown(a, 24) for a in arguments[:4]]
+    more = ["…"] if len(arguments) > 4 else []
+    return " ".join([address[:60] if address.isprintable() else shown(address), *values, *more])

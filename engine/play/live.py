@@ -261,6 +261,14 @@ def _open_recording(
     return recording
 
 
+def _osc_lines(osc: OscIn | None) -> list[str]:
+    """What arrives over OSC: full-screen hides the log."""
+    if osc is None:
+        return ["OSC off"]
+    first, *more = osc.status.lines()
+    return [f"OSC port {osc.port}   {first}", *more]
+
+
 def help_lines(player: Player) -> list[str]:
     """Keys, rates and parameters, for the overlay."""
     status, meter = player.dreamer.status, player.meter
@@ -269,7 +277,7 @@ def help_lines(player: Player) -> list[str]:
     lines = [
         "PEDESIS   F full-screen  SPACE pause  B blackout  R reset  S still  H help  ESC leave",
         f"stage {meter.fps:5.1f} fps   dreamer {rate:5.2f} pictures/s ({status.state})   restarts {status.restarts}",
-        f"OSC port {player.osc.port}" if player.osc else "OSC off",
+        *_osc_lines(player.osc),
         "",
     ]
     for name, param in player.show.registry.items():

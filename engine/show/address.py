@@ -2,9 +2,11 @@
 
     OscPattern("/material/*").matches("/material/clouds")    # True
 
-Anybody on the network may send a pattern, so matching must not take longer the nastier it is: the pattern
-is walked once, carrying the set of places in the address it may have reached. No regular expressions,
-whose time can grow exponentially with the stars. Any thread.
+    simplified("//Walk/Speed/")                            # "/walk/speed"
+
+Anybody on the network may send a pattern, so no pattern may take long to match: it is walked once, with
+the set of places in the address that it may have reached so far. No regular expressions, whose time can
+grow exponentially with the number of stars. Any thread.
 """
 
 from collections.abc import Sequence
@@ -18,6 +20,11 @@ def is_pattern(address: str | bytes) -> bool:
     """Whether an address has any pattern character."""
     special = _SPECIAL_BYTES if isinstance(address, bytes) else _SPECIAL
     return not special.isdisjoint(address)
+
+
+def simplified(address: str) -> str:
+    """An address or pattern without what people slip in: capitals, doubled slashes, one at the end, outer spaces."""
+    return "/" + "/".join(part for part in address.strip().lower().split("/") if part)
 
 
 class _Class:

@@ -149,32 +149,48 @@ class Param:
         return self.coerce(value)
 
     def from_osc(self, args: Sequence[object]) -> Value:
-        """A value from OSC arguments, taken leniently: controllers know little about types.
+        """A value from OSC arguments, taken generously: controllers know little about types.
 
-        The first argument counts. Ints do for floats and the other way round, any number of at least a
-        half switches on, a number beyond the range is the end of the range, a choice goes by name or by
-        place in the list. A trigger without argument (a bang) is full strength. Raises ParamError for
-        what is not a number, not finite, or missing.
+        The first argument counts. Whole numbers do for others and the other way round, true and false for
+        1 and 0, text for the number, switch or choice that it names. Any number of at least a half
+        switches on, a number beyond the range is the end of the range, a choice goes by name or by place
+        in the list. A trigger without a value (a bang) is full strength. Raises ParamError for what is
+        not finite, missing, or has no one plain meaning.
         """
-        value = args[0] if args else None
-        if self.kind == "trigger" and value is None:
+        given = args[0] if args else None
+        value = given
+        if isinstance(value, str) and self.kind != "text":
+            value = self._read(value)
+        if self.kind == "trigger" and value in (None, "bang"):
             return 1.0
-        if self.kind == "switch":
-            if isinstance(value, bool):
-                return value
-            if _is_finite_number(value):
-                return float(value) >= 0.5
-        elif self.kind == "trigger" and isinstance(value, bool):
-            return float(value)
-        elif self.kind == "choice" and _is_finite_number(value):
-            return self.choices[min(max(round(value), 0), len(self.choices) - 1)]
-        elif self.kind in ("text", "choice") and isinstance(value, str):
+        if isinstance(value, bool) and self.kind in ("number", "integer", "trigger"):
+            value = int(value)
+        if self.kind == "switch" and isinstance(value, bool):
+            return value
+        if isinstance(value, str) and self.kind in ("text", "choice"):
             return self.coerce(value)
-        elif self.kind in ("number", "trigger") and _is_finite_number(value):
-            return self.clamped(float(value))
-        elif self.kind == "integer" and _is_finite_number(value):
-            return int(self.clamped(round(value)))
-        raise self._error(shown(value) if args else "no argument")
+        if _is_finite_number(value):
+            if self.kind == "switch":
+                return float(value) >= 0.5
+            if self.kind == "choice":
+                return self.choices[min(max(round(value), 0), len(self.choices) - 1)]
+            if self.kind == "integer":
+                return int(self.clamped(round(value)))
+            if self.kind in ("number", "trigger"):
+                return self.clamped(float(value))
+        raise self._error("no value" if given is None else shown(given))
+
+    def _read(self, text: str) -> object:
+        """What a text sent in place of a value means; itself when that is not plain."""
+        word = text.strip()
+        lower = word.lower()
+        named = [choice for choice in self.choices if choice.lower() == lower]
+        if text in self.choices or len(named) == 1:
+            return text if text in self.choices else named[0]
+        number = _number(float, word)
+        if number is not word:
+            return number
+        return True if lower in _ON else False if lower in _OFF else lower if lower == "bang" else word
 
     def _limits(self) -> tuple[float, float]:
         low, high = (0.0, 1.0) if self.kind == "trigger" else (self.low, self.high)

@@ -23,6 +23,7 @@ from engine.show.config import Show
 from engine.show.specs import ProgramSpec
 from engine.stage.gl import make_target, read_pixels
 from engine.walk.navigator import Waypoint, distance
+from tests.packets import Sender
 
 FPS = 60
 
@@ -247,6 +248,21 @@ def test_h_shows_rates_and_parameters_over_the_picture(player: Player) -> None:
     assert any("fps" in line for line in lines) and any("/walk/speed" in line for line in lines)
     press(player, "h")
     assert np.abs(run(player, 0.1)[-1].astype(int) - plain).mean() < 2
+
+
+def test_h_shows_what_arrives_over_osc(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        show = quiet_show()
+        show = replace(show, osc=replace(show.osc, enabled=True, port=0))
+        player = Player(show, LiveOptions(headless=True, size=(192, 108)), LockstepClock(FPS), stack)
+        assert live.help_lines(player)[2] == f"OSC port {player.osc.port}   0 messages/s"
+        send = Sender(player.osc.port)
+        send("/walk/sped", 0.5)
+        send("/walk/speed", 0.5)
+        run(player, 0.05)
+        last, mistake, more = live.help_lines(player)[3:6]
+        assert last == "last message just now: /walk/speed 0.5"
+        assert mistake.startswith("last mistake just now: /walk/sped is not") and more.endswith("/walk/speed?")
 
 
 def test_escape_ends_a_show_that_is_not_full_screen(player: Player) -> None:

@@ -123,10 +123,10 @@ def test_from_osc_is_lenient(name: str, args: list[object], expected: Value) -> 
 @pytest.mark.parametrize(
     ("name", "args"),
     [
-        ("walk.speed", []), ("walk.speed", ["0.3"]), ("walk.speed", [math.nan]), ("walk.speed", [math.inf]),
-        ("walk.speed", [-math.inf]), ("walk.speed", [None]), ("walk.speed", [b"\0"]), ("walk.speed", [True]),
+        ("walk.speed", []), ("walk.speed", [math.nan]), ("walk.speed", [math.inf]),
+        ("walk.speed", [-math.inf]), ("walk.speed", [None]), ("walk.speed", [b"\0"]),
         ("walk.speed", [[0.3]]), ("walk.seed", [math.nan]), ("walk.seed", [math.inf]), ("walk.pause", []),
-        ("walk.pause", ["on"]), ("walk.pause", [math.nan]), ("blend.transition", ["nothing like it"]),
+        ("walk.pause", [math.nan]), ("blend.transition", ["nothing like it"]),
         ("blend.transition", [math.inf]), ("blend.transition", []), ("walk.nudge", [math.nan]),
         ("walk.nudge", ["hard"]), ("walk.home", [b"1"]),
     ],
