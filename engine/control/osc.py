@@ -30,6 +30,7 @@ from pythonosc.osc_message import OscMessage
 
 from engine.control.inbox import MAX_MESSAGE_BYTES, Inbox, Letter, Mail, address_of, is_finite_number
 from engine.show.address import is_pattern
+from engine.show.errors import CannotStart
 from engine.show.params import Param, ParamError, Registry, Value, shown
 
 log = logging.getLogger("pedesis.osc")
@@ -48,7 +49,7 @@ _WIDE = ("", "0.0.0.0", "::")
 Steer = tuple[str, Value]
 
 
-class PortTaken(OSError):
+class PortTaken(CannotStart):
     """The address cannot be listened at; the message says why and what to do about it."""
 
 

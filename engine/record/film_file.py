@@ -21,6 +21,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from engine.show.errors import CannotStart
 from engine.show.paths import write_whole
 
 try:
@@ -31,7 +32,7 @@ except ImportError:  # Windows: two films onto one name are not kept apart there
 _NUMBER = re.compile(r"%0([1-9])d")
 
 
-class RecorderError(Exception):
+class RecorderError(CannotStart):
     """A recording cannot start: one sentence with what was asked, what is possible."""
 
 
