@@ -20,6 +20,7 @@ import typer
 from engine import __version__
 from engine.play.shows import load_show
 from engine.show.config import Show, ShowError
+from engine.show.errors import CannotStart
 
 if TYPE_CHECKING:
     from engine.dreamer.models import ModelPlace
@@ -104,15 +105,9 @@ def open_show(source: str, sets: list[str] | None, seed: int | None) -> Show:
 
 def guarded(work: Callable[[], Any]) -> Any:
     """Does the work; what cannot start is one sentence and exit 2."""
-    from engine.control.osc import PortTaken
-    from engine.dreamer.models import ModelError
-    from engine.record.names import RecorderError
-    from engine.stage.gl import NoGraphics, ShaderError
-    from engine.stage.window import NoDisplay
-
     try:
         return work()
-    except (NoDisplay, NoGraphics, ShaderError, PortTaken, ModelError, RecorderError) as error:
+    except CannotStart as error:
         fail(str(error))
     except OSError as error:
         fail(f"{error}", code=1)

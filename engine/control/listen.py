@@ -29,7 +29,7 @@ _WIDE = ("", "0.0.0.0", "::")
 _BROADCAST = "255.255.255.255"
 
 
-class PortTaken(OSError):
+class PortTaken(CannotStart):
     """The address cannot be listened at; the message says why and what to do about it."""
 
 

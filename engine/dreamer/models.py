@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from engine.show.errors import CannotStart
 from engine.show.paths import house_model_dir
 
 HOUSE = "house"
@@ -31,7 +32,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 T = TypeVar("T")
 
 
-class ModelError(Exception):
+class ModelError(CannotStart):
     """A model that cannot be used: one sentence, with the cure."""
 
 

@@ -11,12 +11,13 @@ from dataclasses import dataclass, replace
 from itertools import chain, count
 from pathlib import Path
 
+from engine.show.errors import CannotStart
 from engine.show.files import in_time, is_special, make_folder
 
 _NUMBER = re.compile(r"%0([1-9])d")
 
 
-class RecorderError(Exception):
+class RecorderError(CannotStart):
     """A recording cannot start: one sentence with what was asked for and what is possible."""
 
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from engine.show.errors import CannotStart
 from engine.show.params import (
     TEXT_MAX,
     Param,
@@ -55,7 +56,7 @@ class Show:
     insisted: frozenset[str] = frozenset()  # what the command line names, whatever is remembered
 
 
-class ShowError(Exception):
+class ShowError(CannotStart):
     """A show that cannot be played; `problems` has every reason, one a line."""
 
     def __init__(self, problems: Sequence[str]) -> None:

@@ -16,6 +16,8 @@ from typing import Any
 import moderngl
 import numpy as np
 
+from engine.show.errors import CannotStart
+
 # One triangle that covers the screen, made from the vertex number: no buffers to keep.
 VERTEX_SOURCE = """#version 330 core
 uniform vec4 u_turn = vec4(1.0, 0.0, 0.0, 1.0);  // columns of a 2x2 matrix: free here, not per pixel
@@ -45,7 +47,7 @@ Uniform = float | int | bool | Sequence[float] | Sequence[int]
 _LOG_LINE = re.compile(r"^(?:ERROR:\s*)?\d+[:(](\d+)\)?(?:\(\d+\))?\s*:\s*(.*)$", re.IGNORECASE)
 
 
-class ShaderError(Exception):
+class ShaderError(CannotStart):
     """A shader that does not compile: `.file` and `.line` as the artist's editor counts them."""
 
     def __init__(self, file: Path, line: int, message: str) -> None:
@@ -55,7 +57,7 @@ class ShaderError(Exception):
         self.message = message
 
 
-class NoGraphics(Exception):
+class NoGraphics(CannotStart):
     """No OpenGL to be had; the message is one sentence with the cure."""
 
 

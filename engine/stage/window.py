@@ -19,6 +19,7 @@ from typing import Any
 
 import moderngl
 
+from engine.show.errors import CannotStart
 from engine.show.specs import StageSpec
 from engine.stage.gl import NoGraphics, create_context, finisher, make_target
 
@@ -27,7 +28,7 @@ LOOK_EVERY_S = 1.0  # for a monitor that comes back
 Box = tuple[int, int, int, int]  # left, top, width, height in px
 
 
-class NoDisplay(Exception):
+class NoDisplay(CannotStart):
     """No screen to show on; the message is one sentence with the cure."""
 
 
