@@ -23,6 +23,7 @@ from engine.dreamer.generic import PipelineSampler, check, encode
 from engine.dreamer.models import ModelError, ModelPlace
 from engine.dreamer.noise import Conditioning
 from engine.dreamer.sampler import HalfOverflow, Parts, Settings, UNetSampler
+from engine.dreamer.schedule import pick_scheduler
 from engine.dreamer.spec import DreamSpec
 from engine.walk.navigator import Waypoint
 
@@ -114,7 +115,7 @@ class Dreamer:
         if self.spec.model.decoder:
             progress(f"reading the decoder {self.spec.model.decoder}")
             parts["vae"] = _load_decoder(self.spec.model.decoder, self.dtype)
-        parts["scheduler"] = _pick_scheduler(self.spec.model.scheduler, parts["scheduler"])
+        parts["scheduler"] = pick_scheduler(self.spec.model.scheduler, parts["scheduler"])
         xl = place.pipeline == "StableDiffusionXLPipeline"
         options: dict[str, Any]
         if xl:
@@ -156,7 +157,7 @@ class Dreamer:
         pipe = kind.from_pretrained(place.path, **options, **without)
         if self.spec.model.decoder:
             pipe.vae = _load_decoder(self.spec.model.decoder, self.dtype)
-        pipe.scheduler = _pick_scheduler(self.spec.model.scheduler, pipe.scheduler)
+        pipe.scheduler = pick_scheduler(self.spec.model.scheduler, pipe.scheduler)
         pipe.set_progress_bar_config(disable=True)
         conditioning = self._read_materials(pipe, progress)
         if self.spec.economy >= 2 and hasattr(getattr(pipe, "vae", None), "enable_tiling"):
@@ -300,18 +301,6 @@ def _load_decoder(name: str, dtype: torch.dtype) -> Any:
     }
     with to_model_error(f"{name}: the decoder"):
         return getattr(diffusers, class_name).from_pretrained(folder, **options).eval()
-
-
-def _pick_scheduler(wanted: str | None, own: Any) -> Any:
-    """The model's own scheduler, or another class of diffusers made from its configuration."""
-    if not wanted:
-        return own
-    import diffusers
-
-    kind = getattr(diffusers, wanted, None)
-    if kind is None or not hasattr(kind, "from_config") or not hasattr(kind, "step"):
-        raise ModelError(f"model.scheduler must be a scheduler class of diffusers, given {wanted!r}")
-    return kind.from_config(own.config)
 
 
 @contextlib.contextmanager

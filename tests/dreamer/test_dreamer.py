@@ -95,20 +95,9 @@ def assert_same(ours: np.ndarray, theirs: np.ndarray) -> None:
     assert theirs.std() > 5, "a flat picture would prove nothing"
 
 
-SCHEDULERS = [
-    None,
-    "EulerDiscreteScheduler",
-    "DPMSolverMultistepScheduler",
-    "UniPCMultistepScheduler",
-    "HeunDiscreteScheduler",
-    "EulerAncestralDiscreteScheduler",
-    "LCMScheduler",
-    "DDPMScheduler",
-]
-
-
-@pytest.mark.parametrize("scheduler", SCHEDULERS)
+@pytest.mark.parametrize("scheduler", [None, "HeunDiscreteScheduler"])
 def test_sd_equals_the_librarys_pipeline(folder: Folder, scheduler: str | None) -> None:
+    """With every other scheduler: test_schedulers.py."""
     ours = dreamer(folder("sd"), scheduler=scheduler)
     assert_same(ours.dream(waypoint()), library(folder("sd"), ours))
     assert isinstance(ours._sampler, UNetSampler)
@@ -562,7 +551,7 @@ def test_precision_is_chosen_by_the_kind_of_device() -> None:
 @pytest.mark.parametrize(
     ("model", "size", "said"),
     [
-        ({"scheduler": "NoSuchScheduler"}, 64, "scheduler class of diffusers, given 'NoSuchScheduler'"),
+        ({"scheduler": "NoSuchScheduler"}, 64, "scheduler class of diffusers, got 'NoSuchScheduler'"),
         ({"scheduler": "UNet2DConditionModel"}, 64, "scheduler class of diffusers"),
         ({"decoder": "/no/such/decoder"}, 64, "no such folder"),
         ({"device": "cuda:9"}, 64, "no CUDA device" if not torch.cuda.is_available() else ""),
@@ -605,7 +594,7 @@ def test_a_model_that_can_never_load_is_one_sentence(
 
 @pytest.mark.parametrize("kind", ["DDIMScheduler", "EulerAncestralDiscreteScheduler"])
 def test_a_scheduler_of_another_family_is_one_sentence(folder: Folder, kind: str) -> None:
-    with pytest.raises(ModelError, match=f"^{kind} cannot be stepped 4 times with this model .*model.scheduler"):
+    with pytest.raises(ModelError, match=f"^{kind} cannot sample this model in 4 steps .*model.scheduler"):
         dreamer(folder("house"), scheduler=kind)
 
 
@@ -634,5 +623,5 @@ def test_compiled_schedules_are_programs(folder: Folder) -> None:
     assert isinstance(compile_schedule(euler, 5, shape), Program)
     assert isinstance(compile_schedule(diffusers.DDIMScheduler(clip_sample=True), 5, shape), Stepper)
     assert isinstance(compile_schedule(diffusers.DDIMScheduler(thresholding=True), 5, shape), Stepper)
-    with pytest.raises(ValueError, match="at least one step, given 0"):
+    with pytest.raises(ValueError, match="at least one step, got 0"):
         compile_schedule(euler, 0, shape)
