@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 
 from engine.dreamer import models
 from engine.dreamer.faults import to_model_error
-from engine.dreamer.generic import PipelineSampler, check, encode
+from engine.dreamer.generic import PipelineSampler, check
 from engine.dreamer.models import ModelError, ModelPlace
 from engine.dreamer.noise import Conditioning
+from engine.dreamer.prompts import encode
 from engine.dreamer.sampler import HalfOverflow, Parts, Settings, UNetSampler
 from engine.dreamer.schedule import pick_scheduler
 from engine.dreamer.spec import DreamSpec

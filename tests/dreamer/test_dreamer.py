@@ -12,7 +12,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import diffusers
@@ -21,7 +20,7 @@ import pytest
 import torch
 from diffusers import DiffusionPipeline
 
-from engine.dreamer.generic import PipelineSampler, encode
+from engine.dreamer.generic import PipelineSampler
 from engine.dreamer.load import Dreamer, pick_device, pick_dtype, pick_threads
 from engine.dreamer.models import ModelError, find
 from engine.dreamer.sampler import UNetSampler
@@ -207,65 +206,6 @@ def test_another_family_mixes_materials_of_any_length_and_moves_a_little_at_a_ti
     assert far > 0 and near < far / 5
 
 
-class Pipeline:
-    """A pipeline that encodes a prompt as its length, as many times as it is told to."""
-
-    _execution_device = torch.device("cpu")
-    config: MappingProxyType[str, object] = MappingProxyType({})
-
-    def encode_prompt(self, prompt: str, times: int = 1, **_: object) -> tuple[object, ...]:
-        prompt_embeds = torch.full((1, times, 2), float(len(prompt)))
-        prompt_attention_mask = torch.arange(times)[None] < len(prompt)
-        positions = torch.zeros(times, 3)
-        return positions, prompt_attention_mask.long(), (prompt_embeds if times else None)
-
-    def __call__(self, prompt_embeds: object, prompt_attention_mask: object, times: int = 4, **more: object) -> None:
-        """Takes what encode_prompt answers, by name and in another order, and wants it four times."""
-
-
-class Guided(Pipeline):
-    def __call__(  # type: ignore[override]
-        self, prompt_embeds: object, prompt_attention_mask: object, negative_prompt_embeds: object, times: int = 4
-    ) -> None:
-        """As above, and a negative prompt that encode_prompt knows nothing of."""
-
-
-class Matching(Guided):
-    def encode_prompt(self, prompt: str, negative_prompt: str, **_: object) -> tuple[object, ...]:  # type: ignore[override]
-        """As long as the prompt is, the negative one too."""
-        prompt_embeds = torch.ones(1, len(prompt), 2)
-        negative_prompt_embeds = torch.full_like(prompt_embeds, float(len(negative_prompt)))
-        return prompt_embeds, negative_prompt_embeds
-
-
-def test_parts_of_a_prompt_are_found_by_name_and_masks_count_a_token_where_any_material_has_one() -> None:
-    mixed = encode(Pipeline(), ("a", "abc"), "mud", True).mix((0.5, 0.5))
-    assert sorted(mixed) == ["prompt_attention_mask", "prompt_embeds"]
-    assert mixed["prompt_embeds"].tolist() == [[[2.0, 2.0]] * 4]
-    assert mixed["prompt_attention_mask"].tolist() == [[1, 1, 1, 0]]
-    guided = encode(Guided(), ("a", "abc"), "muddy", True).mix((0.5, 0.5))
-    assert guided["negative_prompt_embeds"].tolist() == [[[5.0, 5.0]] * 4]
-    matching = encode(Matching(), ("a", "abc"), "muddy", True).mix((0.5, 0.5))
-    assert matching["prompt_embeds"].tolist() == [[[1.0, 1.0], [0.5, 0.5], [0.5, 0.5]]]  # what is short fades in
-    assert matching["negative_prompt_embeds"].tolist() == [[[5.0, 5.0]] * 3]
-
-
-def test_a_pipeline_whose_prompts_cannot_be_encoded_is_one_sentence() -> None:
-    class Nameless(Pipeline):
-        def encode_prompt(self, prompt: str, **_: object) -> tuple[object, ...]:
-            first, second = torch.zeros(1, 2, 2), None
-            return first, second
-
-    class Asking(Pipeline):
-        def encode_prompt(self, prompt: str, picture: object) -> tuple[object, ...]:  # type: ignore[override]
-            raise AssertionError
-
-    with pytest.raises(ModelError, match="Nameless cannot be walked: its encode_prompt answers with 2 parts"):
-        encode(Nameless(), ("a",), "", False)
-    with pytest.raises(ModelError, match="Asking cannot be walked: its encode_prompt also needs picture; name a"):
-        encode(Asking(), ("a",), "", False)
-
-
 @pytest.mark.parametrize(
     ("pipeline", "said"),
     [
@@ -417,9 +357,7 @@ def test_a_pipeline_that_dreams_no_numbers_is_one_sentence(folder: Folder, monke
 
 
 @pytest.mark.parametrize("kind", ["sd", "sdxl", "sd3"])
-def test_text_encoders_leave_before_the_rest_comes(
-    folder: Folder, kind: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_text_encoders_leave_before_the_rest_comes(folder: Folder, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     moves: list[tuple[str, str]] = []
     plain = torch.nn.Module.to
 

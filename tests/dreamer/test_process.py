@@ -269,9 +269,7 @@ def test_what_may_pass_is_tried_for_ever(
     assert dreamer._spec.economy == (2 if worker is fake_worker.killed_while_loading else 0)
 
 
-def test_a_dreamer_that_once_dreamt_is_never_given_up(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_dreamer_that_once_dreamt_is_never_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process_module, "BACKOFF_S", (0.01,))
     dreamer = DreamerProcess(spec(str(tmp_path / "mark")), Supply(), worker=fake_worker.losing_its_model)
     dreamer.start()
@@ -490,9 +488,7 @@ def ring() -> Iterator[Ring]:
     ring.close()
 
 
-def test_of_several_hands_those_that_are_early_wait_for_their_turn(
-    monkeypatch: pytest.MonkeyPatch, ring: Ring
-) -> None:
+def test_of_several_hands_those_that_are_early_wait_for_their_turn(monkeypatch: pytest.MonkeyPatch, ring: Ring) -> None:
     monkeypatch.setattr("engine.dreamer.models.find", lambda _: None)
     monkeypatch.setattr("engine.dreamer.load.Dreamer", Two)
     pipe = Pipe(6)

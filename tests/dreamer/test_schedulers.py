@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from engine.dreamer.generic import encode
 from engine.dreamer.models import ModelError
+from engine.dreamer.prompts import encode
 from engine.dreamer.sampler import Parts, Settings, UNetSampler
 from engine.dreamer.schedule import pick_scheduler
 from engine.walk.navigator import Point, Waypoint
