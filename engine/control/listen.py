@@ -20,6 +20,8 @@ from typing import Any
 
 import psutil
 
+from engine.show.errors import CannotStart
+
 log = logging.getLogger("pedesis.osc")
 
 RECEIVE_BYTES = 4 << 20

@@ -20,11 +20,13 @@ from numpy.typing import NDArray
 from engine.dreamer import models
 from engine.dreamer.device import device_name, pick_device, pick_dtype, pick_threads
 from engine.dreamer.faults import to_model_error
-from engine.dreamer.generic import PipelineSampler, check, encode
+from engine.dreamer.generic import PipelineSampler, check
 from engine.dreamer.models import ModelError, ModelPlace
 from engine.dreamer.noise import Conditioning
 from engine.dreamer.palettes import Palettes
+from engine.dreamer.prompts import encode
 from engine.dreamer.sampler import HalfOverflow, Parts, Settings, UNetSampler
+from engine.dreamer.schedule import pick_scheduler
 from engine.dreamer.spec import Arithmetic, DreamSpec
 from engine.show.machine import usable_cpus
 from engine.walk.navigator import Waypoint
@@ -123,7 +125,7 @@ class Dreamer:
         if self.spec.model.decoder:
             progress(f"reading the decoder {self.spec.model.decoder}")
             parts["vae"] = _load_decoder(self.spec.model.decoder, self.dtype)
-        parts["scheduler"] = _pick_scheduler(self.spec.model.scheduler, parts["scheduler"])
+        parts["scheduler"] = pick_scheduler(self.spec.model.scheduler, parts["scheduler"])
         xl = place.pipeline == "StableDiffusionXLPipeline"
         options: dict[str, Any]
         if xl:
@@ -167,7 +169,7 @@ class Dreamer:
         pipe = kind.from_pretrained(place.path, **options, **without)
         if self.spec.model.decoder:
             pipe.vae = _load_decoder(self.spec.model.decoder, self.dtype)
-        pipe.scheduler = _pick_scheduler(self.spec.model.scheduler, pipe.scheduler)
+        pipe.scheduler = pick_scheduler(self.spec.model.scheduler, pipe.scheduler)
         pipe.set_progress_bar_config(disable=True)
         palettes = self._read_palette(pipe, progress)
         if self.spec.economy >= 2 and hasattr(getattr(pipe, "vae", None), "enable_tiling"):
@@ -249,18 +251,6 @@ def _load_decoder(name: str, dtype: torch.dtype) -> Any:
     }
     with to_model_error(f"{name}: the decoder"):
         return getattr(diffusers, class_name).from_pretrained(folder, **options).eval()
-
-
-def _pick_scheduler(wanted: str | None, own: Any) -> Any:
-    """The model's own scheduler, or another class of diffusers made from its configuration."""
-    if not wanted:
-        return own
-    import diffusers
-
-    kind = getattr(diffusers, wanted, None)
-    if kind is None or not hasattr(kind, "from_config") or not hasattr(kind, "step"):
-        raise ModelError(f"model.scheduler must be a scheduler class of diffusers, given {wanted!r}")
-    return kind.from_config(own.config)
 
 
 @contextlib.contextmanager

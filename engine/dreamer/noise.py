@@ -3,8 +3,10 @@
 Usage: `noise = Noise((4, 64, 64), device)`; `z = noise(waypoint)`; `Conditioning(tensors).mix(weights)`.
 Dreamer process; torch.
 
-A walk's 2K normal fields are drawn once per seed by a CPU generator, so the same seed is the same walk on
-every device; after that a place on the walk is one matrix-vector product with spectrum.coefficients.
+A walk's 2K normal fields belong to places: each number depends on seed, field, channel, row and column alone, counted
+from the middle of the picture (counter.py). So another size or aspect shows the same plane, seen wider, on every
+device. They are drawn once per seed; after that a place on the walk is one matrix-vector product with
+spectrum.coefficients.
 """
 
 import threading
@@ -15,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from engine.dreamer.counter import plane_normals
 from engine.walk.navigator import Waypoint, spread
 from engine.walk.spectrum import K
 
@@ -29,7 +32,7 @@ class Noise:
 
     def __init__(
         self,
-        shape: tuple[int, ...],
+        shape: tuple[int, int, int],
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
         keep: int = KEEP,
@@ -47,9 +50,7 @@ class Noise:
         """The fields A_1..A_K, B_1..B_K of one seed, (2K, C*h*w) in float32 on the device."""
         with self._lock:
             if seed not in self._bases:
-                generator = torch.Generator("cpu").manual_seed(seed)
-                fields = torch.randn((2 * K, int(np.prod(self.shape))), generator=generator, dtype=torch.float32)
-                self._bases[seed] = fields.to(self.device)
+                self._bases[seed] = plane_normals(seed, K, self.shape, self.device)
             self._bases.move_to_end(seed)
             basis = self._bases[seed]
             while len(self._bases) > self._room:
@@ -94,7 +95,7 @@ class Conditioning:
         return max(shape[0] for shape in self._shapes.values() if len(shape) > 1)
 
     def fitted(self, length: int) -> "Conditioning":
-        """The same with texts of that many tokens: cut at the end, or followed by zeros."""
+        """The same with texts of that many tokens (see _fit)."""
         rows = {n: t.reshape(self.count, *self._shapes[n]) for n, t in self._rows.items()}
         fixed = {n: _fit(t, length) for n, t in self.fixed.items()}
         return Conditioning({n: _fit(t, length) for n, t in rows.items()}, fixed)
@@ -111,9 +112,12 @@ class Conditioning:
 
 
 def _fit(texts: Tensor, length: int) -> Tensor:
-    """(N, L, D) to (N, length, D); what has no length, such as (N, P), as it is."""
+    """(N, L, D) to (N, length, D): repeated where that comes out even, which a network reads as if it stood there once;
+    else cut at the end or followed by zeros. What has no length, such as (N, P), stays as it is."""
     if texts.dim() < 3 or texts.shape[1] == length:
         return texts
     if texts.shape[1] > length:
         return texts[:, :length]
+    if length % texts.shape[1] == 0:
+        return texts.repeat(1, length // texts.shape[1], 1)
     return torch.nn.functional.pad(texts, (0, 0, 0, length - texts.shape[1]))

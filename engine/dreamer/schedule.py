@@ -1,18 +1,20 @@
 """A diffusers scheduler, worked out beforehand: every step of it as one small matrix row.
 
-Usage: `program = compile_schedule(scheduler, steps, shape)`; `program.run(noise, predict)`.
+Usage: `program = compile_schedule(pick_scheduler(wanted, own), steps, shape)`; `program.run(noise, predict)`.
 Dreamer process; torch.
 
-A deterministic scheduler (Euler, DDIM, DPM++, UniPC, Heun, flow ...) is linear in the starting noise and in
-what the network answered so far, with numbers that depend on the schedule alone. They are found by letting
-the scheduler itself step over a basis: element 0 of the probe stands for the noise, element j + 1 for the
-network's j-th answer. Schedulers that add noise of their own (ancestral, LCM) are affine: that noise comes
-from a fixed generator, the same for every picture, so that it moves nothing while the walk moves. What is
-neither (clipping, thresholding) is noticed by comparing with the scheduler on random numbers, and stepped
-through the library instead (`Stepper`).
+A deterministic scheduler (Euler, DDIM, DPM++, UniPC, Heun ...) is linear in the starting noise and in what the
+network has answered so far, with numbers that depend on the schedule alone. They are found by letting the scheduler
+itself step over a basis: element 0 of the probe stands for the noise, element j + 1 for the network's j-th answer.
+Schedulers that add noise of their own (ancestral, SDE, LCM) are affine: that noise comes from a fixed seed, the same
+for every picture, so that nothing in the picture moves unless the walk moves. What is neither (clipping,
+thresholding) is noticed by comparing with the scheduler on random numbers, and stepped through the library instead
+(`Stepper`).
 """
 
 import copy
+import difflib
+import importlib.util
 import inspect
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -25,6 +27,10 @@ from engine.dreamer.models import ModelError, first_line
 NOISE_SEED = 0  # of the noise that ancestral schedulers add: still while the walk moves
 _TOLERANCE = 1e-3  # of a compiled schedule against the scheduler's own steps, relative to the spread
 
+_INSTEAD = "leave out model.scheduler, or name another, such as DPMSolverMultistepScheduler"
+_STEP = ("model_output", "timestep", "sample")  # what the pipelines of Stable Diffusion give a scheduler at each step
+_NEEDED = ("step", "set_timesteps", "scale_model_input", "init_noise_sigma", "order")  # and what they ask it for
+
 Predict = Callable[[Tensor, int], Tensor]  # (model input (1, C, h, w), number of the call) -> answer, same shape
 
 
@@ -36,9 +42,56 @@ class Solver(Protocol):
     def run(self, noise: Tensor, predict: Predict) -> Tensor: ...
 
 
+def pick_scheduler(wanted: str | None, own: Any) -> Any:
+    """The model's own scheduler, or another class of diffusers made from its configuration."""
+    kind = _scheduler_class(wanted) if wanted else type(own)
+    # Left alone, this one seeds its noise from the global generator, and no picture could be dreamt twice.
+    unseeded = "noise_sampler_seed" in inspect.signature(kind.__init__).parameters
+    seeded = {"noise_sampler_seed": NOISE_SEED} if unseeded and own.config.get("noise_sampler_seed") is None else {}
+    if not wanted and not seeded:
+        return own
+    missing = [n for n in _required(kind.__init__) if n not in own.config]
+    if missing:
+        raise ModelError(f"{wanted} needs settings that this model does not have ({', '.join(missing)}); {_INSTEAD}")
+    try:
+        return kind.from_config(own.config, **seeded)
+    except Exception as error:  # whatever a class of the library raises over another's configuration
+        raise ModelError(f"{wanted} cannot be set up for this model ({first_line(error)}); {_INSTEAD}") from error
+
+
+def _scheduler_class(name: str) -> Any:
+    import diffusers
+
+    kind = getattr(diffusers, name, None)
+    lacking = [p for p in getattr(kind, "_backends", ()) if importlib.util.find_spec(p) is None]
+    if lacking:  # what diffusers has in a class's place
+        packages = " ".join(lacking)
+        raise ModelError(f"{name} needs another package; `pip install {packages}` installs it. Or {_INSTEAD}")
+    if not (inspect.isclass(kind) and issubclass(kind, diffusers.SchedulerMixin)):
+        near = difflib.get_close_matches(name, [n for n in dir(diffusers) if n.endswith("Scheduler")], 1)
+        asked = f". Did you mean {near[0]!r}?" if near else "; leave it out to use the model's own"
+        raise ModelError(f"model.scheduler must be a scheduler class of diffusers, got {name!r}{asked}")
+    return kind
+
+
+def _required(function: Any) -> list[str]:
+    """Names of the parameters that have no default."""
+    takes = inspect.signature(function).parameters.values()
+    plain = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return [p.name for p in takes if p.default is p.empty and p.kind in plain and p.name != "self"]
+
+
+def _check_kind(scheduler: Any) -> None:
+    """Raises ModelError unless this is a scheduler that the pipelines of Stable Diffusion can use."""
+    has_all = all(hasattr(scheduler, n) for n in _NEEDED)
+    if not has_all or any(n not in _STEP for n in _required(scheduler.step)):
+        raise ModelError(f"{type(scheduler).__name__} is made for other kinds of models than this one; {_INSTEAD}")
+
+
 def _step_options(scheduler: Any, generator: torch.Generator) -> dict[str, Any]:
+    """What the pipelines give a scheduler that takes it: TCD's own eta, 0.3, is not the one that they use."""
     accepted = inspect.signature(scheduler.step).parameters
-    return {"generator": generator} if "generator" in accepted else {}
+    return {n: v for n, v in (("generator", generator), ("eta", 0.0)) if n in accepted}
 
 
 def _walk(scheduler: Any, steps: int, noise: Tensor, predict: Predict) -> tuple[list[Tensor], Tensor]:
@@ -46,16 +99,15 @@ def _walk(scheduler: Any, steps: int, noise: Tensor, predict: Predict) -> tuple[
     generator = torch.Generator("cpu").manual_seed(NOISE_SEED)
     options = _step_options(scheduler, generator)
     scheduler.set_timesteps(steps, device=noise.device)
-    sample = noise * getattr(scheduler, "init_noise_sigma", 1.0)
+    sample = noise * scheduler.init_noise_sigma
     for i, t in enumerate(scheduler.timesteps):
-        taken = scheduler.scale_model_input(sample, t) if hasattr(scheduler, "scale_model_input") else sample
-        answer = predict(taken, i)
+        answer = predict(scheduler.scale_model_input(sample, t), i)
         sample = scheduler.step(answer, t, sample, **options, return_dict=False)[0]
     return list(scheduler.timesteps), sample
 
 
 class Stepper:
-    """A scheduler stepped through the library, its state set back before every picture."""
+    """A scheduler that is stepped through the library and starts afresh at every picture."""
 
     def __init__(self, scheduler: Any, steps: int) -> None:
         self._scheduler, self._steps = copy.deepcopy(scheduler), steps
@@ -101,10 +153,11 @@ class Program:
 def compile_schedule(scheduler: Any, steps: int, shape: tuple[int, ...]) -> Program | Stepper:
     """The scheduler for a number of steps over latents of (C, h, w): compiled if it can be, else stepped.
 
-    ModelError if it cannot be stepped at all, as a scheduler of one family with a model of another.
+    ModelError if this model cannot be sampled with it at all.
     """
     if steps < 1:
-        raise ValueError(f"a schedule needs at least one step, given {steps}")
+        raise ValueError(f"a schedule needs at least one step, got {steps}")
+    _check_kind(scheduler)
     try:
         fresh = copy.deepcopy(scheduler)
         fresh.set_timesteps(steps)
@@ -119,15 +172,13 @@ def compile_schedule(scheduler: Any, steps: int, shape: tuple[int, ...]) -> Prog
 
 
 def _stepper(scheduler: Any, steps: int, shape: tuple[int, ...]) -> Stepper:
-    """The scheduler as it is, tried out on noise: it would else fail in the first picture, again and again."""
+    """The scheduler as it is, tried on noise first: else it would fail at every picture, again and again."""
     noise = torch.randn((1, *shape), generator=torch.Generator("cpu").manual_seed(1))
     try:
         _walk(copy.deepcopy(scheduler), steps, noise, lambda taken, _: taken)
-    except Exception as error:  # whatever a library's class raises over a configuration that was not made for it
-        raise ModelError(
-            f"{type(scheduler).__name__} cannot be stepped {steps} times with this model ({first_line(error)}); "
-            f"leave model.scheduler to the model, or name another"
-        ) from error
+    except Exception as error:  # whatever a class of the library raises over a configuration not made for it
+        name, count = type(scheduler).__name__, "1 step" if steps == 1 else f"{steps} steps"
+        raise ModelError(f"{name} cannot sample this model in {count} ({first_line(error)}); {_INSTEAD}") from error
     return Stepper(scheduler, steps)
 
 

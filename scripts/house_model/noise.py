@@ -19,6 +19,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from engine.dreamer import counter
+
 _M64 = (1 << 64) - 1
 # splitmix64 (Steele, Lea and Flood 2014, "Fast splittable pseudorandom number generators")
 _STEP, _MIX_1, _MIX_2 = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
@@ -48,22 +50,9 @@ def normals(seeds: Sequence[int], count: int, device: torch.device | str = "cpu"
     Equal on every device to rounding; row and place are all that a number depends on.
     """
 
-    def shifted(z: Tensor, by: int) -> Tensor:  # int64 has no logical shift
-        return (z >> by).bitwise_and_((1 << 64 - by) - 1)
-
-    def signed(n: int) -> int:
-        return n - (1 << 64) if n >> 63 else n
-
-    at = torch.arange(1, count + 1, device=device) * signed(_STEP)  # int64 wraps, as splitmix64 asks
+    at = torch.arange(1, count + 1, device=device) * counter.STEP  # int64 wraps, as splitmix64 asks
     z = onto(device, seeds)[:, None] + at  # (B, count)
-    z ^= shifted(z, 30)
-    z *= signed(_MIX_1)
-    z ^= shifted(z, 27)
-    z *= signed(_MIX_2)
-    z ^= shifted(z, 31)
-    radius = ((shifted(z, 32) + 1).float() * 2**-32).log_().mul_(-2).sqrt_()  # of 2^-32..1: never the log of nothing
-    turn = (z & 0xFFFFFFFF).float() * (2 * math.pi * 2**-32)
-    return torch.stack([radius * turn.cos(), radius * turn.sin()], -1)
+    return torch.stack(counter.normal_pairs(counter.hashed(z), torch.float32), -1)
 
 
 class Dice:

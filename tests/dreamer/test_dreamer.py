@@ -12,7 +12,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import diffusers
@@ -22,7 +21,7 @@ import torch
 from diffusers import DiffusionPipeline
 
 from engine.dreamer.device import pick_device, pick_dtype, pick_threads
-from engine.dreamer.generic import PipelineSampler, encode
+from engine.dreamer.generic import PipelineSampler
 from engine.dreamer.load import Dreamer
 from engine.dreamer.models import ModelError, find
 from engine.dreamer.sampler import UNetSampler
@@ -97,20 +96,9 @@ def assert_same(ours: np.ndarray, theirs: np.ndarray) -> None:
     assert theirs.std() > 5, "a flat picture would prove nothing"
 
 
-SCHEDULERS = [
-    None,
-    "EulerDiscreteScheduler",
-    "DPMSolverMultistepScheduler",
-    "UniPCMultistepScheduler",
-    "HeunDiscreteScheduler",
-    "EulerAncestralDiscreteScheduler",
-    "LCMScheduler",
-    "DDPMScheduler",
-]
-
-
-@pytest.mark.parametrize("scheduler", SCHEDULERS)
+@pytest.mark.parametrize("scheduler", [None, "HeunDiscreteScheduler"])
 def test_sd_equals_the_librarys_pipeline(folder: Folder, scheduler: str | None) -> None:
+    """With every other scheduler: test_schedulers.py."""
     ours = dreamer(folder("sd"), scheduler=scheduler)
     assert_same(ours.dream(waypoint()), library(folder("sd"), ours))
     assert isinstance(ours._sampler, UNetSampler)
@@ -218,65 +206,6 @@ def test_another_family_mixes_materials_of_any_length_and_moves_a_little_at_a_ti
     assert 0 < away(waypoint(1.001)) < away(waypoint(9.0)) / 20
     near, far = away(waypoint(weights=(0.21, 0.49, 0.3))), away(waypoint(weights=(1.0, 0.0, 0.0)))
     assert far > 0 and near < far / 5
-
-
-class Pipeline:
-    """A pipeline that encodes a prompt as its length, as many times as it is told to."""
-
-    _execution_device = torch.device("cpu")
-    config: MappingProxyType[str, object] = MappingProxyType({})
-
-    def encode_prompt(self, prompt: str, times: int = 1, **_: object) -> tuple[object, ...]:
-        prompt_embeds = torch.full((1, times, 2), float(len(prompt)))
-        prompt_attention_mask = torch.arange(times)[None] < len(prompt)
-        positions = torch.zeros(times, 3)
-        return positions, prompt_attention_mask.long(), (prompt_embeds if times else None)
-
-    def __call__(self, prompt_embeds: object, prompt_attention_mask: object, times: int = 4, **more: object) -> None:
-        """Takes what encode_prompt answers, by name and in another order, and wants it four times."""
-
-
-class Guided(Pipeline):
-    def __call__(  # type: ignore[override]
-        self, prompt_embeds: object, prompt_attention_mask: object, negative_prompt_embeds: object, times: int = 4
-    ) -> None:
-        """As above, and a negative prompt that encode_prompt knows nothing of."""
-
-
-class Matching(Guided):
-    def encode_prompt(self, prompt: str, negative_prompt: str, **_: object) -> tuple[object, ...]:  # type: ignore[override]
-        """As long as the prompt is, the negative one too."""
-        prompt_embeds = torch.ones(1, len(prompt), 2)
-        negative_prompt_embeds = torch.full_like(prompt_embeds, float(len(negative_prompt)))
-        return prompt_embeds, negative_prompt_embeds
-
-
-def test_parts_of_a_prompt_are_found_by_name_and_masks_count_a_token_where_any_material_has_one() -> None:
-    mixed = encode(Pipeline(), ("a", "abc"), "mud", True).mix((0.5, 0.5))
-    assert sorted(mixed) == ["prompt_attention_mask", "prompt_embeds"]
-    assert mixed["prompt_embeds"].tolist() == [[[2.0, 2.0]] * 4]
-    assert mixed["prompt_attention_mask"].tolist() == [[1, 1, 1, 0]]
-    guided = encode(Guided(), ("a", "abc"), "muddy", True).mix((0.5, 0.5))
-    assert guided["negative_prompt_embeds"].tolist() == [[[5.0, 5.0]] * 4]
-    matching = encode(Matching(), ("a", "abc"), "muddy", True).mix((0.5, 0.5))
-    assert matching["prompt_embeds"].tolist() == [[[1.0, 1.0], [0.5, 0.5], [0.5, 0.5]]]  # what is short fades in
-    assert matching["negative_prompt_embeds"].tolist() == [[[5.0, 5.0]] * 3]
-
-
-def test_a_pipeline_whose_prompts_cannot_be_encoded_is_one_sentence() -> None:
-    class Nameless(Pipeline):
-        def encode_prompt(self, prompt: str, **_: object) -> tuple[object, ...]:
-            first, second = torch.zeros(1, 2, 2), None
-            return first, second
-
-    class Asking(Pipeline):
-        def encode_prompt(self, prompt: str, picture: object) -> tuple[object, ...]:  # type: ignore[override]
-            raise AssertionError
-
-    with pytest.raises(ModelError, match="Nameless cannot be walked: its encode_prompt answers with 2 parts"):
-        encode(Nameless(), ("a",), "", False)
-    with pytest.raises(ModelError, match="Asking cannot be walked: its encode_prompt also needs picture; name a"):
-        encode(Asking(), ("a",), "", False)
 
 
 @pytest.mark.parametrize(
@@ -431,9 +360,7 @@ def test_a_pipeline_that_dreams_no_numbers_is_one_sentence(folder: Folder, monke
 
 
 @pytest.mark.parametrize("kind", ["sd", "sdxl", "sd3"])
-def test_text_encoders_leave_before_the_rest_comes(
-    folder: Folder, kind: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_text_encoders_leave_before_the_rest_comes(folder: Folder, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     moves: list[tuple[str, str]] = []
     plain = torch.nn.Module.to
 
@@ -566,7 +493,7 @@ def test_precision_is_chosen_by_the_kind_of_device() -> None:
 @pytest.mark.parametrize(
     ("model", "size", "said"),
     [
-        ({"scheduler": "NoSuchScheduler"}, 64, "scheduler class of diffusers, given 'NoSuchScheduler'"),
+        ({"scheduler": "NoSuchScheduler"}, 64, "scheduler class of diffusers, got 'NoSuchScheduler'"),
         ({"scheduler": "UNet2DConditionModel"}, 64, "scheduler class of diffusers"),
         ({"decoder": "/no/such/decoder"}, 64, "no such folder"),
         ({"device": "cuda:9"}, 64, "no CUDA device" if not torch.cuda.is_available() else ""),
@@ -609,7 +536,7 @@ def test_a_model_that_can_never_load_is_one_sentence(
 
 @pytest.mark.parametrize("kind", ["DDIMScheduler", "EulerAncestralDiscreteScheduler"])
 def test_a_scheduler_of_another_family_is_one_sentence(folder: Folder, kind: str) -> None:
-    with pytest.raises(ModelError, match=f"^{kind} cannot be stepped 4 times with this model .*model.scheduler"):
+    with pytest.raises(ModelError, match=f"^{kind} cannot sample this model in 4 steps .*model.scheduler"):
         dreamer(folder("house"), scheduler=kind)
 
 
@@ -638,5 +565,5 @@ def test_compiled_schedules_are_programs(folder: Folder) -> None:
     assert isinstance(compile_schedule(euler, 5, shape), Program)
     assert isinstance(compile_schedule(diffusers.DDIMScheduler(clip_sample=True), 5, shape), Stepper)
     assert isinstance(compile_schedule(diffusers.DDIMScheduler(thresholding=True), 5, shape), Stepper)
-    with pytest.raises(ValueError, match="at least one step, given 0"):
+    with pytest.raises(ValueError, match="at least one step, got 0"):
         compile_schedule(euler, 0, shape)

@@ -12,7 +12,7 @@ from scipy import stats
 
 from engine.dreamer.noise import Conditioning, Noise
 from engine.walk.navigator import Point, Waypoint, normalise
-from engine.walk.spectrum import kernel
+from engine.walk.spectrum import K, kernel
 
 SHAPE = (4, 64, 64)
 
@@ -34,7 +34,7 @@ def test_marginals_are_standard_normal_at_any_phase(noise: Noise, pedesis: float
         assert abs(z.mean()) < 4 / math.sqrt(z.size)
         assert abs(z.var() - 1) < 4 * math.sqrt(2 / z.size)
         assert abs(stats.skew(z)) < 0.1 and abs(stats.kurtosis(z)) < 0.2
-        assert stats.kstest(z, "norm").pvalue > 1e-3
+        assert stats.kstest(z, "norm").pvalue > 1e-4
 
 
 @pytest.mark.parametrize("radius", [0.0, 0.2, 0.5, 0.8, 1.0])
@@ -43,7 +43,7 @@ def test_marginals_are_standard_normal_at_any_radius_around_a_home(noise: Noise,
     points = normalise([Point(3, 0.0, 0.0, math.cos(theta)), Point(7, 2.5, 0.15, math.sin(theta))])
     z = noise(Waypoint(0.0, 0, points, (1.0,))).numpy().ravel()
     assert abs(z.var() - 1) < 4 * math.sqrt(2 / z.size)
-    assert stats.kstest(z, "norm").pvalue > 1e-3
+    assert stats.kstest(z, "norm").pvalue > 1e-4
 
 
 @pytest.mark.parametrize("pedesis", [0.0, 0.3, 1.0])
@@ -65,6 +65,89 @@ def test_same_seed_is_the_same_walk_and_another_is_independent() -> None:
     assert torch.equal(a.basis(7), b.basis(7))
     correlation = np.corrcoef(a(at(1.0)).numpy().ravel(), a(at(1.0, seed=8)).numpy().ravel())[0, 1]
     assert abs(correlation) < 0.04
+
+
+def middle(z: torch.Tensor, h: int, w: int) -> torch.Tensor:
+    """The middle of a picture of noise, (..., h, w)."""
+    top, left = z.shape[-2] // 2 - h // 2, z.shape[-1] // 2 - w // 2
+    return z[..., top : top + h, left : left + w]
+
+
+@pytest.mark.parametrize("size", [(384, 256), (512, 288), (448, 256), (256, 384), (272, 240 + 32), (2048, 1152)])
+def test_another_size_or_aspect_is_the_same_plane_seen_wider(size: tuple[int, int]) -> None:
+    """At 16 pixels a cell, as the built-in model has them; odd numbers of cells too."""
+    square = Noise((16, 16, 16))(at(1.3, seed=42))
+    wide = Noise((16, size[1] // 16, size[0] // 16))(at(1.3, seed=42))
+    torch.testing.assert_close(middle(wide, 16, 16), square, rtol=0, atol=1e-6)  # sums in another order
+
+
+def test_the_same_numbers_lie_at_the_same_place_whatever_else_is_drawn() -> None:
+    small, large = Noise((4, 9, 8)).basis(5), Noise((7, 32, 33)).basis(5)
+    assert torch.equal(middle(large.view(-1, 7, 32, 33)[:, :4], 9, 8), small.view(-1, 4, 9, 8))
+    assert small.dtype == torch.float32 and small.shape == (2 * K, 4 * 9 * 8)
+
+
+def test_places_fields_channels_and_seeds_are_independent() -> None:
+    shape = (4, 48, 64)
+    bases = [Noise(shape).basis(seed).view(2 * K, *shape).double() for seed in (0, 1, 2**31 - 1)]
+    count = bases[0].numel()
+    for z in bases:
+        assert stats.kstest(z[::9].numpy().ravel(), "norm").pvalue > 1e-4
+        for moments, expected in (((z**4).mean(), 3), ((z**6).mean(), 15)):
+            assert float(moments) == pytest.approx(expected, rel=0.05)
+        for axis in range(4):  # field, channel, row, column
+            n = z.shape[axis] - 1
+            shared = z.narrow(axis, 0, n) * z.narrow(axis, 1, n)
+            assert abs(float(shared.mean())) < 4.5 / math.sqrt(shared.numel())
+            shared = (z.narrow(axis, 0, n) ** 2 - 1) * (z.narrow(axis, 1, n) ** 2 - 1)  # nor do their sizes agree
+            assert abs(float(shared.mean())) < 4.5 * 2 / math.sqrt(shared.numel())
+        assert abs(float((z[:K] * z[K:]).mean())) < 4.5 / math.sqrt(count / 2), "the two of a pair"
+        assert abs(float((z * z.flip(2, 3)).mean())) < 4.5 * math.sqrt(2 / count), "the middle is no mirror"
+    for a, b in ((0, 1), (1, 2), (0, 2)):
+        assert abs(float((bases[a] * bases[b]).mean())) < 4.5 / math.sqrt(count)
+    fields = bases[0].flatten(1)
+    correlations = (fields @ fields.T / fields.shape[1] - torch.eye(2 * K)).abs()
+    assert float(correlations.max()) < 0.06  # 2016 pairs, of a deviation of 0.009 each
+
+
+def test_noise_is_splitmix64_by_place() -> None:
+    """The definition, in whole numbers: another machine or language makes the same."""
+    step, rest = 0x9E3779B97F4A7C15, (1 << 64) - 1
+
+    def mixed(z: int) -> int:
+        z &= rest
+        z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & rest
+        z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & rest
+        return z ^ (z >> 31)
+
+    shape, seed = (3, 4, 5), 7
+    basis = Noise(shape).basis(seed).view(2, K, *shape)
+    for k, c, y, x in ((0, 0, 0, 0), (31, 2, 3, 4), (5, 1, 2, 2), (6, 0, 0, 4)):
+        field = mixed(seed + (k + 1) * step)
+        channel = mixed(field + (c + 1) * step)
+        z = mixed(channel + ((y - 2) * (1 << 20) + x - 2) * step)
+        radius, turn = math.sqrt(-2 * math.log(((z >> 32) + 1) / 2**32)), 2 * math.pi * (z & 0xFFFFFFFF) / 2**32
+        a, b = (float(basis[n, k, c, y, x]) for n in (0, 1))
+        assert (a, b) == pytest.approx((radius * math.cos(turn), radius * math.sin(turn)), rel=1e-6)
+
+
+def test_noise_is_the_same_on_any_number_of_threads() -> None:
+    before = torch.get_num_threads()
+    drawn = []
+    try:
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            drawn.append(Noise((4, 96, 96)).basis(7))
+    finally:
+        torch.set_num_threads(before)
+    assert torch.equal(drawn[0], drawn[1]) and torch.equal(drawn[0], drawn[2])
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_noise_is_the_same_on_a_gpu() -> None:
+    here, there = Noise((4, 96, 96)).basis(7), Noise((4, 96, 96), "cuda").basis(7)
+    torch.testing.assert_close(here, there.cpu(), rtol=1e-6, atol=1e-6)
 
 
 def test_basis_does_not_touch_the_global_generator() -> None:
@@ -107,7 +190,7 @@ def test_threads_that_take_one_anothers_seeds_away_get_their_own_noise() -> None
     alone = [noise(place) for place in places]
 
     def agrees(n: int) -> bool:
-        return all(torch.equal(noise(places[n]), alone[n]) for _ in range(2000))
+        return all(torch.equal(noise(places[n]), alone[n]) for _ in range(300))
 
     before = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
@@ -122,7 +205,8 @@ def test_a_waypoint_of_many_seeds_draws_each_of_them_once(monkeypatch: pytest.Mo
     noise = Noise((4, 8, 8), keep=3)
     many = Waypoint(0.0, 0, normalise([Point(seed, 0.0, 0.1, 1.0) for seed in range(6)]), (1.0,))
     first = noise(many)
-    monkeypatch.setattr(torch, "randn", lambda *_, **__: pytest.fail("a seed of this waypoint was drawn again"))
+    drawn_again = "a seed of this waypoint was drawn again"
+    monkeypatch.setattr("engine.dreamer.noise.plane_normals", lambda *_: pytest.fail(drawn_again))
     assert torch.equal(noise(many), first)
     monkeypatch.undo()
     noise(at(1.0, seed=99))

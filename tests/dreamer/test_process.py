@@ -272,9 +272,7 @@ def test_what_may_pass_is_tried_for_ever(
     assert dreamer._spec.economy == (2 if worker is fake_worker.killed_while_loading else 0)
 
 
-def test_a_dreamer_that_once_dreamt_is_never_given_up(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_dreamer_that_once_dreamt_is_never_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process_module, "BACKOFF_S", (0.01,))
     dreamer = DreamerProcess(spec(str(tmp_path / "mark")), Supply(), worker=fake_worker.losing_its_model)
     dreamer.start()
