@@ -42,7 +42,7 @@ SetOpt = Annotated[
 ]
 SeedOpt = Annotated[int | None, typer.Option(help="The walk's seed; the same seed is the same walk.")]
 StatsOpt = Annotated[Path | None, typer.Option("--stats", help="Write what was measured to this JSON file at the end.")]
-COLUMNS = ("name", "kind", "range", "default", "unit", "address", "doc")
+COLUMNS = ("name", "kind", "range", "default", "lands", "doc")
 FIRST_WALK = Path("out/first-walk.mp4")
 FIRST_WALK_S = 20.0
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from engine.dreamer.models import ModelError
+from engine.dreamer.palettes import Palettes
 from engine.dreamer.prompts import encode, pieces
 from engine.dreamer.sampler import Parts, Settings, UNetSampler
 from engine.walk.navigator import Point, Waypoint
@@ -33,7 +34,7 @@ def sdxl() -> Any:
 def picture(pipe: Any, prompts: tuple[str, ...], which: int = 0, guidance: float = 1.0, negative: str = "") -> Any:
     parts = Parts(pipe.unet, pipe.vae, pipe.scheduler, hasattr(pipe, "text_encoder_2"))
     conditioning = encode(pipe, prompts, negative, guidance > 1)
-    sampler = UNetSampler(parts, conditioning, Settings(64, 64, 2, guidance, 8), taped=False)
+    sampler = UNetSampler(parts, Palettes("", conditioning), Settings(64, 64, 2, guidance, 8), taped=False)
     weights = tuple(float(n == which) for n in range(len(prompts)))
     return sampler.picture(Waypoint(0.0, 0, (Point(3, 1.0, 0.1, 1.0),), weights)).numpy().astype(int)
 

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from engine.dreamer.models import ModelError
+from engine.dreamer.palettes import Palettes
 from engine.dreamer.prompts import encode
 from engine.dreamer.sampler import Parts, Settings, UNetSampler
 from engine.dreamer.schedule import pick_scheduler
@@ -65,7 +66,8 @@ def pipe() -> Iterator[Any]:
 def dreamt(pipe: Any, scheduler: Any) -> tuple[np.ndarray, torch.Tensor]:
     """Our picture (H, W, 3), and the noise it began with."""
     parts = Parts(pipe.unet, pipe.vae, scheduler, False)
-    sampler = UNetSampler(parts, encode(pipe, [PROMPT], "", False), Settings(64, 64, STEPS, 1.0, 8), taped=False)
+    palettes = Palettes("", encode(pipe, [PROMPT], "", False))
+    sampler = UNetSampler(parts, palettes, Settings(64, 64, STEPS, 1.0, 8), taped=False)
     return sampler.picture(WAYPOINT).numpy().astype(np.float64), sampler.noise(WAYPOINT)
 
 
