@@ -414,9 +414,9 @@ def models_fetch(
     repository: Annotated[str, typer.Argument(help="A Hugging Face repository, such as stabilityai/sd-turbo.")],
 ) -> None:
     """Download a model; the only command that ever does."""
-    from engine.dreamer import models
+    from engine.dreamer import hub
 
-    guarded(lambda: models.fetch(repository, typer.echo))
+    guarded(lambda: hub.fetch(repository, typer.echo))
 
 
 @app.command()

@@ -232,8 +232,7 @@ def _check_tokenizers(place: ModelPlace) -> None:
 
 def _variant(folder: Path) -> str | None:
     """Some repositories carry half-precision weights only, under another file name."""
-    names = [f.name for f in folder.glob("*.safetensors")]
-    return "fp16" if names and all(".fp16" in n for n in names) else None
+    return "fp16" if any(".fp16" in n for n in models.weights(f.name for f in folder.glob("*"))) else None
 
 
 def _load_decoder(name: str, dtype: torch.dtype) -> Any:
@@ -242,7 +241,7 @@ def _load_decoder(name: str, dtype: torch.dtype) -> Any:
     folder = models.find_decoder(name)
     class_name = models.read_json(name, folder / "config.json").get("_class_name")
     if class_name not in ("AutoencoderTiny", "AutoencoderKL"):
-        raise ModelError(f"{name}: a decoder must be an AutoencoderTiny or AutoencoderKL, this is {class_name!r}")
+        raise ModelError(f"model.decoder must be an AutoencoderTiny or AutoencoderKL, got {class_name!r} ({name})")
     options = {
         "torch_dtype": dtype,
         "use_safetensors": True,

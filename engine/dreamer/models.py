@@ -1,35 +1,36 @@
 """Which model dreams: find it, check it, list what is there; the built-in one is "house".
 
 Usage: `place = find("stabilityai/sd-turbo")` -> ModelPlace, or ModelError with one sentence and its cure.
-Any process; torch-free. Only `fetch` ever touches the network. Weights are safetensors or nothing: a pickle
-runs what its maker wrote into it, and so would a model folder that brings code of its own.
+Any process; torch-free; never touches the network (hub.py does). Weights are safetensors or nothing: opening a pickle
+runs whatever its maker wrote into it, and so would a model folder that brings code of its own.
 """
 
-import errno
+import difflib
 import importlib.util
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from engine.show.errors import CannotStart
 from engine.show.paths import house_model_dir
 
 HOUSE = "house"
 _LIBRARIES = ("diffusers", "transformers")
-_PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".pkl")
+PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".pkl")
 # Parts that have no weights; transformers 5 saves what was a PreTrainedTokenizerFast as a TokenizersBackend.
 _TOKENIZERS = ("Tokenizer", "TokenizerFast", "TokenizersBackend")
 WEIGHTLESS = (*_TOKENIZERS, "Scheduler", "Processor", "FeatureExtractor", "Guidance")
 NEVER_LOADED = ("safety_checker", "feature_extractor", "image_encoder")  # never loaded for dreaming
-_FETCHED = ("*.safetensors", "*.json", "*.txt", "*.model", "*.jinja")  # jinja: how a language model is addressed
 _LONGEST_HEADER = 100_000_000  # bytes; the safetensors library refuses longer ones
-_SHARD = re.compile(r"-\d{5}-of-\d{5}(?=\.)")  # one of several files of one part's weights
-_FULL = (errno.ENOSPC, errno.EDQUOT)
-
-T = TypeVar("T")
+# The names that the libraries look for, with a variant before or after the number of one of several files.
+_WEIGHTS = re.compile(
+    r"(?P<stem>model|diffusion_pytorch_model)(\.(?P<variant>\w+))?(?P<shard>-\d{5}-of-\d{5})?(\.(?P<old>\w+))?\.safetensors"
+)
+_ANOTHER = "look for a copy of this model with safetensors weights"
+HUB = re.compile(r"https?://(www\.)?(huggingface\.co|hf\.co)/(?P<name>[^/?#]+/[^/?#]+)")
 
 
 class ModelError(CannotStart):
@@ -50,7 +51,7 @@ class ModelPlace:
 def find(name: str) -> ModelPlace:
     """The model of that name: "house", a folder, or a repository in the Hugging Face cache. Never downloads."""
     path, source = _place(name)
-    pipeline, components = _read_index(name, path)
+    pipeline, components = read_index(name, path)
     for part, (_, kind) in components.items():
         if part not in NEVER_LOADED and not kind.endswith(WEIGHTLESS):
             check_part(name, path / part)
@@ -67,31 +68,48 @@ def find_decoder(name: str) -> Path:
 def check_part(name: str, folder: Path) -> None:
     """Raises ModelError unless the folder holds a network: a readable config.json and whole safetensors.
 
-    Looked at before anything starts: what is broken here would else be found out, in other words and again and
-    again, by a dreamer that is started in vain.
+    Checked before anything starts: otherwise the dreamer would start in vain, again and again, and say it in other
+    words each time.
     """
     _check_weights(name, folder)
     if not (folder / "config.json").is_file():
-        raise ModelError(f"{name}: {folder.name}/ needs a config.json beside its weights, has none; {_cure(name)}")
+        raise ModelError(f"{name}: {folder.name}/ has weights but no config.json; {_cure(name)}")
     read_json(name, folder / "config.json")
 
 
 def _check_weights(name: str, folder: Path) -> None:
-    files = sorted(folder.glob("*.safetensors"))
-    names = [f.name for f in files]
+    names = sorted(p.name for p in folder.glob("*"))
+    files = weights(names)
     for file in files:
-        # A half-precision twin is not read where the full one is, so it may be as broken as it likes.
-        if file.name not in _twins(names) and (fault := safetensors_fault(file)) is not None:
-            raise ModelError(f"{name}: {folder.name}/{file.name} {fault}; {_cure(name, broken=True)}")
-    if files:
-        return
-    pickles = sorted(p.name for p in folder.glob("*") if p.suffix in _PICKLES)
-    if pickles:
-        raise ModelError(
-            f"{name}: {folder.name}/ holds pickled weights ({pickles[0]}), which can run code and are never loaded; "
-            f"convert them to safetensors or take a model that has them"
-        )
-    raise ModelError(f"{name}: {folder} needs *.safetensors weights, found none; {_cure(name)}")
+        if (fault := safetensors_fault(folder / file)) is not None:
+            raise ModelError(f"{name}: {folder.name}/{file} {fault}; {_cure(name, broken=True)}")
+    if not files:
+        raise ModelError(f"{name}: {why_no_weights(folder.name, names, _cure(name))}")
+
+
+def why_no_weights(part: str, names: Iterable[str], cure: str) -> str:
+    """What to say of a part of a model that has no weights that are read. names: of its files."""
+    other = next((n for n in names if n.endswith(".safetensors")), None)
+    pickle = next((n for n in names if n.endswith(PICKLES)), None)
+    if other:
+        return f"{part}/ has weights under another name than the libraries look for ({other}); {_ANOTHER}"
+    if pickle:
+        return f"{part}/ has only pickled weights ({pickle}), which can run code and are never loaded; {_ANOTHER}"
+    return f"{part}/ has no weights (*.safetensors); {cure}"
+
+
+def weights(names: Iterable[str]) -> list[str]:
+    """Of the files of one part, those with the weights that are read: each number once, at full precision if it is
+    there, else at half. No pickles, no copies for training (non_ema), nothing for other programs."""
+    found = [m for n in names if (m := _WEIGHTS.fullmatch(n))]
+    for variant, old in ((None, None), ("fp16", None), (None, "fp16")):
+        files = [m for m in found if (m["variant"], m["old"]) == (variant, old)]
+        whole, shards = ([m for m in files if bool(m["shard"]) == cut] for cut in (False, True))
+        # where there are both, transformers reads the whole and diffusers the shards
+        first, second = (whole, shards) if files and files[0]["stem"] == "model" else (shards, whole)
+        if files:
+            return sorted(m.string for m in first or second)
+    return []
 
 
 def safetensors_fault(file: Path) -> str | None:
@@ -101,7 +119,7 @@ def safetensors_fault(file: Path) -> str | None:
         with file.open("rb") as stream:
             head = int.from_bytes(stream.read(8), "little")
             if length < 8 or head > min(length - 8, _LONGEST_HEADER):
-                return f"is cut short or no safetensors file ({length} bytes)"
+                return f"is cut short, or not a safetensors file ({length} bytes)"
             header = stream.read(head)
     except OSError as error:  # a link in the cache to what is no longer there, among others
         return f"cannot be read ({error.strerror})"
@@ -110,18 +128,18 @@ def safetensors_fault(file: Path) -> str | None:
         whole = 8 + head + max(ends, default=0)
     except (ValueError, KeyError, IndexError, TypeError, AttributeError):
         return "has a header that cannot be read"
-    return None if whole == length else f"should have {whole} bytes and has {length}"
+    return None if whole == length else f"should have {whole} bytes but has {length}"
 
 
 def _cure(name: str, broken: bool = False) -> str:
-    """How to come by a whole copy of a model of which a file is missing or, if `broken`, not what it should be."""
+    """How to get a whole copy of a model in which a file is missing or, if `broken`, damaged."""
     if name == HOUSE:
-        return "install Pedesis again"
+        return "reinstall Pedesis"
     if Path(name).expanduser().is_dir():
-        return "copy or fetch the model again"
-    again = f"fetch the model again (pedesis models fetch {name})"
+        return "copy or download the model again"
+    again = f"run `pedesis models fetch {name}`"
     # The hub's cache takes a file that is there for a good one and would not download it again.
-    return f"delete {_cache() / ('models--' + name.replace('/', '--'))} and {again}" if broken else again
+    return f"delete {_cache() / ('models--' + name.replace('/', '--'))}, then {again}" if broken else again
 
 
 def list_models() -> list[ModelPlace]:
@@ -163,102 +181,75 @@ def is_fast(pipeline: str) -> bool:
     )
 
 
-def fetch(repository: str, progress: Callable[[str], None] = print) -> Path:
-    """Downloads a model from the Hugging Face hub (safetensors and texts only); the one place that does.
-
-    progress: told the licence first, then what happens; the hub's own bars show the bytes.
-    """
-    _check_repository(repository)
-    from huggingface_hub import model_info, snapshot_download
-
-    info = _from_hub(repository, lambda: model_info(repository, files_metadata=True))
-    licence = (info.card_data.get("license") if info.card_data else None) or "not stated"
-    names = [s.rfilename for s in info.siblings or []]
-    progress(f"{repository}: licence {licence}; see https://huggingface.co/{repository}")
-    if not any(n.endswith(".safetensors") for n in names):
-        raise ModelError(f"{repository}: needs safetensors weights, has none; nothing was downloaded")
-    wanted: dict[str, Any] = {"allow_patterns": list(_FETCHED), "ignore_patterns": _ignored(names)}
-    path = Path(_from_hub(repository, lambda: snapshot_download(repository, **wanted)))
-    progress(f"{repository}: in {path}")
-    return path
-
-
-def _check_repository(name: str) -> None:
-    """Raises ModelError unless the name could be a repository's: no use asking the network for anything else."""
-    if name == HOUSE:
-        raise ModelError(f"{HOUSE}: is built in, there is nothing to fetch; `pedesis run` plays it")
-    from huggingface_hub.errors import HFValidationError
-    from huggingface_hub.utils import validate_repo_id
-
-    try:
-        validate_repo_id(name)
-        well_formed = name.count("/") == 1
-    except HFValidationError:
-        well_formed = False
-    if not well_formed:
-        raise ModelError(
-            f"{name}: needs the name of a Hugging Face repository as owner/name, such as stabilityai/sd-turbo; "
-            f"a folder on this machine needs no fetching"
-        )
-
-
-def _from_hub(repository: str, ask: Callable[[], T]) -> T:
-    """What the hub's library answers; ModelError for whatever it raises."""
-    try:
-        return ask()
-    except Exception as error:
-        # Its HTTP client's faults and its transfer's come through as they are, and with its versions both changed.
-        raise ModelError(f"{repository}: {_hub_fault(error)}") from error
-
-
-def _hub_fault(error: Exception) -> str:
-    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, OfflineModeIsEnabled, RepositoryNotFoundError
-
-    if isinstance(error, GatedRepoError):  # a kind of RepositoryNotFoundError
-        return "its maker asks you to agree to terms; do so on its page at huggingface.co, then `hf auth login`"
-    if isinstance(error, RepositoryNotFoundError):
-        return "no such repository on the Hugging Face hub, or it is private"
-    if isinstance(error, OfflineModeIsEnabled):
-        cure = "HF_HUB_OFFLINE forbids it; unset that"
-    elif isinstance(error, HfHubHTTPError):  # the hub was reached and answered
-        cure = "try again later"
-    elif isinstance(error, OSError) and error.errno in _FULL:
-        cure = "make room, or set HF_HOME to a folder on a larger disk"
-    elif isinstance(error, PermissionError):
-        cure = "set HF_HOME to a folder that may be written to"
-    else:
-        cure = "is the network up?"
-    return f"could not be downloaded ({first_line(error)}); {cure}"
-
-
-def _ignored(names: list[str]) -> list[str]:
-    """Single-file checkpoints beside a diffusers layout, and half-precision twins: the same weights again."""
-    if "model_index.json" not in names:
-        return []
-    loose = [n for n in names if "/" not in n and n.endswith(".safetensors")]
-    return loose + _twins(names)
-
-
-def _twins(names: list[str]) -> list[str]:
-    """Half-precision weights of which the full ones are there too."""
-    whole = {_SHARD.sub("", n) for n in names if ".fp16" not in n}
-    return [n for n in names if ".fp16" in n and _SHARD.sub("", n.replace(".fp16", "")) in whole]
-
-
 def _place(name: str, wanted: str = "model_index.json") -> tuple[Path, str]:
     if name == HOUSE:
         path = house_model_dir()
         if not (path / wanted).is_file():
-            raise ModelError(f"the built-in model is missing from {path}; install Pedesis again or name another model")
+            raise ModelError(f"the built-in model is missing from {path}; reinstall Pedesis, or name another model")
         return path, "house"
-    path = Path(name).expanduser()
-    if path.is_dir():
-        if not (path / wanted).is_file():
-            raise ModelError(f"{name}: a model folder in diffusers layout has a {wanted}, this one has none")
-        return path, "folder"
+    try:
+        path = Path(name).expanduser()
+        if path.is_file():
+            raise ModelError(f"{name}: {_about_file(path)}")
+        if path.is_dir():
+            if not (path / wanted).is_file():
+                raise ModelError(f"{name}: {_about_folder(path, wanted)}")
+            return path, "folder"
+    except (OSError, RuntimeError) as error:  # a folder that may not be opened, a name that is too long, no home
+        raise ModelError(f"{name}: cannot be opened ({first_line(error)})") from error
     if name.startswith((".", "/", "~")) or name.count("/") != 1:
-        raise ModelError(f"{name}: no such folder; give a folder, a Hugging Face repository (owner/name) or {HOUSE!r}")
+        raise ModelError(f"{name}: {_about_nothing(name, path)}")
     return _cached(name, wanted), "cache"
+
+
+def _about_file(path: Path) -> str:
+    """Why a file is no model to dream with, and what to do about it."""
+    if path.suffix.lower() in PICKLES:
+        return (
+            "this is a pickle, which can run any code when it is opened, so Pedesis never opens one; "
+            "look for the same model with safetensors weights"
+        )
+    if path.suffix.lower() != ".safetensors":
+        return "a model is a folder in diffusers layout, and this is a file"
+    keys = " ".join(_tensor_names(path))
+    if "lora" in keys:
+        return "this is a LoRA, an addition to a model; Pedesis does not read them"
+    kind = "StableDiffusionXLPipeline" if "conditioner.embedders.1." in keys else "StableDiffusionPipeline"
+    convert = f"from diffusers import {kind} as P; P.from_single_file({str(path)!r}).save_pretrained({path.stem!r})"
+    return (
+        "this is a single-file checkpoint, which Pedesis does not read; convert it once, with a network: "
+        f'python -c "{convert}", then set model.name = "./{path.stem}"'
+    )
+
+
+def _tensor_names(path: Path) -> list[str]:
+    """Names of the tensors in a safetensors file; none if it cannot be read."""
+    try:
+        with path.open("rb") as stream:
+            head = int.from_bytes(stream.read(8), "little")
+            return list(json.loads(stream.read(min(head, _LONGEST_HEADER))))
+    except (OSError, ValueError, TypeError):
+        return []
+
+
+def _about_folder(path: Path, wanted: str) -> str:
+    said = f"this folder has no {wanted}, so it is not a model in diffusers layout"
+    if wanted == "config.json":
+        return "this folder has no config.json, so it is not a decoder such as madebyollin/taesd"
+    if (path.parent / wanted).is_file():
+        return f"{said} but a part of one; name the folder above it"
+    single = sorted(p for p in path.glob("*") if p.suffix in (".safetensors", ".ckpt"))
+    return f"{said}. Of {single[0].name} in it: {_about_file(single[0])}" if single else said
+
+
+def _about_nothing(name: str, path: Path) -> str:
+    """What to say of a name that leads nowhere."""
+    if address := HUB.match(name):
+        return f"give the name of the repository, {address['name']}, not its address"
+    if name.startswith((".", "/", "~")):
+        return f"there is no such folder ({path.absolute()})"
+    near = f"did you mean {HOUSE!r}?" if difflib.get_close_matches(name, [HOUSE]) else f"the built-in one is {HOUSE!r}"
+    return f"no such model; name a folder, or a Hugging Face repository as owner/name; {near}"
 
 
 def _cached(repository: str, wanted: str) -> Path:
@@ -268,7 +259,8 @@ def _cached(repository: str, wanted: str) -> Path:
     try:
         found = try_to_load_from_cache(repository, wanted)
     except HFValidationError as error:
-        raise ModelError(f"{repository}: not a Hugging Face repository name (owner/name), nor a folder") from error
+        said = f"{repository}: there is no such folder, and a Hugging Face repository cannot have this name"
+        raise ModelError(said) from error
     if not isinstance(found, str):
         raise ModelError(
             f"{repository}: not on this machine; `pedesis models fetch {repository}` downloads it, "
@@ -288,24 +280,25 @@ def _cached_repositories() -> list[str]:
     return [f.name.removeprefix("models--").replace("--", "/", 1) for f in folders]
 
 
-def _read_index(name: str, path: Path) -> tuple[str, dict[str, tuple[str, str]]]:
+def read_index(name: str, path: Path) -> tuple[str, dict[str, tuple[str, str]]]:
+    """A model folder's pipeline class, and its parts: name -> (library, class)."""
     index = read_json(name, path / "model_index.json")
     pipeline = index.get("_class_name")
     if isinstance(pipeline, list):
-        raise ModelError(f"{name}: its pipeline is code of its own ({pipeline[0]}.py), which is never run")
+        raise ModelError(f"{name}: its pipeline is code of its own ({pipeline[0]}.py), which Pedesis never runs")
     if not isinstance(pipeline, str) or not pipeline.isidentifier():
-        raise ModelError(f"{name}: model_index.json needs a pipeline class under _class_name, has {pipeline!r}")
+        raise ModelError(f"{name}: _class_name in model_index.json must be a pipeline class, got {pipeline!r}")
     components: dict[str, tuple[str, str]] = {}
     for part, entry in index.items():
         if part.startswith("_") or not isinstance(entry, list):
             continue
         if len(entry) != 2 or not all(e is None or isinstance(e, str) for e in entry):
-            raise ModelError(f"{name}: model_index.json needs [library, class] for {part}, has {entry!r}")
+            raise ModelError(f"{name}: {part} in model_index.json must be [library, class], got {entry!r}")
         library, kind = entry
         if library is None or kind is None:
             continue
         if not _is_known(library):
-            raise ModelError(f"{name}: its {part} is code of its own ({library}.{kind}), which is never run")
+            raise ModelError(f"{name}: its {part} is code of its own ({library}.{kind}), which Pedesis never runs")
         components[part] = (library, kind)
     return pipeline, components
 
@@ -327,13 +320,13 @@ def read_json(name: str, file: Path) -> dict[str, Any]:
         said = f"{name}: {file.name} cannot be read ({first_line(error)}); {_cure(name, broken=True)}"
         raise ModelError(said) from error
     if not isinstance(data, dict):
-        raise ModelError(f"{name}: {file.name} needs a JSON object, holds {type(data).__name__}")
+        raise ModelError(f"{name}: {file.name} must hold a JSON object, got {type(data).__name__}")
     return data
 
 
 def weight_bytes(folder: Path) -> int:
-    """Size of the safetensors in a folder."""
-    return sum(f.stat().st_size for f in folder.glob("*.safetensors"))
+    """Size of the weights in a folder that are read."""
+    return sum((folder / n).stat().st_size for n in weights(p.name for p in folder.glob("*")))
 
 
 def _licence(path: Path) -> str | None:

@@ -1,14 +1,10 @@
 """Finding models: what is found, what is refused and in which words. No network, no torch."""
 
-import errno
 import json
 from pathlib import Path
-from types import SimpleNamespace
 
-import huggingface_hub
 import pytest
 from huggingface_hub import constants
-from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, OfflineModeIsEnabled, RepositoryNotFoundError
 
 from engine.dreamer import models
 from engine.dreamer.models import ModelError, find, safetensors_fault
@@ -82,17 +78,17 @@ def test_pickles_of_a_part_that_is_never_loaded_do_no_harm(tmp_path: Path) -> No
 def test_missing_weights_are_said(tmp_path: Path) -> None:
     folder = make(tmp_path / "m")
     (folder / "vae" / "model.safetensors").unlink()
-    assert "vae" in refused(folder) and "found none" in refused(folder)
+    assert refused(folder).endswith("vae/ has no weights (*.safetensors); copy or download the model again")
 
 
 def test_broken_weights_are_said_before_anything_starts(tmp_path: Path) -> None:
     folder = make(tmp_path / "m")
     (folder / "unet" / "model.safetensors").write_bytes(b"\x7fgarbage" * 99)
     said = refused(folder)
-    assert "unet/model.safetensors is cut short or no safetensors file (792 bytes)" in said
-    assert said.endswith("copy or fetch the model again")
+    assert "unet/model.safetensors is cut short, or not a safetensors file (792 bytes)" in said
+    assert said.endswith("copy or download the model again")
     (folder / "unet" / "model.safetensors").write_bytes(WHOLE[:-1])
-    assert f"should have {len(WHOLE)} bytes and has {len(WHOLE) - 1}" in refused(folder)
+    assert f"should have {len(WHOLE)} bytes but has {len(WHOLE) - 1}" in refused(folder)
 
 
 def test_a_network_needs_its_config(tmp_path: Path) -> None:
@@ -100,7 +96,7 @@ def test_a_network_needs_its_config(tmp_path: Path) -> None:
     (folder / "unet" / "config.json").write_text("{ not json")
     assert "config.json cannot be read" in refused(folder)
     (folder / "unet" / "config.json").unlink()
-    assert "unet/ needs a config.json beside its weights, has none; copy or fetch" in refused(folder)
+    assert "unet/ has weights but no config.json; copy or download" in refused(folder)
 
 
 def test_a_half_precision_twin_that_is_not_read_may_be_broken(tmp_path: Path) -> None:
@@ -116,9 +112,9 @@ def test_safetensors_are_looked_at(tmp_path: Path) -> None:
     assert "cannot be read (No such file" in str(safetensors_fault(file))
     for content, fault in (
         (WHOLE, None),
-        (WHOLE[:-1], "bytes and has"),
-        (b"version https://git-lfs.github.com/spec/v1\n", "no safetensors file"),
-        (b"", "no safetensors file"),
+        (WHOLE[:-1], "bytes but has"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "not a safetensors file"),
+        (b"", "not a safetensors file"),
         ((5).to_bytes(8, "little") + b"hello", "cannot be read"),
         ((25).to_bytes(8, "little") + b'{"a":{"data_offsets":[]}}', "cannot be read"),
     ):
@@ -134,9 +130,9 @@ def test_safetensors_are_looked_at(tmp_path: Path) -> None:
         ({"unet": ["my_unet", "MyUNet"]}, "code of its own"),
         ({"unet": ["../evil", "MyUNet"]}, "code of its own"),
         ({"unet": ["os", "system"]}, "code of its own"),
-        ({"unet": ["diffusers"]}, "needs [library, class]"),
-        ({"_class_name": None}, "needs a pipeline class"),
-        ({"_class_name": "os.system"}, "needs a pipeline class"),
+        ({"unet": ["diffusers"]}, "unet in model_index.json must be [library, class], got"),
+        ({"_class_name": None}, "must be a pipeline class, got"),
+        ({"_class_name": "os.system"}, "must be a pipeline class, got"),
     ],
 )
 def test_code_of_its_own_and_nonsense_are_refused(tmp_path: Path, changes: dict[str, object], said: str) -> None:
@@ -148,20 +144,79 @@ def test_a_bad_or_missing_index_is_one_sentence(tmp_path: Path) -> None:
     (folder / "model_index.json").write_text("{ not json")
     assert "model_index.json cannot be read" in refused(folder)
     (folder / "model_index.json").write_text("[1]")
-    assert "needs a JSON object" in refused(folder)
+    assert "must hold a JSON object, got list" in refused(folder)
     (folder / "model_index.json").write_bytes(b"\xff\xfe\x00")
     assert "cannot be read" in refused(folder)
     (folder / "model_index.json").unlink()
-    assert "has a model_index.json, this one has none" in refused(folder)
+    assert "this folder has no model_index.json, so it is not a model in diffusers layout" in refused(folder)
 
 
 def test_names_that_lead_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
-    assert "no such folder" in refused("/no/such/folder")
-    assert "no such folder" in refused("a/b/c")
-    assert "no such folder" in refused("nonsense")
+    monkeypatch.chdir(tmp_path)
+    assert refused("/no/such/folder") == "/no/such/folder: there is no such folder (/no/such/folder)"
+    assert refused("./dream") == f"./dream: there is no such folder ({tmp_path / 'dream'})"
+    for name in ("a/b/c", "nonsense", "C:\\models\\dream"):
+        assert "no such model; name a folder, or a Hugging Face repository as owner/name" in refused(name)
+    assert refused("hosue").endswith("did you mean 'house'?")
     assert "pedesis models fetch stabilityai/sd-turbo" in refused("stabilityai/sd-turbo")
-    assert "not a Hugging Face repository name" in refused("bad name/with spaces")
+    assert "a Hugging Face repository cannot have this name" in refused("bad name/with spaces")
+    address = "https://huggingface.co/stabilityai/sd-turbo/tree/main"
+    assert refused(address).endswith("give the name of the repository, stabilityai/sd-turbo, not its address")
+    assert "cannot be opened" in refused("x" * 5000)
+    monkeypatch.delenv("HOME", raising=False)
+    assert "~nobody-of-this-name" in refused("~nobody-of-this-name/model")
+
+
+def checkpoint(file: Path, *tensors: str) -> Path:
+    """A safetensors file with these tensors, of one byte each."""
+    entries = {t: {"dtype": "U8", "shape": [1], "data_offsets": [n, n + 1]} for n, t in enumerate(tensors)}
+    header = json.dumps(entries).encode()
+    file.write_bytes(len(header).to_bytes(8, "little") + header + b"\0" * len(tensors))
+    return file
+
+
+@pytest.mark.parametrize(
+    ("tensor", "pipeline"),
+    [
+        ("model.diffusion_model.input_blocks.0.0.weight", "StableDiffusionPipeline"),
+        ("conditioner.embedders.1.model.ln_final.weight", "StableDiffusionXLPipeline"),
+    ],
+)
+def test_a_single_file_is_told_how_it_becomes_a_model(tmp_path: Path, tensor: str, pipeline: str) -> None:
+    file = checkpoint(tmp_path / "dream.safetensors", tensor)
+    said = refused(file)
+    assert said.startswith(f"{file}: this is a single-file checkpoint, which Pedesis does not read; convert it once")
+    code = f"from diffusers import {pipeline} as P; P.from_single_file('{file}').save_pretrained('dream')"
+    assert f'python -c "{code}", then set model.name = "./dream"' in said
+    compile(code, "<said>", "exec")
+    assert said.removeprefix(str(file)) in refused(tmp_path), "the folder that it lies in says the same"
+
+
+def test_other_files_are_no_models_either(tmp_path: Path) -> None:
+    for name, words in (
+        ("dream.ckpt", "this is a pickle, which can run any code when it is opened"),
+        ("dream.PT", "look for the same model with safetensors weights"),
+        ("dream.gguf", "a model is a folder in diffusers layout, and this is a file"),
+        ("dream.safetensors", "single-file checkpoint"),
+    ):
+        (tmp_path / name).write_bytes(b"\x80\x02 whatever")
+        assert words in refused(tmp_path / name)
+        with pytest.raises(ModelError, match=words):
+            models.find_decoder(str(tmp_path / name))
+    assert "this is a LoRA" in refused(checkpoint(tmp_path / "lora.safetensors", "lora_unet_down_blocks_0.alpha"))
+
+
+def test_a_part_of_a_model_is_told_from_a_model(tmp_path: Path) -> None:
+    assert refused(make(tmp_path / "m") / "unet").endswith("but a part of one; name the folder above it")
+
+
+def test_weights_that_are_not_read_may_be_broken(tmp_path: Path) -> None:
+    folder = make(tmp_path / "m", weights="diffusion_pytorch_model.safetensors")
+    (folder / "unet" / "diffusion_pytorch_model.non_ema.safetensors").write_bytes(b"cut")
+    assert find(str(folder)).path == folder
+    (folder / "unet" / "diffusion_pytorch_model.safetensors").unlink()
+    assert "weights under another name than the libraries look for" in refused(folder)
 
 
 def cached(cache: Path, repository: str) -> Path:
@@ -185,104 +240,15 @@ def test_the_cache_is_looked_into_without_the_network(tmp_path: Path, monkeypatc
     # A fetch alone would find the file there and leave it.
     (snapshot / "vae" / "model.safetensors").write_bytes(WHOLE[:-1])
     said = refused("owner/a-model")
-    assert f"delete {tmp_path / 'models--owner--a-model'} and fetch" in said and "fetch owner/a-model" in said
+    assert said.endswith(f"delete {tmp_path / 'models--owner--a-model'}, then run `pedesis models fetch owner/a-model`")
 
 
 def test_a_decoder_is_a_folder_with_safetensors(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"_class_name": "AutoencoderTiny"}')
-    with pytest.raises(ModelError, match="found none"):
+    with pytest.raises(ModelError, match="has no weights"):
         models.find_decoder(str(tmp_path))
     (tmp_path / "model.safetensors").write_bytes(b"x")
-    with pytest.raises(ModelError, match="no safetensors file"):
+    with pytest.raises(ModelError, match="not a safetensors file"):
         models.find_decoder(str(tmp_path))
     (tmp_path / "model.safetensors").write_bytes(WHOLE)
     assert models.find_decoder(str(tmp_path)) == tmp_path
-
-
-def fake_hub(monkeypatch: pytest.MonkeyPatch, names: list[str], calls: list[dict[str, object]]) -> None:
-    info = SimpleNamespace(card_data={"license": "mit"}, siblings=[SimpleNamespace(rfilename=n) for n in names])
-    monkeypatch.setattr(huggingface_hub, "model_info", lambda *a, **k: info)
-
-    def download(repository: str, **options: object) -> str:
-        calls.append(options)
-        return "/cache/somewhere"
-
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
-
-
-def test_fetch_shows_the_licence_and_takes_safetensors_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    calls: list[dict[str, object]] = []
-    halves = [f"t5/m.fp16-0000{n}-of-00002.safetensors" for n in (1, 2)]
-    names = ["model_index.json", "unet/a.safetensors", "unet/a.fp16.safetensors", "unet/a.bin", "sd.safetensors"]
-    names += [*halves, *(f"t5/m-0000{n}-of-00004.safetensors" for n in (1, 2, 3, 4)), "vae/only.fp16.safetensors"]
-    fake_hub(monkeypatch, names, calls)
-    told: list[str] = []
-    assert models.fetch("owner/m", told.append) == Path("/cache/somewhere")
-    assert "licence mit" in told[0]
-    assert calls[0]["ignore_patterns"] == ["sd.safetensors", "unet/a.fp16.safetensors", *halves]
-    allowed = calls[0]["allow_patterns"]
-    assert isinstance(allowed, list) and "*.safetensors" in allowed
-    assert not any(p.endswith((".bin", ".py", ".ckpt", "*")) for p in allowed)
-
-
-def test_fetch_refuses_a_repository_of_pickles_before_downloading(monkeypatch: pytest.MonkeyPatch) -> None:
-    calls: list[dict[str, object]] = []
-    fake_hub(monkeypatch, ["model_index.json", "unet/a.bin"], calls)
-    with pytest.raises(ModelError, match="needs safetensors"):
-        models.fetch("owner/m", lambda _: None)
-    assert calls == []
-
-
-def not_fetched(monkeypatch: pytest.MonkeyPatch, fault: Exception, call: str = "model_info") -> str:
-    def fails(*_: object, **__: object) -> None:
-        raise fault
-
-    fake_hub(monkeypatch, ["model_index.json", "unet/a.safetensors"], [])
-    monkeypatch.setattr(huggingface_hub, call, fails)
-    with pytest.raises(ModelError) as caught:
-        models.fetch("owner/m", lambda _: None)
-    assert "\n" not in str(caught.value)
-    return str(caught.value).removeprefix("owner/m: ")
-
-
-class StrangeError(Exception):
-    """Of a library that the hub's own uses: not an OSError, nor any other kind that we know of."""
-
-
-@pytest.mark.parametrize("call", ["model_info", "snapshot_download"])
-def test_fetch_without_a_network_is_one_sentence(monkeypatch: pytest.MonkeyPatch, call: str) -> None:
-    for kind in (ConnectionError, StrangeError):
-        said = not_fetched(monkeypatch, kind("no route to host\nand more"), call)
-        assert said == "could not be downloaded (no route to host); is the network up?"
-
-
-def test_fetch_without_a_network_for_real(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever the HTTP client of the day raises: its errors are not the hub library's."""
-    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")  # nobody listens there
-    monkeypatch.setattr(huggingface_hub, "model_info", huggingface_hub.HfApi("http://127.0.0.1:9").model_info)
-    with pytest.raises(ModelError, match=r"^nope/nope_zz: could not be downloaded \(.+\); is the network up\?$"):
-        models.fetch("nope/nope_zz", lambda _: None)
-
-
-def test_fetch_says_the_cure_for_each_fault(monkeypatch: pytest.MonkeyPatch) -> None:
-    for kind, cure in (
-        (GatedRepoError, "agree to terms"),
-        (RepositoryNotFoundError, "no such repository"),
-        (HfHubHTTPError, "try again later"),
-    ):
-        fault = kind.__new__(kind)  # made from an HTTP answer, which is another class in another version
-        Exception.__init__(fault, "503")
-        assert cure in not_fetched(monkeypatch, fault)
-    assert "HF_HUB_OFFLINE" in not_fetched(monkeypatch, OfflineModeIsEnabled("offline"))
-    assert "make room" in not_fetched(monkeypatch, OSError(errno.ENOSPC, "No space left"), "snapshot_download")
-    assert "HF_HOME" in not_fetched(monkeypatch, PermissionError(errno.EACCES, "Permission denied"))
-
-
-def test_fetch_asks_nobody_for_a_name_that_cannot_be_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(huggingface_hub, "model_info", lambda *_, **__: pytest.fail("the network was asked"))
-    with pytest.raises(ModelError, match="house: is built in, there is nothing to fetch"):
-        models.fetch("house")
-    for name in ("nonsense", "bad name/with spaces", "a/b/c", "./my-model", "/my/model", "a/b.git", ""):
-        with pytest.raises(ModelError, match="needs the name of a Hugging Face repository as owner/name") as caught:
-            models.fetch(name)
-        assert "network" not in str(caught.value)

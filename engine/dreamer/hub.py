@@ -1,0 +1,125 @@
+"""Downloads models from the Hugging Face hub: the only place that ever touches the network.
+
+Usage: `folder = fetch("stabilityai/sd-turbo", print)`. The command line's process; torch-free.
+"""
+
+import errno
+import glob
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+from engine.dreamer import models
+from engine.dreamer.models import ModelError, first_line
+
+_INDEX = "model_index.json"
+_TEXTS = (".json", ".txt", ".model", ".jinja")  # .model: a vocabulary; .jinja: how a language model is addressed
+_KEPT = (_INDEX, "README.md", "LICENSE", "LICENSE.md", "LICENSE.txt", "LICENCE", "LICENCE.md")  # of the root
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+T = TypeVar("T")
+
+
+def fetch(repository: str, progress: Callable[[str], None] = print) -> Path:
+    """Downloads what is read of a model, safetensors and texts, and returns its folder.
+
+    progress: told the licence first, then how much is downloaded and where to; the hub's own bars show the bytes.
+    """
+    _check_repository(repository)
+    from huggingface_hub import hf_hub_download, model_info, snapshot_download
+
+    info = _from_hub(repository, lambda: model_info(repository, files_metadata=True))
+    sizes = {s.rfilename: getattr(s, "size", None) or 0 for s in info.siblings or []}
+    licence = (info.card_data.get("license") if info.card_data else None) or "not stated"
+    progress(f"{repository}: licence {licence}; see https://huggingface.co/{repository}")
+    components = None
+    if _INDEX in sizes:
+        index = Path(_from_hub(repository, lambda: hf_hub_download(repository, _INDEX)))
+        components = models.read_index(repository, index.parent)[1]
+    files = wanted(repository, sizes, components)
+    progress(f"{repository}: {sum(sizes[n] for n in files) / 1e9:.2f} GB in {len(files)} files")
+    patterns = [glob.escape(n) for n in files]
+    path = Path(_from_hub(repository, lambda: snapshot_download(repository, allow_patterns=patterns)))
+    progress(f"{repository}: in {path}")
+    return path
+
+
+def wanted(repository: str, names: Iterable[str], components: Mapping[str, tuple[str, str]] | None) -> list[str]:
+    """The files of a repository that dreaming reads, each part's weights once. ModelError where a part has none.
+
+    components: the model's parts, as in its model_index.json; None for a decoder, which is one part alone.
+    """
+    names = sorted(names)
+    kept = [n for n in names if n in _KEPT]
+    if components is None:
+        return kept + _decoder(repository, [n for n in names if "/" not in n])
+    for part, (_, kind) in components.items():
+        if part in models.NEVER_LOADED:
+            continue
+        own = [n.removeprefix(f"{part}/") for n in names if n.startswith(f"{part}/")]
+        weights = [] if kind.endswith(models.WEIGHTLESS) else models.weights(own)
+        if not weights and not kind.endswith(models.WEIGHTLESS):
+            why = models.why_no_weights(part, own, "look for another copy of this model")
+            raise ModelError(f"{repository}: {why}; nothing was downloaded")
+        kept += [f"{part}/{n}" for n in own if n in weights or n.endswith(_TEXTS)]
+    return kept
+
+
+def _decoder(repository: str, names: list[str]) -> list[str]:
+    weights = models.weights(names)
+    if not weights or "config.json" not in names:
+        raise ModelError(
+            f"{repository}: this is neither a model in diffusers layout (it has no {_INDEX}) nor a decoder; "
+            f"look for a copy of it in diffusers layout; nothing was downloaded"
+        )
+    return ["config.json", *weights]
+
+
+def _check_repository(name: str) -> None:
+    """Raises ModelError unless the name could be a repository's, before the network is asked."""
+    if name == models.HOUSE:
+        raise ModelError(f"{name}: this model is built in, so there is nothing to fetch; `pedesis run` plays it")
+    if address := models.HUB.match(name):
+        raise ModelError(f"{name}: give the name of the repository, {address['name']}, not its address")
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id
+
+    try:
+        validate_repo_id(name)
+        well_formed = name.count("/") == 1
+    except HFValidationError:
+        well_formed = False
+    if not well_formed:
+        raise ModelError(
+            f"{name}: name a Hugging Face repository as owner/name, such as stabilityai/sd-turbo; "
+            f"a folder on this machine need not be fetched"
+        )
+
+
+def _from_hub(repository: str, ask: Callable[[], T]) -> T:
+    """What the hub's library answers, or ModelError for whatever it raises."""
+    try:
+        return ask()
+    except Exception as error:
+        # Faults of its HTTP client and of its transfers come through as they are, and both change with its versions.
+        raise ModelError(f"{repository}: {_hub_fault(error)}") from error
+
+
+def _hub_fault(error: Exception) -> str:
+    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, OfflineModeIsEnabled, RepositoryNotFoundError
+
+    if isinstance(error, GatedRepoError):  # a kind of RepositoryNotFoundError
+        return "its maker asks you to accept terms first: do so on its page at huggingface.co, then run `hf auth login`"
+    if isinstance(error, RepositoryNotFoundError):
+        return "there is no such repository on the Hugging Face hub, or it is private"
+    if isinstance(error, OfflineModeIsEnabled):
+        cure = "the environment variable HF_HUB_OFFLINE forbids it; unset it"
+    elif isinstance(error, HfHubHTTPError):  # the hub was reached and answered
+        cure = "try again later"
+    elif isinstance(error, OSError) and error.errno in _FULL:
+        cure = "free some space, or set HF_HOME to a folder on a larger disk"
+    elif isinstance(error, PermissionError):
+        cure = "set HF_HOME to a folder that you may write to"
+    else:
+        cure = "is this machine online?"
+    return f"could not be downloaded ({first_line(error)}); {cure}"
