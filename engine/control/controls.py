@@ -16,10 +16,8 @@ trigger during REPEAT_S. A sensor that streams 1s faster than that is one long p
 import math
 from collections import deque
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
-from typing import Any
 
-from engine.show.params import Param, ParamError, Registry, Value
+from engine.show.params import Param, Registry, Value
 
 REPEAT_S = 0.25  # faster than this nobody taps one pad with one finger on purpose without releasing it
 MAX_FIRED = 16  # hits of one trigger waiting to be taken; beyond it the newest are not kept
@@ -83,39 +81,6 @@ class Controls(Mapping[str, Value]):
         """Strength of the oldest waiting hit of a trigger, which is then gone; 0.0 when there is none."""
         return self._triggers[name].take()
 
-    def snapshot(self) -> dict[str, Any]:
-        """Everything `restore` needs to go on exactly, JSON-able."""
-        return {
-            "now": dict(self._now),
-            "target": dict(self._target),
-            "fired": {n: list(t.fired) for n, t in self._triggers.items() if t.fired},
-        }
-
-    def restore(self, snapshot: Mapping[str, Any]) -> None:
-        """Goes on from a snapshot. What the show no longer knows or allows is left as it is.
-
-        A snapshot may be months old and the show edited since; a gallery must come up all the same.
-        """
-        for name, target in _entries(snapshot.get("target")).items():
-            param = self._registry.get(name)
-            if param is None or param.kind == "trigger" or not param.live:
-                continue
-            try:
-                value = param.coerce(target)
-            except ParamError:
-                continue
-            self._target[name] = value
-            with suppress(ParamError):
-                self._now[name] = param.coerce(_entries(snapshot.get("now")).get(name))
-            if param.kind == "number" and param.smoothing_s > 0:
-                self._moving.add(name)  # one that has arrived already is found out on the next tick
-            else:
-                self._now[name] = self._target[name]
-        for name, strengths in _entries(snapshot.get("fired")).items():
-            if name in self._triggers and isinstance(strengths, list):
-                good = [float(s) for s in strengths if isinstance(s, int | float) and 0 < s <= 1]
-                self._triggers[name].fired = deque(good[:MAX_FIRED])
-
 
 class _Trigger:
     """Strength held now, and the hits nobody has taken yet."""
@@ -149,7 +114,3 @@ def _step(param: Param, now: float, target: float, dt_s: float) -> tuple[float, 
     span = (param.high - param.low) if param.high is not None and param.low is not None else 1.0
     there = abs(target - now) <= _ARRIVED * span
     return (target if there else now + (target - now) * share), there
-
-
-def _entries(part: object) -> Mapping[str, Any]:
-    return part if isinstance(part, Mapping) else {}

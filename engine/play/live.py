@@ -206,7 +206,7 @@ class Player:
     def _save(self, now_s: float) -> None:
         if self.memory and now_s - self._saved_at >= SAVE_EVERY_S:
             self._saved_at = now_s
-            self.memory.keep(self.navigator, self.controls)
+            self.memory.keep(self.navigator)
 
 
 def run_live(show: Show, options: LiveOptions, clock: Clock | None = None) -> dict[str, Any]:
@@ -224,7 +224,7 @@ def run_live(show: Show, options: LiveOptions, clock: Clock | None = None) -> di
             if options.duration_s is not None and player.clock.now() - start_s >= options.duration_s:
                 break
         if player.memory:
-            player.memory.keep(player.navigator, player.controls)
+            player.memory.keep(player.navigator)
             player.memory.close()
         return stats.report(player.meter, player.dreamer.status, player.osc.counts if player.osc else None)
 

@@ -1,6 +1,5 @@
 """Controls: what a hand does, smoothed exactly, and triggers that fire as often as they were hit."""
 
-import json
 import math
 
 import pytest
@@ -142,51 +141,6 @@ def test_hits_nobody_takes_are_bounded() -> None:
     while c.take("walk.nudge"):
         taken += 1
     assert taken == MAX_FIRED
-
-
-def test_a_snapshot_goes_on_bit_for_bit() -> None:
-    one = controls()
-    one.set("walk.speed", 3.0)
-    one.set("test.zoom", 0.5)
-    one.set("walk.pause", True)
-    one.set("walk.nudge", 0.6)
-    ticks(one, 0.3)
-    two = controls()
-    two.restore(json.loads(json.dumps(one.snapshot())))
-    for _ in range(50):
-        assert dict(one) == dict(two)
-        one.tick(TICK_S)
-        two.tick(TICK_S)
-    assert two.take("walk.nudge") == 0.6 and two.target("walk.speed") == 3.0
-    assert two["walk.pause"] is True
-
-
-def test_a_snapshot_of_another_show_is_taken_as_far_as_it_goes() -> None:
-    c = controls(walk__radius=0.5, walk__loop=6.0)
-    c.restore(
-        {
-            "target": {
-                "walk.speed": 1.0, "material.gone": 0.5, "walk.radius": 9.0, "blend.transition": "lost",
-                "walk.seed": "x", "walk.nudge": 1.0, "walk.loop": 3.0,
-            },
-            "now": {"walk.speed": math.nan},
-            "fired": {"walk.nudge": [7, "x", None], "walk.gone": [1], "walk.home": 3},
-        }
-    )  # fmt: skip
-    assert c.target("walk.speed") == 1.0 and c["walk.radius"] == 0.5 and c["walk.loop"] == 6.0
-    assert c["blend.transition"] == "dissolve" and c["walk.seed"] == 7 and c.take("walk.nudge") == 0.0
-    ticks(c, 20)
-    assert c["walk.speed"] == 1.0
-
-
-@pytest.mark.parametrize(
-    "rubbish", [{}, {"target": 3, "now": [], "fired": "x"}, {"target": {"walk.speed": []}}]
-)
-def test_rubbish_instead_of_a_snapshot_changes_nothing(rubbish: dict) -> None:
-    c = controls()
-    before = dict(c)
-    c.restore(rubbish)
-    assert dict(c) == before
 
 
 def test_an_unknown_name_is_a_mistake_of_the_caller() -> None:
