@@ -216,7 +216,7 @@ class Player:
     def _save(self, now_s: float) -> None:
         if self.memory and now_s - self._saved_at >= SAVE_EVERY_S:
             self._saved_at = now_s
-            self.memory.keep(self.conductor.navigator, self.conductor.controls)
+            self.memory.keep(self.conductor.navigator)
 
 
 def run_live(show: Show, options: LiveOptions, clock: Clock | None = None) -> dict[str, Any]:
@@ -234,7 +234,7 @@ def run_live(show: Show, options: LiveOptions, clock: Clock | None = None) -> di
             if options.duration_s is not None and player.clock.now() - start_s >= options.duration_s:
                 break
         if player.memory:
-            player.memory.keep(player.conductor.navigator, player.conductor.controls)
+            player.memory.keep(player.conductor.navigator)
             player.memory.close()
         return stats.report(player.meter, player.dreamer.status, player.osc.counts if player.osc else None)
 

@@ -1,35 +1,48 @@
-"""Where a show was when it ended, for when it is switched on again: its walk, and where every parameter stood.
+"""Where the walk of a show was when it ended, so that it resumes there when the show is switched on again.
 
-Usage: `memory = Memory(show)`; `memory.recall(navigator, controls)` once; `memory.keep(navigator, controls)` often,
+Usage: `memory = Memory(show)`; `memory.recall(navigator, controls)` once; `memory.keep(navigator)` often;
 `memory.close()`. Stage thread; the disk is waited for in a thread of its own, since one that is busy can take a
 second. Nothing here raises: a full disk, a folder that cannot be made or a damaged file costs what was
 remembered, never the show.
 
-What the artist has changed since goes before what is remembered: a parameter that the show file now starts elsewhere,
-or that the command line names, starts there. Every seed has a file of its own, so that trying another does not cost
-the walk of months, and two projectors with two seeds of one show do not cost one another theirs.
+Only the place is remembered: how far the walk has come, its home and its seed. What a hand steered is not the
+show's own, and after a restart the show's values are back: off and on is the attendant's one cure, and it must end
+a stage that is black, dark, frozen or still.
+
+Every seed has a file of its own, so that trying another does not cost the walk of months, and two projectors with
+two seeds of one show keep theirs apart. Beside each file lies the one before it (`.json~`), for when it is damaged.
 """
 
+import errno
 import hashlib
 import json
 import logging
 import os
 import threading
-from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from engine.control.controls import Controls
 from engine.show.config import Show
-from engine.show.paths import configs_dir, state_dir, write_whole
+from engine.show.paths import (
+    DISK_TIMEOUT_S,
+    configs_dir,
+    fitting,
+    read_text_bounded,
+    set_aside,
+    state_dir,
+    within,
+    write_whole,
+)
 from engine.walk.navigator import Navigator
 
 log = logging.getLogger("pedesis")
 
-# Off and on again is the attendant's one cure: it must end a black or a frozen stage.
-NOT_RECALLED = frozenset({"stage.blackout", "stage.freeze", "walk.pause"})
 WALKS = 8  # of one show that are remembered, the last ones
+_MOST_BYTES = 1_000_000  # a walk takes a few thousand
+_HIGHEST = 2**53
+_DAMAGED = {errno.EINVAL, errno.EISDIR, errno.EFBIG, errno.EILSEQ, errno.EACCES, errno.EPERM, errno.EIO}
 
 
 class Memory:
@@ -39,16 +52,14 @@ class Memory:
         self._show = show
         self._said = ""  # the last trouble that was logged, so that it is not told every ten seconds
         self._writer = threading.Thread()
-        self._newest: str | None = None
+        self._newest: dict[str, Any] | None = None
 
     @property
     def folder(self) -> Path:
-        """Shows of one name in different folders are different shows. Raises OSError where it cannot be made."""
+        """Shows of one name in different folders are different shows. Raises OSError."""
         place = self._show.path.resolve()
         mark = "" if place.parent == configs_dir().resolve() else hashlib.sha256(os.fsencode(place)).hexdigest()[:8]
-        folder = state_dir() / f"{self._show.name}{'-' if mark else ''}{mark}"
-        folder.mkdir(exist_ok=True)
-        return folder
+        return state_dir() / f"{fitting(self._show.name)}{'-' if mark else ''}{mark}"
 
     @property
     def path(self) -> Path:
@@ -56,71 +67,127 @@ class Memory:
         values = self._show.values
         return self.folder / f"seed-{values['walk.seed']}-loop-{values['walk.loop']:g}.json"
 
-    def keep(self, navigator: Navigator, controls: Controls) -> None:
-        """Begins to write it, whole or not at all; where the last is still being written, this one takes its turn."""
-        note = {"values": self._show.values, "navigator": navigator.to_dict()}
-        self._newest = json.dumps(note)
-        if not self._writer.is_alive():
-            self._writer = threading.Thread(target=self._write, name="memory", daemon=True)
-            try:
-                self._writer.start()
-            except RuntimeError as error:  # no memory for its stack, or no more threads
-                self._say(f"could not save where the walk is: {error}")
+    def keep(self, navigator: Navigator) -> None:
+        """Begins to write it, whole or not at all; while one is still being written, the newest waits its turn."""
+        self._newest = navigator.to_dict()
+        self._begin()
 
     def close(self, timeout_s: float = 1.0) -> None:
         """Waits for what is being written, and no longer than a show that was asked to end may take."""
+        self._begin()
         if self._writer.is_alive():
             self._writer.join(timeout_s)
-        if not self._writer.is_alive():
-            self._write()
-
-    def _write(self) -> None:
-        while (text := self._newest) is not None:
-            self._newest = None
-            try:
-                write_whole(self.path, text)
-                self._said = ""
-                for older in self._walks()[WALKS:]:
-                    older.unlink(missing_ok=True)
-            except OSError as error:
-                self._say(f"could not save where the walk is: {error}")
-
-    def _walks(self) -> list[Path]:
-        """This show's, the last one first. Raises OSError."""
-        found: list[tuple[float, Path]] = []
-        for file in self.folder.glob("seed-*.json"):
-            with suppress(FileNotFoundError):  # another show of this name has just taken it away
-                found.append((file.stat().st_mtime, file))
-        return [file for _, file in sorted(found, reverse=True)]
+        if self._newest is not None and not self._writer.is_alive():  # it came just as the writer was leaving
+            self._begin()
+            if self._writer.is_alive():
+                self._writer.join(timeout_s)
 
     def recall(self, navigator: Navigator, controls: Controls) -> bool:
-        """Goes on from what was kept; False when there is nothing, or nothing that can be used.
-
-        A walk that is new takes over where the parameters of the last one stood.
-        """
+        """Resumes the walk that was kept; False when there is none, or none that can be used."""
         try:
-            own = self.path
-            file = own if own.exists() else next(iter(self._walks()), None)
-            text = file.read_text(encoding="utf-8") if file else None
-        except (OSError, UnicodeDecodeError) as error:
-            self._say(f"starting afresh, what was saved cannot be read: {error}")
+            # Within a time limit: the state folder may lie on a network mount that is gone.
+            found = within(DISK_TIMEOUT_S, self._saved, "the saved walk")
+        except OSError as error:
+            self._say(f"the walk starts afresh, for what was saved cannot be read: {_reason(error)}")
             return False
-        if file is None or text is None:
-            return False
-        try:
-            self._take(json.loads(text), navigator if file == own else None, controls)
-        except Exception as error:  # whatever stands in the file: it must not keep the show from starting
-            self._say(f"starting afresh: {file} does not hold a walk ({type(error).__name__}: {error})")
-            with suppress(OSError):
-                os.replace(file, file.with_suffix(".bad"))
-            return False
-        return True
+        for file, note in found:
+            try:
+                navigator.restore(note["navigator"])
+            except Exception as error:  # whatever stands in the file: it must not keep the show from starting
+                self._set_aside(file, error)
+                continue
+            if "walk.seed" not in self._show.insisted:
+                # A seed steered by hand belongs to the place: without it the walk would turn back to the show's own.
+                controls.set("walk.seed", next(reversed(navigator.voices)))
+            return True
+        return False
 
-    def _take(self, note: Mapping[str, Any], navigator: Navigator | None, controls: Controls) -> None:
-        if navigator is not None:
-            navigator.restore(note["navigator"])
+    def _begin(self) -> None:
+        if self._newest is None or self._writer.is_alive():
+            return
+        writer = threading.Thread(target=self._write, name="memory", daemon=True)
+        try:
+            writer.start()
+            self._writer = writer
+        except RuntimeError as error:  # no memory for its stack, or no more threads
+            self._say(f"the walk could not be saved: {error}")
+
+    def _write(self) -> None:
+        while (walk := self._newest) is not None:
+            self._newest = None
+            try:
+                self._write_one(walk)
+                self._said = ""
+            except OSError as error:
+                self._say(f"the walk could not be saved, and starts afresh next time: {_reason(error)}")
+
+    def _write_one(self, walk: dict[str, Any]) -> None:
+        path = self.path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Numbered, since the clock of a machine may be wrong, or have been wrong when a file was written.
+        counts = {file: self._count(file) for file in self._walks()}
+        note = {"count": 1 + max(counts.values(), default=0), "navigator": walk}
+        with suppress(FileNotFoundError):
+            os.replace(path, _before(path))
+        write_whole(path, json.dumps(note))
+        others = sorted(counts.keys() - {path}, key=lambda file: (counts[file], file.name), reverse=True)
+        for oldest in others[WALKS - 1 :]:
+            for file in (oldest, _before(oldest)):
+                file.unlink(missing_ok=True)
+
+    def _walks(self) -> set[Path]:
+        """This show's. Raises OSError."""
+        return {file.with_name(file.name.removesuffix("~")) for file in self.folder.glob("seed-*.json*")
+                if file.name.endswith((".json", ".json~"))}  # fmt: skip
+
+    def _saved(self) -> list[tuple[Path, dict[str, Any]]]:
+        """What was kept of this walk, the newest first. Raises OSError."""
+        notes = [(file, note) for file in (self.path, _before(self.path)) if (note := self._read(file)) is not None]
+        return sorted(notes, key=lambda entry: -int(entry[1].get("count", 0)))
+
+    def _count(self, file: Path) -> int:
+        """The number of a walk: the higher, the later it was written. 0 before there were numbers. Raises OSError."""
+        note = self._read(file) or self._read(_before(file)) or {}
+        return int(note.get("count", 0))
+
+    def _read(self, file: Path) -> dict[str, Any] | None:
+        """What stands in a file; None where it is missing, or damaged, and then set aside. Raises OSError."""
+        try:
+            note = json.loads(read_text_bounded(file, _MOST_BYTES))
+            if not isinstance(note, dict) or not _is_count(note.get("count", 0)):
+                raise ValueError("this is not a saved walk")
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            if error.errno not in _DAMAGED:  # too many open files, a disk that does not answer: another time
+                raise
+            self._set_aside(file, error)
+            return None
+        except (ValueError, RecursionError) as error:
+            self._set_aside(file, error)
+            return None
+        return note
+
+    def _set_aside(self, file: Path, error: Exception) -> None:
+        kept = set_aside(file)
+        where = f"; set aside as {kept.name}" if kept else ""
+        self._say(f"the saved walk in {file} is damaged ({_reason(error)}){where}")
 
     def _say(self, words: str) -> None:
         if words != self._said:
             self._said = words
             log.warning("%s", words)
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and 0 <= value < _HIGHEST
+
+
+def _before(path: Path) -> Path:
+    return path.with_name(path.name + "~")
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+    return f"{type(error).__name__}: {error}"
