@@ -34,9 +34,9 @@ class LockstepClock:
     """Time that moves by exactly one frame when it is told to, however long the frame takes to make."""
 
     def __init__(self, fps: float | Fraction, frame: int = 0) -> None:
-        """fps: frames per second, above 0. frame: where to begin, for a film that is taken up again."""
+        """fps: frames per second, above 0. frame: where to begin, for a film that is resumed."""
         if not fps > 0:
-            raise ValueError(f"a clock needs a frame rate above 0, given {fps}")
+            raise ValueError(f"a clock needs a frame rate above 0, got {fps}")
         self.fps = Fraction(fps)
         self.frame = frame
 

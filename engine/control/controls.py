@@ -87,7 +87,7 @@ class Controls(Mapping[str, Value]):
         self._moving[name] = _Glide(float(self._base[name]), self._time_s, time_s)
 
     def modulate(self, name: str, source: str, amount: float, how: How = "add") -> None:
-        """Puts something on top of a number's base until it is put there anew; an amount of 0 (1 to multiply by)
+        """Puts something on top of a number's base until it is put there again; an amount of 0 (1 to multiply by)
         takes it away. source: whose it is. how: max lifts the base to `amount` at least.
 
         Raises ValueError for what is not a number.

@@ -133,6 +133,6 @@ def _latent_shape(pipe: Any, network: Any, settings: Settings) -> tuple[int, int
     if settings.width % cell or settings.height % cell:
         raise ModelError(
             f"this model needs a width and height that are multiples of {cell}, "
-            f"given {settings.width}x{settings.height}"
+            f"got {settings.width}x{settings.height}"
         )
     return channels, settings.height // factor, settings.width // factor

@@ -38,7 +38,7 @@ class Noise:
         keep: int = KEEP,
     ) -> None:
         if any(n < 1 for n in shape):
-            raise ValueError(f"a latent shape needs positive sizes, given {shape}")
+            raise ValueError(f"a latent shape needs positive sizes, got {shape}")
         self.shape = shape
         self.device = torch.device(device)
         self.dtype = dtype
@@ -60,7 +60,7 @@ class Noise:
     def __call__(self, waypoint: Waypoint) -> Tensor:
         """The noise at a waypoint, (1, C, h, w) in the chosen dtype."""
         if not waypoint.points:
-            raise ValueError("a waypoint needs at least one point, given none")
+            raise ValueError("a waypoint needs at least one point, got none")
         by_seed = spread(waypoint.points, waypoint.loop)
         self._room = max(self._keep, len(by_seed))  # with fewer they would push one another out at every picture
         total: Tensor | None = None
@@ -82,7 +82,7 @@ class Conditioning:
     def __init__(self, materials: Mapping[str, Tensor], fixed: Mapping[str, Tensor] | None = None) -> None:
         counts = {name: int(t.shape[0]) for name, t in materials.items()}
         if len(set(counts.values())) != 1:
-            raise ValueError(f"conditioning needs one row a material in every tensor, given {counts}")
+            raise ValueError(f"conditioning needs one row a material in every tensor, got {counts}")
         self.count = next(iter(counts.values()))
         self._shapes = {n: t.shape[1:] for n, t in materials.items()}
         # float32 whatever the model runs in: a mixture of half-precision rows would move in steps
@@ -103,7 +103,7 @@ class Conditioning:
     def mix(self, weights: Sequence[float]) -> dict[str, Tensor]:
         """Weighted mean over the materials: name -> (1, ...) in float32, plus what is fixed."""
         if len(weights) != self.count:
-            raise ValueError(f"mixing needs {self.count} weights, one a material, given {len(weights)}")
+            raise ValueError(f"mixing needs {self.count} weights, one a material, got {len(weights)}")
         mixed: dict[str, Tensor] = {}
         for name, rows in self._rows.items():
             w = torch.tensor(weights, dtype=torch.float32).to(rows.device)

@@ -30,7 +30,7 @@ class Ring:
         self.slots, self.width, self.height = slots, width, height
         size = slots * height * width * 3
         if memory.buf is None or memory.size < size:
-            raise ValueError(f"{slots} slots of {width}x{height} need {size} bytes, given {memory.size}")
+            raise ValueError(f"{slots} slots of {width}x{height} need {size} bytes, got {memory.size}")
         flat: NDArray[np.uint8] = np.frombuffer(memory.buf, dtype=np.uint8, count=size)
         self._pictures: NDArray[np.uint8] | None = flat.reshape(slots, height, width, 3)  # (S, H, W, 3)
         self._free = list(range(slots)) if owner else []
@@ -39,7 +39,7 @@ class Ring:
     def create(cls, slots: int, width: int, height: int) -> "Ring":
         """New slots, owned by this process, which unlinks them in close()."""
         if slots < 1 or width < 1 or height < 1:
-            raise ValueError(f"a ring needs positive slots and size, given {slots} of {width}x{height}")
+            raise ValueError(f"a ring needs positive slots and size, got {slots} of {width}x{height}")
         size = slots * height * width * 3
         memory = shared_memory.SharedMemory(create=True, size=size)
         try:
@@ -77,7 +77,7 @@ class Ring:
     def release(self, slot: int) -> None:
         """Gives a claimed slot back. Owner only."""
         if not 0 <= slot < self.slots or slot in self._free:
-            raise ValueError(f"release needs a claimed slot of 0..{self.slots - 1}, given {slot}")
+            raise ValueError(f"release needs a claimed slot of 0..{self.slots - 1}, got {slot}")
         self._free.append(slot)
 
     @property

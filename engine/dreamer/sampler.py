@@ -73,7 +73,7 @@ class UNetSampler:
         if settings.width % f or settings.height % f:
             raise ModelError(
                 f"this model needs a width and height that are multiples of {f}, "
-                f"given {settings.width}x{settings.height}"
+                f"got {settings.width}x{settings.height}"
             )
         parameter = next(parts.unet.parameters())
         self._precision = parameter.dtype

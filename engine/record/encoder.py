@@ -95,9 +95,9 @@ def exact_fps(fps: int | float | str | Fraction) -> Fraction:
     try:
         rate = Fraction(fps)
     except (ValueError, OverflowError, ZeroDivisionError):
-        raise RecorderError(f"a frame rate is a number or a fraction (24000/1001), given {fps!r}") from None
+        raise RecorderError(f"a frame rate is a number or a fraction (24000/1001), got {fps!r}") from None
     if not 1 <= rate <= 1000:
-        raise RecorderError(f"a frame rate is 1 to 1000 frames a second, given {fps}")
+        raise RecorderError(f"a frame rate is 1 to 1000 frames a second, got {fps}")
     if rate.denominator == 1 or rate.denominator == 1001:
         return rate
     ntsc = Fraction(round(rate * Fraction(1001, 1000)) * 1000, 1001)
@@ -350,11 +350,11 @@ def choose_codec(path: Path, codec: str, size: Size) -> Codec:
         codec = "png"
         Series.of(path)
     if codec not in _CODECS:
-        raise RecorderError(f"codec is one of {', '.join(CODECS)}, given {codec!r}")
+        raise RecorderError(f"codec is one of {', '.join(CODECS)}, got {codec!r}")
     chosen = _CODECS[codec]
     if suffix not in chosen.suffixes:
         allowed = " or ".join(chosen.suffixes)
-        raise RecorderError(f"a {codec} recording's name ends in {allowed}, given {path.name!r}")
+        raise RecorderError(f"a {codec} recording's name ends in {allowed}, got {path.name!r}")
     if chosen.encoder not in av.codecs_available:
         raise RecorderError(f"this machine has no {chosen.encoder} encoder; see `pedesis doctor`")
     width, height = size

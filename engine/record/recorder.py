@@ -179,7 +179,7 @@ class Recorder:
         width, height = self.size
         rows, columns, numbers = frame.shape
         if not (height <= rows <= height + 1 and width <= columns <= width + 1 and numbers == 4):
-            raise ValueError(f"a recorder of {width}x{height} takes ({height}, {width}, 4), given {frame.shape}")
+            raise ValueError(f"a recorder of {width}x{height} takes ({height}, {width}, 4), got {frame.shape}")
         pts = self._place(time_s)
         if pts is None:
             return False

@@ -70,9 +70,9 @@ class Param:
 
     def __post_init__(self) -> None:
         if self.curve == "log" and not (self.low is not None and self.low > 0):
-            raise ValueError(f"{self.name}: a log curve needs a low end above 0, given {self.low}")
+            raise ValueError(f"{self.name}: a log curve needs a low end above 0, got {self.low}")
         if self.kind == "choice" and not self.choices:
-            raise ValueError(f"{self.name}: a choice needs at least one thing to choose, given none")
+            raise ValueError(f"{self.name}: a choice needs at least one thing to choose, got none")
         self.coerce(self.default)
 
     @property
@@ -214,7 +214,7 @@ class Registry(Mapping[str, Param]):
     def __init__(self, params: Sequence[Param]) -> None:
         self._params = {p.name: p for p in params}
         if len(self._params) != len(params):
-            raise ValueError("parameter names must differ, given " + ", ".join(p.name for p in params))
+            raise ValueError("parameter names must differ, got " + ", ".join(p.name for p in params))
         self._addresses = {p.address: p for p in params}
 
     def __getitem__(self, name: str) -> Param:

@@ -108,12 +108,12 @@ def normalise(points: Sequence[Point], loop: float = 0.0) -> tuple[Point, ...]:
     summed = sorted((Point(*key, gain=g) for key, g in merged.items() if abs(g) > 1e-6), key=lambda p: -abs(p.gain))
     variance = sum(float(c @ c) for c in spread(summed, loop).values())
     if variance < 1e-24:  # far less than 1 is no mistake: a place and the opposite one of a short loop all but cancel
-        raise ValueError("a latent needs at least one point with a gain, given none")
+        raise ValueError("a latent needs at least one point with a gain, got none")
     return scaled(summed, 1.0 / math.sqrt(variance))
 
 
 def reduced(points: Sequence[Point], most: int, loop: float = 0.0) -> tuple[Point, ...]:
-    """At most `most` of the points, their gains chosen anew, for the unit latent nearest to that of all of them.
+    """At most `most` of the points, their gains chosen again, for the unit latent nearest to that of all of them.
 
     Orthogonal matching pursuit (Pati et al. 1993): the point that says most of what is still missing, again and
     again. Those that are left need not be the loudest: two neighbours on one walk say nearly the same.
@@ -239,7 +239,7 @@ class Navigator:
 
     def __post_init__(self) -> None:
         if not self.materials:
-            raise ValueError("a walk needs at least one material, given none")
+            raise ValueError("a walk needs at least one material, got none")
         if not self.voices:
             self.voices = {self.seed: 1.0}
 
@@ -300,7 +300,7 @@ class Navigator:
         voices = {_whole(s, SEED_MAX): _number(v, 0.0, 1.0) for s, v in data["voices"]}
         homes = {_home(home): _number(w, 0.0, 1.0) for w, home in data["homes"]}
         if not (1 <= len(voices) <= MAX_MIX and 1 <= len(homes) <= MAX_MIX):
-            raise ValueError(f"a walk needs 1 to {MAX_MIX} seeds and homes, given {len(voices)} and {len(homes)}")
+            raise ValueError(f"a walk needs 1 to {MAX_MIX} seeds and homes, got {len(voices)} and {len(homes)}")
         fresh = Navigator(
             seed=seed,
             materials=self.materials,
@@ -370,7 +370,7 @@ def _home(data: Any) -> Home:
     if data is None:
         return None
     if not 1 <= len(data) <= HOME_POINTS:
-        raise ValueError(f"a home needs 1 to {HOME_POINTS} points, given {len(data)}")
+        raise ValueError(f"a home needs 1 to {HOME_POINTS} points, got {len(data)}")
     return tuple(_point(p) for p in data)
 
 
@@ -386,15 +386,15 @@ def _point(data: Any) -> Point:
 def _number(value: Any, low: float = -FARTHEST, high: float = FARTHEST) -> float:
     """A number read from JSON, both ends allowed. Raises TypeError or ValueError (NaN lies nowhere)."""
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TypeError(f"a saved walk needs a number, given {shown(value)}")
+        raise TypeError(f"a saved walk needs a number, got {shown(value)}")
     if not low <= value <= high:
-        raise ValueError(f"a saved walk needs a number from {low:g} to {high:g}, given {shown(value)}")
+        raise ValueError(f"a saved walk needs a number from {low:g} to {high:g}, got {shown(value)}")
     return float(value)
 
 
 def _whole(value: Any, high: int) -> int:
     """A whole number from 0 to `high`, read from JSON. Raises TypeError or ValueError."""
     if not isinstance(value, int):
-        raise TypeError(f"a saved walk needs a whole number, given {shown(value)}")
+        raise TypeError(f"a saved walk needs a whole number, got {shown(value)}")
     _number(value, 0, high)
     return value

@@ -21,7 +21,7 @@ def keyframes(waypoints: Iterator[Waypoint], gap: float) -> Iterator[Waypoint]:
     At a jump both sides of it are picked.
     """
     if gap <= 0:
-        raise ValueError(f"gap must be above 0, given {gap}")
+        raise ValueError(f"gap must be above 0, got {gap}")
     placed = last = next(waypoints, None)
     if placed is None or last is None:
         return
@@ -43,7 +43,7 @@ def keyframes(waypoints: Iterator[Waypoint], gap: float) -> Iterator[Waypoint]:
 def since(waypoints: Iterator[Waypoint], at_s: float) -> Iterator[Waypoint]:
     """Leaves out the keyframes that are over by then: every picture from `at_s` seconds on lies between the rest.
 
-    By the same comparison as the timeline's own, so a film that is gone on with mixes the same two.
+    By the same comparison as the timeline's own, so a film that is resumed mixes the same two.
     """
     here = next(waypoints, None)
     for after in waypoints:

@@ -46,7 +46,7 @@ def frequencies(loop: float = 0.0) -> NDArray[np.float64]:
         period in phase units, at least LOOP_MIN: every w_k is then a whole multiple of 2 pi / loop.
     """
     if loop != 0.0 and not LOOP_MIN <= loop < np.inf:
-        raise ValueError(f"loop must be 0 (open) or at least {LOOP_MIN:g} phase units, given {loop}")
+        raise ValueError(f"loop must be 0 (open) or at least {LOOP_MIN:g} phase units, got {loop}")
     grid = np.geomspace(_LOWEST, _HIGHEST, K)
     if loop == 0.0:
         return grid
@@ -65,7 +65,7 @@ def amplitudes(pedesis: float, loop: float = 0.0) -> NDArray[np.float64]:
     pedesis: 0 (smooth drift) to 1 (the jitter of a grain in water).
     """
     if not 0.0 <= pedesis <= 1.0:
-        raise ValueError(f"pedesis must lie in 0..1, given {pedesis}")
+        raise ValueError(f"pedesis must lie in 0..1, got {pedesis}")
     w = frequencies(loop)
     edges = np.concatenate(([0.0], (w[1:] + w[:-1]) / 2, [w[-1] + (w[-1] - w[-2]) / 2]))
     nodes, node_weights = np.polynomial.legendre.leggauss(12)

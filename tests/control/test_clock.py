@@ -47,5 +47,5 @@ def test_lockstep_takes_up_where_a_film_stopped() -> None:
 
 @pytest.mark.parametrize("fps", [0, -30, float("nan")])
 def test_lockstep_needs_a_frame_rate(fps: float) -> None:
-    with pytest.raises(ValueError, match="above 0, given"):
+    with pytest.raises(ValueError, match="above 0, got"):
         LockstepClock(fps)

@@ -225,7 +225,7 @@ def test_a_family_that_cannot_be_walked_is_one_sentence(
 
 
 def test_settings_that_a_pipeline_refuses_are_one_sentence(folder: Folder) -> None:
-    with pytest.raises(ModelError, match="multiples of 16, given 72x72"):
+    with pytest.raises(ModelError, match="multiples of 16, got 72x72"):
         dreamer(folder("flux"), 72)
     ours = dreamer(folder("pixart"), scheduler="FlowMatchEulerDiscreteScheduler")
     with pytest.raises(ModelError, match="PixArtAlphaPipeline cannot dream with these settings"):

@@ -460,7 +460,7 @@ def test_place_that_cannot_be_written_is_refused_at_once(tmp_path: Path) -> None
 
 def test_wrong_frame_is_a_bug_and_says_both_sizes(tmp_path: Path) -> None:
     with Recorder(tmp_path / "f.mp4", SIZE, 30) as recorder:
-        with pytest.raises(ValueError, match=r"160x96 takes .*given \(90, 160, 4\)"):
+        with pytest.raises(ValueError, match=r"160x96 takes .*got \(90, 160, 4\)"):
             recorder.write(np.zeros((90, 160, 4), np.uint8))
         assert recorder.write(np.zeros((97, 161, 4), np.uint8)), "one spare row and column are cut off"
 

@@ -33,7 +33,7 @@ def test_pedesis_out_of_range_says_so(pedesis: float) -> None:
 
 @pytest.mark.parametrize("loop", [1e-300, 1e-3, 0.1, 0.99, -5.0, float("nan"), float("inf")])
 def test_a_loop_that_cannot_be_says_so(loop: float) -> None:
-    with pytest.raises(ValueError, match="at least 1 phase units, given"):
+    with pytest.raises(ValueError, match="at least 1 phase units, got"):
         spectrum.amplitudes(0.1, loop)
 
 
