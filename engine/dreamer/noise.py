@@ -34,14 +34,12 @@ class Noise:
         self,
         shape: tuple[int, int, int],
         device: torch.device | str = "cpu",
-        dtype: torch.dtype = torch.float32,
         keep: int = KEEP,
     ) -> None:
         if any(n < 1 for n in shape):
-            raise ValueError(f"a latent shape needs positive sizes, given {shape}")
+            raise ValueError(f"a latent shape needs positive sizes, got {shape}")
         self.shape = shape
         self.device = torch.device(device)
-        self.dtype = dtype
         self._keep = self._room = max(1, keep)
         self._bases: OrderedDict[int, Tensor] = OrderedDict()
         self._lock = threading.Lock()  # a film dreams in several threads
@@ -58,9 +56,9 @@ class Noise:
             return basis
 
     def __call__(self, waypoint: Waypoint) -> Tensor:
-        """The noise at a waypoint, (1, C, h, w) in the chosen dtype."""
+        """The noise at a waypoint, (1, C, h, w) in float32."""
         if not waypoint.points:
-            raise ValueError("a waypoint needs at least one point, given none")
+            raise ValueError("a waypoint needs at least one point, got none")
         by_seed = spread(waypoint.points, waypoint.loop)
         self._room = max(self._keep, len(by_seed))  # with fewer they would push one another out at every picture
         total: Tensor | None = None
@@ -69,20 +67,20 @@ class Noise:
             z = row @ self.basis(seed)  # (C*h*w,)
             total = z if total is None else total + z
         assert total is not None
-        return total.reshape(1, *self.shape).to(self.dtype)  # (1, C, h, w)
+        return total.reshape(1, *self.shape)  # (1, C, h, w)
 
 
 class Conditioning:
-    """What the text encoders said about each material, encoded once, mixed anew for every waypoint.
+    """What the text encoders made of each material: encoded once, mixed for every waypoint.
 
-    materials: name -> (N, ...) with one row a material, averaged with the weights. fixed: name -> (1, ...), handed
+    materials: name -> (N, ...) with one row a material, averaged with the weights. fixed: name -> (1, ...), passed
     on as it is (the negative prompt, masks).
     """
 
     def __init__(self, materials: Mapping[str, Tensor], fixed: Mapping[str, Tensor] | None = None) -> None:
         counts = {name: int(t.shape[0]) for name, t in materials.items()}
         if len(set(counts.values())) != 1:
-            raise ValueError(f"conditioning needs one row a material in every tensor, given {counts}")
+            raise ValueError(f"conditioning needs one row a material in every tensor, got {counts}")
         self.count = next(iter(counts.values()))
         self._shapes = {n: t.shape[1:] for n, t in materials.items()}
         # float32 whatever the model runs in: a mixture of half-precision rows would move in steps
@@ -92,7 +90,7 @@ class Conditioning:
     def mix(self, weights: Sequence[float]) -> dict[str, Tensor]:
         """Weighted mean over the materials: name -> (1, ...) in float32, plus what is fixed."""
         if len(weights) != self.count:
-            raise ValueError(f"mixing needs {self.count} weights, one a material, given {len(weights)}")
+            raise ValueError(f"mixing needs {self.count} weights, one a material, got {len(weights)}")
         mixed: dict[str, Tensor] = {}
         for name, rows in self._rows.items():
             w = torch.tensor(weights, dtype=torch.float32).to(rows.device)

@@ -251,7 +251,7 @@ def test_conditioning_moves_smoothly_even_in_half_precision() -> None:
 
 
 def test_conditioning_wants_one_weight_a_material() -> None:
-    with pytest.raises(ValueError, match="3 weights, one a material, given 2"):
+    with pytest.raises(ValueError, match="3 weights, one a material, got 2"):
         Conditioning({"prompt_embeds": rows()}).mix((0.5, 0.5))
     with pytest.raises(ValueError, match="one row a material"):
         Conditioning({"prompt_embeds": rows(3), "pooled_prompt_embeds": rows(2)})
