@@ -132,7 +132,7 @@ def _latent_shape(pipe: Any, network: Any, settings: Settings) -> tuple[int, int
         factor *= 2  # Flux 2: its channels are those of 2x2 patches
     if settings.width % cell or settings.height % cell:
         raise ModelError(
-            f"this model needs a width and height that are multiples of {cell}, "
+            f"model.width and model.height must be multiples of {cell} for this model, "
             f"got {settings.width}x{settings.height}"
         )
     return channels, settings.height // factor, settings.width // factor

@@ -34,14 +34,12 @@ class Noise:
         self,
         shape: tuple[int, int, int],
         device: torch.device | str = "cpu",
-        dtype: torch.dtype = torch.float32,
         keep: int = KEEP,
     ) -> None:
         if any(n < 1 for n in shape):
             raise ValueError(f"a latent shape needs positive sizes, got {shape}")
         self.shape = shape
         self.device = torch.device(device)
-        self.dtype = dtype
         self._keep = self._room = max(1, keep)
         self._bases: OrderedDict[int, Tensor] = OrderedDict()
         self._lock = threading.Lock()  # a film dreams in several threads
@@ -58,7 +56,7 @@ class Noise:
             return basis
 
     def __call__(self, waypoint: Waypoint) -> Tensor:
-        """The noise at a waypoint, (1, C, h, w) in the chosen dtype."""
+        """The noise at a waypoint, (1, C, h, w) in float32."""
         if not waypoint.points:
             raise ValueError("a waypoint needs at least one point, got none")
         by_seed = spread(waypoint.points, waypoint.loop)
@@ -69,13 +67,13 @@ class Noise:
             z = row @ self.basis(seed)  # (C*h*w,)
             total = z if total is None else total + z
         assert total is not None
-        return total.reshape(1, *self.shape).to(self.dtype)  # (1, C, h, w)
+        return total.reshape(1, *self.shape)  # (1, C, h, w)
 
 
 class Conditioning:
-    """What the text encoders said about each material, encoded once, mixed anew for every waypoint.
+    """What the text encoders made of each material: encoded once, mixed for every waypoint.
 
-    materials: name -> (N, ...) with one row a material, averaged with the weights. fixed: name -> (1, ...), handed
+    materials: name -> (N, ...) with one row a material, averaged with the weights. fixed: name -> (1, ...), passed
     on as it is (the negative prompt, masks).
     """
 

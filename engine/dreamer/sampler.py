@@ -4,8 +4,8 @@ Usage: `sampler = UNetSampler(parts, conditioning, settings)`; `sampler.picture(
 on the device. Dreamer process; torch.
 
 It makes the pictures that diffusers' StableDiffusionPipeline and StableDiffusionXLPipeline make from the same
-latents, steps and scheduler, without what they do anew for every picture: schedule, embeddings, progress bar,
-a trip through numpy, Python around every block.
+latents, steps and scheduler, without what they repeat for every picture: schedule, embeddings, progress bar, a trip
+through numpy, Python around every block.
 """
 
 import logging
@@ -72,7 +72,7 @@ class UNetSampler:
         f = settings.factor
         if settings.width % f or settings.height % f:
             raise ModelError(
-                f"this model needs a width and height that are multiples of {f}, "
+                f"model.width and model.height must be multiples of {f} for this model, "
                 f"got {settings.width}x{settings.height}"
             )
         parameter = next(parts.unet.parameters())
@@ -113,7 +113,7 @@ class UNetSampler:
             if before_decode is not None:
                 before_decode()
             return self._decoded(latent)
-        # So far CUDA has only been told. The decoder is told after it at once; the word waits until it is so far.
+        # CUDA has only been told so far. The decoder is queued at once; the word goes out when the latent is there.
         dreamt = torch.cuda.Event()
         dreamt.record()
         picture = self._decoded(latent)

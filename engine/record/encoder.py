@@ -362,6 +362,6 @@ def choose_codec(path: Path, codec: str, size: Size) -> Codec:
         near = even_size((max(width, SMALLEST), max(height, SMALLEST)))
         raise RecorderError(
             f"a film's sides are even and at least {SMALLEST} pixels (nearest: {near[0]}x{near[1]}), "
-            f"given {width}x{height}"
+            f"got {width}x{height}"
         )
     return chosen

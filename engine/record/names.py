@@ -38,7 +38,7 @@ class Series:
             bare = re.sub(r"%\d*[a-z]?", "", path.stem).strip("-_. ") or "picture"
             raise RecorderError(
                 f"numbered pictures have one number such as %06d in their name, in a name like {bare}-%06d.png, "
-                f"given {path.name!r}"
+                f"got {path.name!r}"
             )
         number = numbers[0]
         return cls(path.parent, path.name[: number.start()], int(number[1]), path.name[number.end() :])

@@ -49,7 +49,6 @@ def normals(seeds: Sequence[int], count: int, device: torch.device | str = "cpu"
 
     Equal on every device to rounding; row and place are all that a number depends on.
     """
-
     at = torch.arange(1, count + 1, device=device) * counter.STEP  # int64 wraps, as splitmix64 asks
     z = onto(device, seeds)[:, None] + at  # (B, count)
     return torch.stack(counter.normal_pairs(counter.hashed(z), torch.float32), -1)

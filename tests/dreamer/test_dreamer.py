@@ -225,7 +225,7 @@ def test_a_family_that_cannot_be_walked_is_one_sentence(
 
 
 def test_settings_that_a_pipeline_refuses_are_one_sentence(folder: Folder) -> None:
-    with pytest.raises(ModelError, match="multiples of 16, got 72x72"):
+    with pytest.raises(ModelError, match="multiples of 16 for this model, got 72x72"):
         dreamer(folder("flux"), 72)
     ours = dreamer(folder("pixart"), scheduler="FlowMatchEulerDiscreteScheduler")
     with pytest.raises(ModelError, match="PixArtAlphaPipeline cannot dream with these settings"):
@@ -497,7 +497,7 @@ def test_precision_is_chosen_by_the_kind_of_device() -> None:
         ({"scheduler": "UNet2DConditionModel"}, 64, "scheduler class of diffusers"),
         ({"decoder": "/no/such/decoder"}, 64, "no such folder"),
         ({"device": "cuda:9"}, 64, "no CUDA device" if not torch.cuda.is_available() else ""),
-        ({}, 60, "multiples of 8, given 60x60"),
+        ({}, 60, "multiples of 8 for this model, got 60x60"),
     ],
 )
 def test_what_cannot_be_dreamt_is_one_sentence(folder: Folder, model: dict[str, Any], size: int, said: str) -> None:
