@@ -10,7 +10,8 @@ import pytest
 
 from engine.show.paths import shaders_dir
 from engine.stage.gl import Pass, ShaderError, make_target, read_pixels
-from engine.stage.shaders import Shaders, assemble, defaults, list_natives, list_transitions
+from engine.stage.shaders import Shaders, assemble, defaults
+from engine.stage.transitions import list_natives, list_transitions
 
 NATIVE = list_natives()
 SAMPLERS = {"u_a", "u_b", "u_source", "u_grain", "u_field", "u_text"}
