@@ -228,7 +228,7 @@ with open_stage(windowed=True, size=(320, 180)) as stage:
     assert until(lambda: stage.size == (640, 480), 5) and not stage.fullscreen
     for key, action in [(glfw.KEY_F, glfw.PRESS), (glfw.KEY_F, glfw.REPEAT), (glfw.KEY_F, glfw.RELEASE),
                         (glfw.KEY_ESCAPE, glfw.PRESS), (glfw.KEY_SPACE, glfw.PRESS), (-1, glfw.PRESS)]:
-        stage._pressed(key, action)
+        stage._pressed(key, 0, action)
     assert stage.poll() == ["f", "escape", "space"] and stage.poll() == []
     assert not stage.closing
     glfw.set_window_should_close(stage._window, True)
