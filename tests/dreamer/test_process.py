@@ -16,7 +16,6 @@ import numpy as np
 import psutil
 import pytest
 
-from engine.dreamer import process as process_module
 from engine.dreamer import worker
 from engine.dreamer.faults import is_out_of_memory, led_to_by_memory, to_model_error
 from engine.dreamer.messages import Done, Dream, FromChild, Want
@@ -32,7 +31,7 @@ from tests import fake_worker
 
 @pytest.fixture(scope="module")
 def tiny_sd(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    import tiny_models
+    from tests import tiny_models
 
     return tiny_models.save("sd", tmp_path_factory.mktemp("models") / "sd")
 
@@ -56,7 +55,7 @@ def spec(name: str = "fake", **changes: Any) -> DreamSpec:
 
 @pytest.fixture
 def started(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., DreamerProcess]]:
-    monkeypatch.setattr(process_module, "BACKOFF_S", (0.05, 0.1, 0.2))
+    monkeypatch.setattr("engine.dreamer.restart.BACKOFF_S", (0.05, 0.1, 0.2))
     running: list[DreamerProcess] = []
 
     def start(worker: Callable[..., None], supply: Any = None, **options: Any) -> DreamerProcess:
@@ -262,7 +261,7 @@ def test_memory_that_no_economy_can_save_is_given_up_last(started: Callable[...,
 def test_what_may_pass_is_tried_for_ever(
     started: Callable[..., DreamerProcess], worker: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(process_module, "BACKOFF_S", (0.01,))
+    monkeypatch.setattr("engine.dreamer.restart.BACKOFF_S", (0.01,))
     dreamer = started(worker)
     end = time.monotonic() + 60
     while dreamer.status.losses < GIVE_UP + 2 and time.monotonic() < end:
@@ -273,7 +272,7 @@ def test_what_may_pass_is_tried_for_ever(
 
 
 def test_a_dreamer_that_once_dreamt_is_never_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process_module, "BACKOFF_S", (0.01,))
+    monkeypatch.setattr("engine.dreamer.restart.BACKOFF_S", (0.01,))
     dreamer = DreamerProcess(spec(str(tmp_path / "mark")), Supply(), worker=fake_worker.losing_its_model)
     dreamer.start()
     try:
