@@ -173,7 +173,7 @@ def run(
     On a machine without a display, a plain `pedesis run` films the first twenty seconds to out/first-walk.mp4.
     """
     from engine.play.live import LiveOptions, run_live
-    from engine.stage.desktop import has_display
+    from engine.stage.window import has_display
 
     opened = with_port(open_show(show, sets, seed), osc_port)
     guarded(lambda: find_model(opened))

@@ -41,7 +41,7 @@ print(json.dumps({"vendor": info["GL_VENDOR"], "renderer": info["GL_RENDERER"], 
 """
 _DISPLAYS = """
 import json
-from engine.stage.desktop import NoDisplay, start_glfw
+from engine.stage.window import NoDisplay, start_glfw
 said = {"displays": []}
 try:
     glfw = start_glfw()

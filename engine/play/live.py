@@ -24,14 +24,13 @@ from engine.play.state import Memory
 from engine.play.stills import StillOutput, Stills
 from engine.show.config import Show
 from engine.stage.blend import Blend
-from engine.stage.desktop import NoDisplay
 from engine.stage.gl import is_software
 from engine.stage.look import Look
 from engine.stage.overlay import Overlay
 from engine.stage.program import Output, Program
 from engine.stage.shaders import Shaders
 from engine.stage.warm import COLD_S, Warmer
-from engine.stage.window import Pacer, Stage, open_stage
+from engine.stage.window import NoDisplay, Pacer, Stage, open_stage
 from engine.walk.navigator import TICK_S, Waypoint, same_place
 
 if TYPE_CHECKING:

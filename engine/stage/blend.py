@@ -24,7 +24,6 @@ from engine.stage.transitions import FALLBACK_TRANSITION, list_natives, list_tra
 GL_SRGB8 = 0x8C41
 ARRIVAL_S = 2.5  # how long the waiting picture takes to become the first keyframe
 THAW_S = 0.8  # and a frozen picture to become the moving one again
-ANSWER, ANSWER_S = 0.14, 0.45  # how far every transition has come by then, however long it takes
 WARM_EVERY_S = 0.15
 DEFAULTS: dict[str, float | int | bool | str] = {
     "blend.time": 2.0,
@@ -228,20 +227,21 @@ class Blend:
         current = self._transition
         if current is None:
             return moving
-        progress = progress_at(now_s - current.start_s, current.length_s)
-        if progress >= 1.0:
+        part = (now_s - current.start_s) / current.length_s
+        if part >= 1.0:
             self._transition = None
             return moving
         self.draw(moving, self._moving)
         if current.waiting:
             self._draw_waiting(now_s)
-        self._draw_between(current.name, self._waiting if current.waiting else self._held, progress, self._mixed)
+        self._draw_between(current.name, self._waiting if current.waiting else self._held, part, self._mixed)
         return Picture.of(self._mixed)
 
-    def _draw_between(self, name: str, source: Target, progress: float, into: Target) -> None:
+    def _draw_between(self, name: str, source: Target, part: float, into: Target) -> None:
+        part = min(max(part, 0.0), 1.0)
         shader, defaults = self._shaders.transition(name)
         uniforms = dict(defaults)
-        uniforms["progress"] = min(max(progress, 0.0), 1.0)
+        uniforms["progress"] = part * part * (3.0 - 2.0 * part)  # begins and ends without a jerk
         uniforms["ratio"] = self.size[0] / self.size[1]
         shader.render(
             into.framebuffer,
@@ -282,29 +282,3 @@ class Blend:
         for texture in [self._field, *self._textures]:
             if texture is not None:
                 texture.release()
-
-
-def progress_at(time_s: float, length_s: float) -> float:
-    """How far a transition of a length has come after a time, 0..1: at a continuous pace, and ending gently.
-
-    However long it is, a tenth of it is there after ANSWER_S: whoever asked for it sees that it was heard.
-    """
-    if time_s <= 0.0 or time_s >= length_s:
-        return float(time_s > 0.0)
-    first_s = min(ANSWER_S, 0.2 * length_s)
-    pace = (1.0 - ANSWER) / (length_s - first_s)  # a second, where the two parts meet
-    if time_s < first_s:
-        return _hermite(time_s / first_s, 0.0, ANSWER, 0.0, pace * first_s)
-    rest_s = length_s - first_s
-    return _hermite((time_s - first_s) / rest_s, ANSWER, 1.0, pace * rest_s, 0.0)
-
-
-def _hermite(x: float, start: float, end: float, slope_in: float, slope_out: float) -> float:
-    """The cubic from start to end over x in 0..1 with these slopes at its ends."""
-    cubic, square = x**3, x**2
-    return (
-        (2 * cubic - 3 * square + 1) * start
-        + (cubic - 2 * square + x) * slope_in
-        + (3 * square - 2 * cubic) * end
-        + (cubic - square) * slope_out
-    )

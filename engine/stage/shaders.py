@@ -11,14 +11,12 @@ uv (0, 0) is the lower left. Its own parameters are uniforms, with the default i
 
 import logging
 import math
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 import moderngl
 
-from engine.show.files import read_plain
 from engine.show.paths import shaders_dir
 from engine.stage.gl import Pass, ShaderError, Source, Uniform
 from engine.stage.transitions import FALLBACK_TRANSITION, list_transitions
@@ -32,82 +30,42 @@ _VERSION = re.compile(r"^\s*#version\b")
 _DEFAULT = re.compile(r"^\s*uniform\s+(\w+)\s+(\w+)\s*;?\s*(?:/[/*]|;\s*/[/*])\s*=\s*([^*;]+)")
 _NAME = re.compile(r"^[A-Za-z][\w-]*$")
 _BUILT_IN = Path("<pedesis>")
-MAX_BYTES = 1_000_000  # of a shader: what is larger was put there by mistake
-
-_CLOSING = ("in vec2 v_uv;", "out vec4 pedesis_colour;", "void main() { pedesis_colour = transition(v_uv); }")
-_PICTURE = """#version 330 core
-in vec2 v_uv; out vec4 colour;
-uniform sampler2D u_a; uniform sampler2D u_b; uniform float u_mix;
-void main() { colour = mix(texture(u_a, v_uv), texture(u_b, v_uv), u_mix); }
-"""
-_CURVED = _PICTURE.replace(
-    "mix(texture(u_a, v_uv), texture(u_b, v_uv), u_mix)",
-    "vec4(pow(max(mix(texture(u_a, v_uv), texture(u_b, v_uv), u_mix).rgb, 0.0), vec3(1.0 / 2.2)), 1.0)",
-)
-_COPY = """#version 330 core
-in vec2 v_uv; out vec4 colour;
-uniform sampler2D u_source;
-void main() { colour = texture(u_source, v_uv); }
-"""
 
 
-def _faded(text: str) -> str:
-    """The same with the uniform that a blackout turns down."""
-    return text.replace("void main() { colour = ", "uniform float u_fade;\nvoid main() { colour = u_fade * ")
-
-
-# What plays in place of a pass that never compiled: the picture, plainly. The help and the waiting picture can wait.
-STAND_INS = {
-    "crossfade.frag": _PICTURE,
-    "grade.frag": _CURVED,
-    "encode.frag": _faded(_CURVED),
-    "sharpen.frag": _COPY,
-    "screen.frag": _faded(_COPY),
-    "plain.frag": _COPY,
-    "overlay.frag": _COPY.replace("u_source", "u_text"),
-    "waiting.frag": "#version 330 core\nout vec4 colour;\nvoid main() { colour = vec4(0.02, 0.02, 0.03, 1.0); }\n",
-    f"transitions/{FALLBACK_TRANSITION}.glsl": """#version 330 core
-in vec2 v_uv; out vec4 colour;
-uniform sampler2D u_from; uniform sampler2D u_to; uniform float progress;
-void main() { colour = mix(texture(u_from, v_uv), texture(u_to, v_uv), progress); }
-""",
-}
-
-
-def assemble(file: Path, root: Path, transition: bool = False, stamps: dict[Path, int] | None = None) -> Source:
-    """One compilable text from a file and what it includes, remembering where each line came from.
-
-    stamps: is given the state of every file that is read, as it was before it was read. Raises ShaderError.
-    """
-    seen = {} if stamps is None else stamps
+def assemble(file: Path, root: Path, transition: bool = False) -> Source:
+    """One compilable text from a file and what it includes, remembering where each line came from."""
     lines: list[tuple[str, Path, int]] = [("#version 330 core", _BUILT_IN, 1)]
     if transition:
-        lines += _expand(root / "transition.glsl", root, (), seen)
-    own = _expand(file, root, (), seen)
-    lines += own
+        lines += _expand(root / "transition.glsl", root, ())
+    lines += _expand(file, root, ())
     if transition:
+        lines += [
+            ("in vec2 v_uv;", _BUILT_IN, 1),
+            ("out vec4 pedesis_colour;", _BUILT_IN, 2),
+            ("void main() { pedesis_colour = transition(v_uv); }", _BUILT_IN, 3),
+        ]
         # An error that surfaces in our closing lines is the transition's: it is what they call.
-        last = max((number for _, origin, number in own if origin == file), default=1)
-        lines += [(line, file, last) for line in _CLOSING]
+        last = len(file.read_text(encoding="utf-8-sig").splitlines())
+        lines = [(t, f, n) if f != _BUILT_IN or t.startswith("#") else (t, file, last) for t, f, n in lines]
     text = "\n".join(line for line, _, _ in lines) + "\n"
     return Source(text, tuple((origin, number) for _, origin, number in lines))
 
 
-def _expand(file: Path, root: Path, above: tuple[Path, ...], stamps: dict[Path, int]) -> list[tuple[str, Path, int]]:
+def _expand(file: Path, root: Path, above: tuple[Path, ...]) -> list[tuple[str, Path, int]]:
     if file in above:
         raise ShaderError(above[-1], 1, f'#include "{file.name}" goes round in a circle')
-    # Before it is read: what is saved between the two is then found out, and compiled, a second later.
-    stamps[file] = _stamp(file)
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ShaderError(file, 1, f"cannot be read: {error}") from error
     lines: list[tuple[str, Path, int]] = []
-    for number, line in enumerate(_read(file).splitlines(), start=1):
+    for number, line in enumerate(text.splitlines(), start=1):
         include = _INCLUDE.match(line)
         if include:
-            # By name and not by where links lead: artists keep their files elsewhere, and link them here.
-            target = Path(os.path.normpath(root / include.group(1)))
-            stamps[target] = _stamp(target)
-            if not target.is_relative_to(os.path.normpath(root)) or not target.is_file():
+            target = (root / include.group(1)).resolve()
+            if not target.is_relative_to(root.resolve()) or not target.is_file():
                 raise ShaderError(file, number, f'#include "{include.group(1)}": no such file in {root}')
-            lines += _expand(target, root, (*above, file), stamps)
+            lines += _expand(target, root, (*above, file))
         elif _VERSION.match(line):
             lines.append(("", file, number))  # ours stands first already, and GLSL allows only one
         elif line.lstrip().startswith("#include"):
@@ -116,19 +74,6 @@ def _expand(file: Path, root: Path, above: tuple[Path, ...], stamps: dict[Path, 
             # moderngl would go looking for an #include even in a comment.
             lines.append((line.replace("#include", "include"), file, number))
     return lines
-
-
-def _read(file: Path) -> str:
-    """The text of a shader, whatever has been put in its place. Raises ShaderError."""
-    try:
-        if file.stat().st_size > MAX_BYTES:
-            raise ShaderError(file, 1, f"is larger than {MAX_BYTES // 1000} kB, which no shader is")
-        return read_plain(file).decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = error.object.count(b"\n", 0, error.start) + 1
-        raise ShaderError(file, line, "is not UTF-8 text") from error
-    except OSError as error:
-        raise ShaderError(file, 1, f"cannot be read: {(error.strerror or str(error)).lower()}") from error
 
 
 def defaults(source: Source) -> dict[str, Uniform]:
@@ -168,12 +113,9 @@ class _Loaded:
 class Shaders:
     """Every compiled shader of one context, re-read when a file changes."""
 
-    def __init__(self, ctx: moderngl.Context, root: Path | None = None, strict: bool = False) -> None:
-        """strict: a shader that does not compile ends everything, as a film must not be drawn with another one. Else a
-        plain one of our own plays in its place until it is mended."""
+    def __init__(self, ctx: moderngl.Context, root: Path | None = None) -> None:
         self._ctx = ctx
         self.root = root or shaders_dir()
-        self._strict = strict
         self._loaded: dict[str, _Loaded] = {}
         self._broken: dict[str, tuple[ShaderError, dict[Path, int]]] = {}
         self._checked_s = float("-inf")
@@ -184,7 +126,7 @@ class Shaders:
         return [error for error, _ in self._broken.values()]
 
     def native(self, name: str) -> Pass:
-        """A pass of our own, e.g. "screen.frag". ShaderError if it never compiled and nothing can stand in for it."""
+        """A pass of our own, e.g. "screen.frag"; ShaderError if it never compiled."""
         loaded = self._loaded.get(name)
         return (loaded or self._get(name, self.root / name, transition=False)).program
 
@@ -192,13 +134,14 @@ class Shaders:
         """A transition and the defaults of its parameters; one that is broken plays as a dissolve."""
         known = name in list_transitions(self.root) if _NAME.match(name) else False
         key = f"transitions/{name}.glsl"
-        if (known and key not in self._broken) or key in self._loaded or name == FALLBACK_TRANSITION:
+        if (known and key not in self._broken) or key in self._loaded:
             try:
                 loaded = self._get(key, self.root / key, transition=True)
                 return loaded.program, loaded.defaults
             except ShaderError:
-                if self._strict or name == FALLBACK_TRANSITION:
-                    raise
+                pass  # kept in .errors and logged by _get
+        if name == FALLBACK_TRANSITION:
+            raise ShaderError(self.root / key, 1, "the dissolve that all else falls back on is missing")
         return self.transition(FALLBACK_TRANSITION)
 
     def is_loaded(self, name: str) -> bool:
@@ -207,23 +150,16 @@ class Shaders:
 
     def _get(self, key: str, file: Path, transition: bool) -> _Loaded:
         loaded = self._loaded.get(key)
-        if loaded is not None:
-            return loaded
-        stamps: dict[Path, int] = {}
-        try:
-            source = assemble(file, self.root, transition, stamps)
-            found = defaults(source) if transition else {}
-            loaded = _Loaded(file, transition, Pass(self._ctx, source, found), found, stamps)
-        except ShaderError as error:
-            self._broken[key] = (error, stamps)
-            plain = STAND_INS.get(key)
-            if plain is None or self._strict:
+        if loaded is None:
+            try:
+                source = assemble(file, self.root, transition)
+                program = Pass(self._ctx, source, defaults(source) if transition else None)
+            except ShaderError as error:
+                self._broken[key] = (error, {file: _stamp(file), error.file: _stamp(error.file)})
                 log.warning("shader error: %s", error)
                 raise
-            log.warning("shader error: %s; a plain one plays until it is mended", error)
-            source = Source(plain, tuple((_BUILT_IN, n + 1) for n in range(plain.count("\n") + 1)))
-            loaded = _Loaded(file, transition, Pass(self._ctx, source), {}, stamps)
-        self._loaded[key] = loaded
+            loaded = _Loaded(file, transition, program, defaults(source), _stamps(source))
+            self._loaded[key] = loaded
         return loaded
 
     def reload(self, now_s: float) -> list[ShaderError]:
@@ -246,25 +182,28 @@ class Shaders:
         return fresh
 
     def _recompile(self, key: str, loaded: _Loaded) -> ShaderError | None:
-        stamps: dict[Path, int] = {}
+        stamps = {file: _stamp(file) for file in loaded.stamps}
         try:
-            source = assemble(loaded.file, self.root, loaded.transition, stamps)
-            found = defaults(source) if loaded.transition else {}
-            loaded.program.rebuild(source, found)
+            source = assemble(loaded.file, self.root, loaded.transition)
+            stamps = _stamps(source)
+            loaded.program.rebuild(source, defaults(source) if loaded.transition else None)
         except ShaderError as error:
-            self._broken[key] = (error, stamps)
+            self._broken[key] = (error, stamps | {error.file: _stamp(error.file)})
             return error
-        loaded.defaults, loaded.stamps = found, stamps
+        loaded.defaults, loaded.stamps = defaults(source), stamps
         self._broken.pop(key, None)
         log.info("%s: compiled again", loaded.file.name)
         return None
 
 
+def _stamps(source: Source) -> dict[Path, int]:
+    return {file: _stamp(file) for file in {file for file, _ in source.origin} if file != _BUILT_IN}
+
+
 def _stamp(file: Path) -> int:
-    """The state of a file on the disk: changes when it is written, replaced, or taken away."""
+    # Size joins the time: two saves within one tick of a coarse file system still differ by it mostly.
     try:
         status = file.stat()
     except OSError:
         return -1  # an editor that writes a new file and renames it over ours is between the two
-    # Size and inode join the time: two saves within one tick of a coarse file system still differ by them mostly.
-    return hash((status.st_mtime_ns, status.st_size, status.st_ino))
+    return status.st_mtime_ns * 31 + status.st_size

@@ -7,21 +7,29 @@ Key names returned by poll(): "a".."z", "0".."9", "escape", "space", "enter", "t
 "up", "down", "f1".."f12".
 """
 
+import ctypes
+import os
+import shutil
+import subprocess
+import sys
 import time
 from contextlib import suppress
+from functools import cache
+from typing import Any
 
 import moderngl
 
+from engine.show.errors import CannotStart
 from engine.show.specs import StageSpec
-from engine.stage.desktop import NoDisplay, is_on, start_glfw, text_of
 from engine.stage.gl import NoGraphics, create_context, finisher, make_target
-from engine.stage.keys import key_name
-from engine.stage.screen_saver import hold_screen_saver
-from engine.stage.x11 import when_server_goes
 
 HEADLESS_HZ = 60.0
 LOOK_EVERY_S = 1.0  # for a monitor that comes back
 Box = tuple[int, int, int, int]  # left, top, width, height in px
+
+
+class NoDisplay(CannotStart):
+    """No screen to show on; the message is one sentence with the cure."""
 
 
 class Pacer:
@@ -143,12 +151,10 @@ class WindowStage(Stage):
         self._closed = False
         self._fullscreen = fullscreen
         self._looked_s = 0.0
-        self._on_key = lambda _w, key, scancode, action, _m: self._pressed(key, scancode, action)
+        self._names = _key_names(glfw)
+        self._on_key = lambda _w, key, _s, action, _m: self._pressed(key, action)
         glfw.set_key_callback(self._window, self._on_key)
-        self.screen_saver = hold_screen_saver(glfw)
-        self._lost = False
-        if is_on(glfw, "X11"):
-            self._on_lost = when_server_goes(glfw, self._server_gone)  # kept: C calls it, and does not count
+        self.screen_saver = _hold_screen_saver(glfw)
         self._entered()
         self._measure()
 
@@ -183,7 +189,7 @@ class WindowStage(Stage):
         if not window:
             _, said = glfw.get_error()
             raise NoDisplay(
-                f"no window with OpenGL 3.3 could be opened ({text_of(said) or 'no reason given'}): "
+                f"no window with OpenGL 3.3 could be opened ({_text(said) or 'no reason given'}): "
                 "update the graphics driver, or run with --headless."
             )
         return window
@@ -205,7 +211,7 @@ class WindowStage(Stage):
         """The monitor that most of the window lies on: where it was dragged to is where it is wanted. Wayland does
         not say."""
         glfw = self._glfw
-        if is_on(glfw, "WAYLAND"):
+        if _is_on(glfw, "WAYLAND"):
             return self._display
         window = (*glfw.get_window_pos(self._window), *glfw.get_window_size(self._window))
         # What a taskbar leaves of each; nothing of one that is only just coming, which has no mode yet.
@@ -215,7 +221,7 @@ class WindowStage(Stage):
     def _wait_for_screen(self) -> None:
         """Lets buffer swaps wait for the screen, but on Wayland, where a covered window or a screen asleep would
         keep them waiting for ever. There the compositor prevents tearing, and the pacer keeps the rate."""
-        self._glfw.swap_interval(0 if is_on(self._glfw, "WAYLAND") else 1)
+        self._glfw.swap_interval(0 if _is_on(self._glfw, "WAYLAND") else 1)
 
     def _fill(self) -> None:
         """Puts the window on its monitor, whole."""
@@ -233,11 +239,7 @@ class WindowStage(Stage):
             return
         self._looked_s = now_s
         glfw = self._glfw
-        if monitor := glfw.get_window_monitor(self._window):
-            mode = glfw.get_video_mode(monitor)
-            if mode and (mode.size.width, mode.size.height) != tuple(glfw.get_window_size(self._window)):
-                self._fill()  # where no window manager sees to it, as in a kiosk, the resolution was changed under us
-                self._entered()
+        if glfw.get_window_monitor(self._window):
             return
         names = [glfw.get_monitor_name(monitor) for monitor in glfw.get_monitors()]
         if self._monitor_name in names:
@@ -260,7 +262,7 @@ class WindowStage(Stage):
         self.refresh_hz = float(hz) if hz > 0 else HEADLESS_HZ
         # vsync paces; but some servers (Xvfb, a few compositors, a driver set to "off") never wait.
         # A pacer a shade faster than the screen sleeps only when the swap did not.
-        self._pacer = Pacer(self.refresh_hz * (1.0 if is_on(glfw, "WAYLAND") else 1.02))
+        self._pacer = Pacer(self.refresh_hz * (1.0 if _is_on(glfw, "WAYLAND") else 1.02))
 
     def _measure(self) -> None:
         width, height = self._glfw.get_framebuffer_size(self._window)
@@ -268,19 +270,11 @@ class WindowStage(Stage):
         self.framebuffer = self.ctx.screen
         self.framebuffer.viewport = (0, 0, *self.size)
 
-    def _pressed(self, key: int, scancode: int, action: int) -> None:
-        if action == self._glfw.PRESS and len(self._keys) < 64:
-            name = key_name(self._glfw, key, scancode)
-            if name is not None:
-                self._keys.append(name)
-
-    def _server_gone(self) -> None:
-        """Ends like a closed window; from here on nothing may be asked of the X server."""
-        self._lost = self.closing = True
+    def _pressed(self, key: int, action: int) -> None:
+        if action == self._glfw.PRESS and key in self._names and len(self._keys) < 64:
+            self._keys.append(self._names[key])
 
     def poll(self) -> list[str]:
-        if self._lost:
-            return []
         self._glfw.poll_events()
         if self._fullscreen:
             self._return()
@@ -324,8 +318,6 @@ class WindowStage(Stage):
         if self._closed:
             return
         self._closed = self.closing = True
-        if self._lost:
-            return
         self.ctx.release()
         self._glfw.destroy_window(self._window)
         self._glfw.terminate()
@@ -341,6 +333,107 @@ def most_of(window: Box, screens: list[Box], otherwise: int) -> int:
     areas = [shared(screen) for screen in screens]
     most = max(areas, default=0)
     return otherwise if most == 0 or areas[otherwise : otherwise + 1] == [most] else areas.index(most)
+
+
+def has_display() -> bool:
+    """Whether a window could be opened here; tried for real, for DISPLAY may name a screen long gone."""
+    try:
+        start_glfw().terminate()
+    except NoDisplay:
+        return False
+    return True
+
+
+def start_glfw() -> Any:
+    """GLFW, ready; the caller terminates it. Raises NoDisplay."""
+    where = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    cure = "start Pedesis from a desktop session, or run with --headless."
+    if sys.platform.startswith("linux") and not where:
+        raise NoDisplay(f"there is no display (neither DISPLAY nor WAYLAND_DISPLAY is set): {cure}")
+    os.environ.setdefault("PYGLFW_LIBRARY_VARIANT", _variant())
+    if sys.platform.startswith("linux") and _variant() == "wayland" and _kills():
+        raise NoDisplay(
+            f"GLFW crashes on the Wayland desktop {where}, as it does where no keyboard and no mouse is connected: "
+            "connect one, or run Pedesis through XWayland or with --headless."
+        )
+    try:
+        import glfw  # only here: a headless server may lack the libraries it links to
+    except (ImportError, OSError) as error:
+        raise NoDisplay(f"the window library GLFW does not load ({error}): {cure}") from error
+    glfw.ERROR_REPORTING = "ignore"
+    # Which GLFW is loaded is not certain: a newer one of the system's goes first, and may know both.
+    if sys.platform.startswith("linux") and hasattr(glfw, "PLATFORM"):
+        platform = getattr(glfw, f"PLATFORM_{_variant().upper()}")
+        if glfw.platform_supported(platform):
+            glfw.init_hint(glfw.PLATFORM, platform)
+    if not glfw.init():
+        _, said = glfw.get_error()
+        reason = _text(said) or "no reason given"
+        raise NoDisplay(f"{where or 'the display'} cannot be opened ({reason}): {cure}")
+    return glfw
+
+
+def _variant() -> str:
+    # XWayland where there is a choice: a native Wayland window that is covered or on a screen asleep
+    # gets no frame callbacks, and the buffer swap, hence the show, would wait for them for ever.
+    return "wayland" if os.environ.get("WAYLAND_DISPLAY") and not os.environ.get("DISPLAY") else "x11"
+
+
+@cache  # asked by has_display and again by the stage, and it costs a start of Python
+def _kills() -> bool:
+    """Whether GLFW takes its process down as it starts: it does on Wayland without a seat (glfw/glfw#2517)."""
+    trial = "import glfw; glfw.ERROR_REPORTING = 'ignore'; glfw.init()"
+    return subprocess.run([sys.executable, "-c", trial], capture_output=True).returncode < 0
+
+
+def _is_on(glfw: Any, platform: str) -> bool:
+    """Whether the GLFW that runs shows on this platform: "X11" or "WAYLAND"."""
+    if not hasattr(glfw, "get_platform"):  # before 3.4 it knew one each
+        return sys.platform.startswith("linux") and _variant() == platform.lower()
+    return bool(glfw.get_platform() == getattr(glfw, f"PLATFORM_{platform}"))
+
+
+def _text(said: Any) -> str:
+    return said.decode(errors="replace") if isinstance(said, bytes) else str(said or "")
+
+
+def _key_names(glfw: Any) -> dict[int, str]:
+    names = {getattr(glfw, f"KEY_{c}"): c.lower() for c in "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"}
+    for name in ("ESCAPE", "SPACE", "ENTER", "TAB", "LEFT", "RIGHT", "UP", "DOWN"):
+        names[getattr(glfw, f"KEY_{name}")] = name.lower()
+    return names | {getattr(glfw, f"KEY_F{n}"): f"f{n}" for n in range(1, 13)}
+
+
+def _hold_screen_saver(glfw: Any) -> str:
+    """Keep the screen awake as long as this process lives; says what was done.
+
+    Nothing here leaves a setting behind that a crash could not restore: the X server forgets a
+    suspension with its client, caffeinate and what GNOME is given to wait for end with the process they watch,
+    and on Windows and Wayland GLFW itself asks for it while full-screen.
+    """
+    if sys.platform == "darwin":
+        if shutil.which("caffeinate") is None:
+            return "not held off: caffeinate is missing"
+        subprocess.Popen(["caffeinate", "-d", "-w", str(os.getpid())])
+        return "held off by caffeinate"
+    # GNOME blanks by a clock of its own, which the X server's extension does not reach.
+    if "GNOME" in os.environ.get("XDG_CURRENT_DESKTOP", "") and shutil.which("gnome-session-inhibit"):
+        until = ("tail", f"--pid={os.getpid()}", "-f", os.devnull)
+        reason = ("--app-id", "pedesis", "--reason", "a show is on")
+        subprocess.Popen(["gnome-session-inhibit", "--inhibit", "idle", *reason, *until], stderr=subprocess.DEVNULL)
+        return "held off by gnome-session-inhibit"
+    if _is_on(glfw, "X11"):
+        try:
+            saver = ctypes.CDLL("libXss.so.1")
+            saver.XScreenSaverSuspend.argtypes = [ctypes.c_void_p, ctypes.c_int]
+            shown = ctypes.cast(glfw.get_x11_display(), ctypes.c_void_p)
+            if not shown:  # the extension would take it for an address
+                return "not held off: GLFW names no X display"
+            saver.XScreenSaverSuspend(shown, 1)
+        except (OSError, AttributeError, ctypes.ArgumentError):
+            return "held off by GLFW while full-screen; for display power saving install libxss1"
+        return "held off through the X screen saver extension"
+    return "held off by GLFW while full-screen"
 
 
 def open_stage(

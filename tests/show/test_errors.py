@@ -12,7 +12,7 @@ REASONS = (
     "engine.dreamer.models:ModelError",
     "engine.stage.gl:NoGraphics",
     "engine.stage.gl:ShaderError",
-    "engine.stage.desktop:NoDisplay",
+    "engine.stage.window:NoDisplay",
     "engine.record.film_file:RecorderError",
 )
 

@@ -2,23 +2,15 @@
 
 import os
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import moderngl
 import numpy as np
 import pytest
 
-from engine.control.controls import Controls
-from engine.dreamer.spec import Keyframe
 from engine.show.paths import shaders_dir
-from engine.stage.blend import Blend
 from engine.stage.gl import Pass, ShaderError, make_target, read_pixels
-from engine.stage.look import Look
-from engine.stage.shaders import Shaders, assemble, defaults
-from engine.stage.transitions import list_natives, list_transitions
-from engine.walk.navigator import Waypoint
-from tests.registry import build_registry
+from engine.stage.shaders import Shaders, assemble, defaults, list_natives, list_transitions
 
 NATIVE = list_natives()
 SAMPLERS = {"u_a", "u_b", "u_source", "u_grain", "u_field", "u_text"}
@@ -50,7 +42,7 @@ def shown(ctx: moderngl.Context, shader: Pass) -> int:
 def test_nothing_in_the_folder_goes_untested() -> None:
     files = {f.relative_to(shaders_dir()).as_posix() for f in shaders_dir().rglob("*") if f.is_file()}
     transitions = {f"transitions/{name}.glsl" for name in list_transitions()}
-    assert files == set(NATIVE) | transitions | {"common.glsl", "picture.glsl", "transition.glsl", "README.md"}
+    assert files == set(NATIVE) | transitions | {"common.glsl", "picture.glsl", "transition.glsl"}
     assert {"clouds", "dissolve", "luma", "memory", "pulp"} <= set(list_transitions())
 
 
@@ -198,120 +190,6 @@ def test_transition_without_its_function_is_the_artists_error(ctx: moderngl.Cont
     shaders = Shaders(ctx, folder)
     shaders.transition("empty")
     assert shaders.errors[0].file == file
-
-
-def emptied(place: Path) -> None:
-    place.write_text("")
-
-
-def cut_short(place: Path) -> None:
-    place.write_text("float level() { ret")
-
-
-def a_folder(place: Path) -> None:
-    place.unlink()
-    place.mkdir()
-
-
-def a_pipe(place: Path) -> None:
-    place.unlink()
-    os.mkfifo(place)
-
-
-def a_dead_link(place: Path) -> None:
-    place.unlink()
-    place.symlink_to(place.parent / "nowhere")
-
-
-def not_text(place: Path) -> None:
-    place.write_bytes(b"\xff\xfe\x00float")
-
-
-def huge(place: Path) -> None:
-    with place.open("wb") as file:
-        file.truncate(10**9)
-
-
-def replaced(place: Path) -> None:
-    """As editors save: a new file, renamed over the old, of the same size and with the same time."""
-    before = place.stat()
-    new = place.with_suffix(".tmp")
-    new.write_text(place.read_text().replace("level()", "leve1()"))
-    os.utime(new, ns=(before.st_atime_ns, before.st_mtime_ns))
-    os.replace(new, place)
-
-
-@pytest.mark.parametrize("where", ["part.glsl", "a.frag"])
-@pytest.mark.parametrize(
-    "damage", [emptied, cut_short, a_folder, a_pipe, a_dead_link, not_text, huge, replaced, Path.unlink]
-)
-def test_whatever_is_done_to_a_file_the_last_good_one_stays_and_a_mended_one_plays(
-    ctx: moderngl.Context, folder: Path, damage: Callable[[Path], None], where: str
-) -> None:
-    shaders, place = Shaders(ctx, folder), folder / where
-    shader, text = shaders.native("a.frag"), place.read_text()
-    damage(place)
-    assert len(shaders.reload(10.0)) == 1 and len(shaders.errors) == 1
-    assert shown(ctx, shaders.native("a.frag")) == 255
-    if place.is_dir():
-        place.rmdir()
-    else:
-        place.unlink(missing_ok=True)
-    place.write_text(text.replace("level()", "(1.0 - level())") if where == "a.frag" else text.replace("1.0", "0.0"))
-    assert shaders.reload(12.0) == [] and shaders.errors == []
-    assert shown(ctx, shader) == 0
-
-
-def test_files_that_are_linked_are_followed_and_edits_of_what_they_mean_are_seen(
-    ctx: moderngl.Context, folder: Path, tmp_path: Path
-) -> None:
-    elsewhere = tmp_path / "elsewhere"
-    elsewhere.mkdir()
-    for name in ("part.glsl", "a.frag"):
-        (folder / name).rename(elsewhere / name)
-        (folder / name).symlink_to(elsewhere / name)
-    shaders = Shaders(ctx, folder)
-    assert shown(ctx, shaders.native("a.frag")) == 255
-    rewrite(elsewhere / "part.glsl", "float level() { return 0.0; }\n")
-    assert shaders.reload(10.0) == []
-    assert shown(ctx, shaders.native("a.frag")) == 0
-
-
-@pytest.mark.parametrize("name", NATIVE)
-def test_a_pass_that_is_broken_from_the_start_is_stood_in_for_until_it_is_mended(
-    ctx: moderngl.Context, tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    folder = tmp_path / "shaders"
-    shutil.copytree(shaders_dir(), folder)
-    text = (folder / name).read_text()
-    (folder / name).write_text("void main() { nonsense }\n")
-    shaders = Shaders(ctx, folder)
-    shader = shaders.native(name)
-    assert f"{folder / name}:1:" in caplog.text and "a plain one plays until it is mended" in caplog.text
-    rewrite(folder / name, text)
-    assert shaders.reload(10.0) == [] and shaders.errors == []
-    assert shaders.native(name) is shader and shader.uniforms == Shaders(ctx).native(name).uniforms
-
-
-def test_a_picture_is_to_be_seen_though_every_shader_is_broken(ctx: moderngl.Context, tmp_path: Path) -> None:
-    folder = tmp_path / "shaders"
-    shutil.copytree(shaders_dir(), folder)
-    for file in folder.rglob("*.*"):
-        file.write_text("")
-    shaders = Shaders(ctx, folder)
-    blend, look, target = Blend(ctx, shaders, (32, 16)), Look(ctx, shaders), make_target(ctx, (64, 32), "f1")
-    values = Controls(build_registry(["one"]), {"blend.transition": "dissolve"})
-    pixels = np.full((16, 32, 3), (200, 120, 40), np.uint8)
-    blend.upload(Keyframe(Waypoint(0.0, 0, (), ()), pixels, 0, 0.0))
-    for enabled in (True, False):
-        look.render(blend.render(1.0, values, live=False), target.framebuffer, {**values, "look.enabled": enabled}, 1.0)
-        assert np.abs(read_pixels(target.framebuffer).reshape(-1, 3).mean(0) - (200, 120, 40)).max() < 12
-
-
-def test_a_film_is_never_drawn_with_a_stand_in(ctx: moderngl.Context, folder: Path) -> None:
-    (folder / "grade.frag").write_text("void main() { nonsense }\n")
-    with pytest.raises(ShaderError):
-        Shaders(ctx, folder, strict=True).native("grade.frag")
 
 
 def test_defaults_as_gl_transitions_write_them(folder: Path) -> None:

@@ -3,7 +3,6 @@
 GLFW reads DISPLAY once and wants a process's first thread, so each window test is a process of its own.
 """
 
-import math
 import os
 import shutil
 import subprocess
@@ -12,14 +11,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from engine.stage.desktop import NoDisplay
 from engine.stage.gl import read_pixels
-from engine.stage.window import Box, Pacer, WindowStage, most_of, open_stage
+from engine.stage.window import Box, NoDisplay, Pacer, most_of, open_stage
 
 ROOT = Path(__file__).resolve().parents[2]
 VARIANT = "PYGLFW_LIBRARY_VARIANT"  # which of GLFW's libraries an earlier test of this process chose
@@ -48,9 +45,9 @@ def test_a_window_belongs_to_the_screen_that_most_of_it_lies_on(window: Box, num
     assert most_of(window, [(0, 0, 1920, 1080), (1920, 0, 1280, 720)], 1) == number
 
 
-@contextmanager
-def x_server() -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
-    """A virtual X server on a number of its own choosing. It does not begin again when its last client has gone, as it
+@pytest.fixture(scope="module")
+def display() -> Iterator[str]:
+    """A virtual X server on a number of its own choosing. It does not begin anew when its last client has gone, as it
     would by itself, refusing whoever comes meanwhile."""
     if shutil.which("Xvfb") is None:
         pytest.skip("Xvfb is not installed (apt-get install xvfb)")
@@ -67,16 +64,10 @@ def x_server() -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
     try:
         if not number:
             pytest.skip("Xvfb did not start")
-        yield f":{number}", server
+        yield f":{number}"
     finally:
         server.terminate()
         server.wait(10)
-
-
-@pytest.fixture(scope="module")
-def display() -> Iterator[str]:
-    with x_server() as (name, _):
-        yield name
 
 
 @contextmanager
@@ -166,8 +157,7 @@ def test_a_size_of_nothing_is_refused() -> None:
 
 
 NO_DISPLAY = """
-from engine.stage.desktop import NoDisplay, has_display
-from engine.stage.window import open_stage
+from engine.stage.window import NoDisplay, has_display, open_stage
 assert not has_display()
 try:
     open_stage(windowed=True)
@@ -202,8 +192,7 @@ def until(true, limit_s=10):
 WINDOW = UNTIL + """
 import glfw, numpy as np
 from engine.stage.gl import read_pixels
-from engine.stage.desktop import has_display
-from engine.stage.window import open_stage
+from engine.stage.window import has_display, open_stage
 assert has_display()
 with open_stage(windowed=True, size=(320, 180)) as stage:
     assert stage.size == (320, 180) and not stage.fullscreen and stage.refresh_hz > 0
@@ -240,8 +229,7 @@ print("well")
 """
 
 FULL = """
-from engine.stage.desktop import NoDisplay
-from engine.stage.window import open_stage
+from engine.stage.window import NoDisplay, open_stage
 with open_stage() as stage:
     assert stage.size == (800, 600) and stage.fullscreen
     for _ in range(3):
@@ -346,62 +334,3 @@ def test_a_wayland_desktop_without_keyboard_and_mouse_is_one_sentence(tmp_path: 
     assert done.returncode == 0, done.stderr
     assert "no keyboard and no mouse" in done.stdout and "--headless" in done.stdout
     assert done.stdout.strip().count("\n") == 0
-
-
-LOST = """
-import time
-from engine.stage.window import open_stage
-stage = open_stage(windowed=True, size=(160, 90))
-print("open", flush=True)
-end = time.monotonic() + 30
-while not stage.closing and time.monotonic() < end:
-    stage.poll()
-    stage.framebuffer.clear()
-    stage.present()
-stage.close()
-print("closed" if stage.closing else "still open")
-"""
-
-
-def test_an_x_server_that_goes_away_closes_the_window() -> None:
-    with x_server() as (name, server):
-        env = {k: v for k, v in os.environ.items() if k not in ("WAYLAND_DISPLAY", VARIANT)} | {"DISPLAY": name}
-        child = subprocess.Popen(
-            [sys.executable, "-c", LOST], cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-        assert child.stdout is not None
-        assert child.stdout.readline() == "open\n", child.communicate()[1]
-        server.kill()
-        out, err = child.communicate(timeout=30)
-    assert (child.returncode, out, err) == (0, "closed\n", "")
-
-
-class Screen:
-    """A GLFW with one full-screen window and a monitor whose resolution somebody else changes."""
-
-    def __init__(self, mode: tuple[int, int]) -> None:
-        self.mode, self.window = mode, mode
-
-    def get_window_monitor(self, window: object) -> object:
-        return "the monitor"
-
-    def get_video_mode(self, monitor: object) -> SimpleNamespace:
-        return SimpleNamespace(size=SimpleNamespace(width=self.mode[0], height=self.mode[1]), refresh_rate=60)
-
-    def get_window_size(self, window: object) -> tuple[int, int]:
-        return self.window
-
-    def set_window_monitor(self, window: object, monitor: object, x: int, y: int, w: int, h: int, rate: int) -> None:
-        self.window = (w, h)
-
-    def __getattr__(self, name: str) -> object:
-        return lambda *_: ["the monitor"] if name == "get_monitors" else 0
-
-
-def test_a_full_screen_follows_the_resolution_where_no_window_manager_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.stage.window.is_on", lambda *_: True)
-    screen, stage = Screen((1920, 1080)), WindowStage.__new__(WindowStage)
-    vars(stage).update(_glfw=screen, _window="the window", _fullscreen=True, _display=0, _looked_s=-math.inf)
-    screen.mode = (1280, 720)
-    stage._return()
-    assert screen.window == (1280, 720)
