@@ -143,7 +143,7 @@ def run_film(
         stack.callback(lambda: measured(stats.report(meter, dreamer.status, None)))
         stack.callback(dreamer.stop)
         dreamer.start()
-        shaders = Shaders(ctx)
+        shaders = Shaders(ctx, strict=True)  # a film is not made with a stand-in for a shader
         blend = Blend(ctx, shaders, (show.model.width, show.model.height))
         look = Look(ctx, shaders, show.stage.fit)
         target = make_target(ctx, size, "f1")

@@ -37,6 +37,8 @@ HEADLESS_CURE = (
 GL_TEXTURE_2D, GL_RGBA, GL_BGRA, GL_UNSIGNED_INT_8_8_8_8_REV = 0x0DE1, 0x1908, 0x80E1, 0x8367
 EGL_DEVICES = 8  # tried at most
 
+MISFITS = (TypeError, ValueError, struct.error)  # what moderngl raises for a value that a uniform cannot hold
+
 _VERTEX_UNIFORMS = {"u_turn", "u_shift"}
 
 Uniform = float | int | bool | Sequence[float] | Sequence[int]
@@ -173,14 +175,25 @@ def lay_blue_first(ctx: moderngl.Context, texture: moderngl.Texture) -> None:
 class Pass:
     """One fragment shader over the whole of a framebuffer."""
 
-    def __init__(self, ctx: moderngl.Context, source: Source, defaults: Mapping[str, Uniform] | None = None) -> None:
-        """defaults: uniforms it will be told; a ShaderError now if they do not fit, and not when it is drawn."""
+    def __init__(
+        self,
+        ctx: moderngl.Context,
+        source: Source,
+        defaults: Mapping[str, Uniform] | None = None,
+        on_misfit: Callable[[ShaderError], None] | None = None,
+    ) -> None:
+        """defaults: uniforms it will be told; a ShaderError now if they do not fit, and not when it is drawn.
+
+        on_misfit: called if something else that it is told when drawn does not fit, to rebuild it from a source that
+        takes it; without one it is a ShaderError then.
+        """
         self._ctx = ctx
+        self._on_misfit = on_misfit
         self._told: dict[str, Uniform] = {}  # a program remembers its uniforms: most stay from frame to frame
         self._take(source, defaults or {})
 
     def rebuild(self, source: Source, defaults: Mapping[str, Uniform] | None = None) -> None:
-        """Swap in new source; on ShaderError, also when what it was told last no longer fits, the old program stays."""
+        """Swap in new source. On ShaderError the old program stays, also when what it was told no longer fits."""
         old = self._program, self._vao
         self._take(source, {**self._told, **(defaults or {})})
         for part in old:
@@ -194,11 +207,11 @@ class Pass:
             try:
                 if name in members:
                     members[name].value = value
-            except (TypeError, ValueError, struct.error) as error:
+            except MISFITS as error:
                 vao.release()
                 program.release()
                 raise _misfit(source, name, value) from error
-        self._program, self._vao, self._members = program, vao, members
+        self._source, self._program, self._vao, self._members = source, program, vao, members
         self._told = dict(values)
 
     @property
@@ -214,23 +227,29 @@ class Pass:
     ) -> None:
         """Draw. Names the program does not use are ignored: an optimiser may drop any uniform."""
         framebuffer.use()
+        values: dict[str, Uniform] = dict(uniforms or {})
         for unit, (name, texture) in enumerate((textures or {}).items()):
             texture.use(unit)
-            self._set(name, unit)
-        for name, value in (uniforms or {}).items():
-            self._set(name, value)
+            values[name] = unit
+        try:
+            self._tell(values)
+        except ShaderError as error:
+            if self._on_misfit is None:
+                raise
+            self._on_misfit(error)
+            self._tell(values)
         self._vao.render(vertices=3)
 
-    def _set(self, name: str, value: Uniform) -> None:
-        if self._told.get(name) != value:
+    def _tell(self, values: Mapping[str, Uniform]) -> None:
+        for name, value in values.items():
+            if self._told.get(name) == value:
+                continue
             self._told[name] = value
-            if (member := self._members.get(name)) is not None:
-                member.value = value
-
-    def release(self) -> None:
-        """Give the program back."""
-        self._vao.release()
-        self._program.release()
+            try:
+                if (member := self._members.get(name)) is not None:
+                    member.value = value
+            except MISFITS as error:
+                raise _misfit(self._source, name, value) from error
 
 
 def _build(ctx: moderngl.Context, source: Source) -> tuple[moderngl.Program, moderngl.VertexArray]:

@@ -43,12 +43,15 @@ class Warmer:
 def draw(size: tuple[int, int]) -> None:
     """Draws what a stage draws: each transition, a crossfade, with the look and without."""
     from engine.dreamer.spec import Keyframe
+    from engine.show.params import build_registry
     from engine.stage.blend import Blend, Picture
     from engine.stage.gl import create_context, make_target
     from engine.stage.look import Look
     from engine.stage.shaders import Shaders
+    from engine.stage.transitions import list_transitions
     from engine.walk.navigator import Waypoint
 
+    values = {name: param.default for name, param in build_registry([], list_transitions()).items()}
     ctx = create_context(headless=True)
     shaders = Shaders(ctx)
     blend, look = Blend(ctx, shaders, size), Look(ctx, shaders)
@@ -56,11 +59,11 @@ def draw(size: tuple[int, int]) -> None:
     blend.warm()
     for time_s in (0.0, 1.0):
         blend.upload(Keyframe(Waypoint(time_s, 0, (), ()), np.zeros((size[1], size[0], 3), np.uint8), 0, 0.0))
-    crossfade, held = blend.render(0.5, {}, live=False), make_target(ctx, size)
+    crossfade, held = blend.render(0.5, values, live=False), make_target(ctx, size)
     blend.draw(crossfade, held)
     for picture in (crossfade, Picture.of(held)):
         for enabled in (True, False):
-            look.render(picture, target.framebuffer, {"look.enabled": enabled}, 0.5)
+            look.render(picture, target.framebuffer, {**values, "look.enabled": enabled}, 0.5)
     ctx.finish()
 
 

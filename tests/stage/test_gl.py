@@ -56,7 +56,6 @@ def test_while_it_waits_for_what_is_drawn_other_threads_run(ctx: moderngl.Contex
     assert others(finish) >= 5
     assert others(ctx.finish) <= 2, "moderngl no longer holds the interpreter: finisher() is not needed any more"
     target.release()
-    drawn.release()
 
 
 def test_where_the_loader_cannot_be_had_moderngl_waits() -> None:
