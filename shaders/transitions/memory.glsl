@@ -7,7 +7,7 @@ float chance(vec2 cell) { return fract(sin(dot(cell, vec2(12.9898, 78.233))) * 4
 
 vec4 transition(vec2 uv) {
     vec2 p = vec2(uv.x * ratio, uv.y) * rows;
-    float t = pow(progress, 0.55);  // the first spheres come at once
+    float t = pow(progress, 0.65);  // the first spheres come at once
     // No sphere grows past three quarters of a shelf, so only the four nearest centres can cover a point.
     // The one nearest in its own radii shows: where two meet, the seam is a clean arc.
     float r = 1.0, age = 0.0, radius = 1.0;

@@ -2,14 +2,16 @@
 
 import itertools
 from dataclasses import dataclass
+from typing import Any
 
 import moderngl
 import numpy as np
 import pytest
 
 from engine.stage.blend import ARRIVAL_S, Blend, Picture, Values, progress
-from engine.stage.gl import make_target
+from engine.stage.gl import Pass, Source, make_target
 from engine.stage.shaders import Shaders
+from engine.stage.spare import NATIVES
 from engine.stage.transitions import list_transitions
 from tests.stage.values import DEFAULTS
 
@@ -158,7 +160,7 @@ def test_a_jump_during_a_jump_starts_from_what_is_shown(blend: Blend) -> None:
     blend.upload(flat(255, 10.0, 1))
     blend.upload(flat(0, 11.0, 2))
     shown = [linear(blend, blend.render(10 + k / 60, values, live=False)).mean() for k in range(200)]
-    assert 0.45 < shown[59] < 0.55
+    assert shown[59] == pytest.approx(progress(59 / 60, 2.0), abs=0.01)
     assert np.abs(np.diff(shown)).max() < 0.02
     assert shown[-1] < 0.001
 
@@ -235,15 +237,58 @@ def test_lockstep_frames_repeat_to_the_bit(ctx: moderngl.Context) -> None:
     assert run() == run()
 
 
-def test_transitions_and_passes_are_compiled_while_waiting(ctx: moderngl.Context) -> None:
-    shaders = Shaders(ctx)
-    blend = Blend(ctx, shaders, SIZE)
+def test_transitions_and_passes_are_compiled_while_waiting(
+    ctx: moderngl.Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled: list[str] = []
+
+    def compile_(ctx: moderngl.Context, source: Source, *more: Any) -> Pass:
+        compiled.append(source.origin[-1][0].name)
+        return Pass(ctx, source, *more)
+
+    monkeypatch.setattr("engine.stage.shaders.Pass", compile_)
+    blend = Blend(ctx, Shaders(ctx), SIZE)
     blend.render(0.0, DEFAULTS)
-    assert not any(shaders.is_loaded(name) for name in list_transitions())  # never before the first picture
+    assert compiled == ["waiting.frag"], "nothing else before the first picture"
     for k in range(90):
         blend.render(k / 30, DEFAULTS)
-    assert all(shaders.is_loaded(name) for name in list_transitions())
-    assert set(list_natives()) <= set(shaders._loaded), "each has a last good one to fall back on"
+    transitions = {f"{name}.glsl" for name in list_transitions()}
+    assert set(compiled) == transitions | set(NATIVES), "each has a last good one to fall back on"
+
+
+@pytest.mark.parametrize("length_s", [0.05, 0.3, 0.8, 2.0, 8.0, 20.0])
+def test_a_transition_gets_going_at_once_and_never_jerks(length_s: float) -> None:
+    times = np.linspace(0.0, length_s, 8001)
+    way = np.array([progress(t, length_s) for t in times])
+    speed = np.diff(way) / np.diff(times)
+    assert way[0] == 0.0 and way[-1] == pytest.approx(1.0) and speed.min() >= 0.0
+    assert progress(0.4, length_s) > 0.08
+    ends = progress(1e-3 * length_s**0.5, length_s), 1.0 - progress(length_s * 0.999, length_s)
+    assert ends[0] < 1e-3 and ends[1] < 1e-5, "it begins and ends at rest"
+    assert np.abs(np.diff(speed)).max() < 0.03 * speed.max(), "and changes its speed smoothly"
+    after = speed[times[:-1] > 0.6]
+    half = after[: after.size // 2]
+    assert half.size == 0 or half.min() > 0.3 * np.median(half), "it does not hesitate after its beginning"
+
+
+@pytest.mark.parametrize("length_s", [8.0, 20.0])
+@pytest.mark.parametrize("name", list_transitions())
+def test_a_visitor_sees_within_half_a_second_that_the_jump_was_taken(
+    blend: Blend, name: str, length_s: float
+) -> None:
+    values = DEFAULTS | {"blend.time": length_s, "blend.transition": name}
+    # The hardest case: the new picture is a dark one, with few lights.
+    y, x = np.mgrid[0 : SIZE[1], 0 : SIZE[0]]
+    light = np.stack([120 + 60 * np.sin(x / 9), 110 + 50 * np.sin(y / 7), 90 + 0 * x], -1).astype(np.uint8)
+    dark = np.stack([60 + 40 * np.sin(y / 5), 50 + 0 * x, 70 + 30 * np.sin(x / 6)], -1).astype(np.uint8)
+    old, new = Key(When(0.0, 0), light), Key(When(10.0, 1), dark)
+    arrive(blend, old)
+    blend.upload(new)
+    shown = [srgb(blend, blend.render(10.0 + k / 20, values, live=False)) for k in range(11)]
+    assert np.abs(shown[0] - old.pixels).max() < 1
+    assert np.abs(shown[10] - shown[0]).mean() > 2.0
+    pops = [np.abs(b - a).mean() for a, b in itertools.pairwise(shown)]
+    assert max(pops) < 0.12 * np.abs(light.astype(float) - dark).mean(), "and it begins softly"
 
 
 def test_what_is_frozen_stays_when_keyframes_take_all_places(blend: Blend) -> None:
