@@ -19,11 +19,9 @@ from pathlib import Path
 from engine.stage.gl import ShaderError, Source, Uniform
 
 MAX_BYTES = 1 << 20  # of one file
-MAX_LINES = 100_000  # with everything included
+MAX_LINES = 10_000  # with everything included
 # A file changed less than this ago is read again, as a second edit may bear the same time: FAT counts in 2 s.
 SETTLED_NS = 3 * 10**9
-
-BUILT_IN = Path("<pedesis>")  # where the lines come from that are in no file
 
 _INCLUDE = re.compile(r'^\s*#include\s+"([^"]+)"\s*$')
 _VERSION = re.compile(r"^\s*#version\b")
@@ -111,7 +109,7 @@ def assemble(
     reading: how files are read, `Disk().reading` by default. Raises ShaderError.
     """
     read = reading or Disk().reading
-    lines: list[Line] = [("#version 330 core", BUILT_IN, 1)]
+    lines: list[Line] = [("#version 330 core", file, 1)]
     if transition:
         lines += _expand(root / "transition.glsl", root, (), read)
     own = _expand(file, root, (), read)
