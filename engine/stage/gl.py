@@ -16,6 +16,8 @@ from typing import Any
 import moderngl
 import numpy as np
 
+from engine.stage import shader_cache
+
 # One triangle that covers the screen, made from the vertex number: no buffers to keep.
 VERTEX_SOURCE = """#version 330 core
 uniform vec4 u_turn = vec4(1.0, 0.0, 0.0, 1.0);  // columns of a 2x2 matrix: free here, not per pixel
@@ -30,9 +32,13 @@ void main() {
 }
 """
 
-HEADLESS_CURE = (
-    "install a driver with EGL (Debian and Ubuntu: apt-get install libegl1 libgl1-mesa-dri); "
-    "if there is one, is this user in the groups video and render?"
+UPDATE = "update the graphics driver"
+WINDOW_CURE = UPDATE + (
+    ", or set LIBGL_ALWAYS_SOFTWARE=1 to let the processor draw"
+    if sys.platform.startswith("linux")
+    else " (over Remote Desktop there is often none)"
+    if sys.platform == "win32"
+    else ""
 )
 GL_TEXTURE_2D, GL_RGBA, GL_BGRA, GL_UNSIGNED_INT_8_8_8_8_REV = 0x0DE1, 0x1908, 0x80E1, 0x8367
 EGL_DEVICES = 8  # tried at most
@@ -89,16 +95,27 @@ class Target:
 
 def create_context(headless: bool) -> moderngl.Context:
     """An OpenGL 3.3 core context: with no display (on Linux through EGL), or the one GLFW made current."""
+    shader_cache.hush()
     try:
-        context = _standalone() if headless else moderngl.create_context(require=330)
+        # gc_mode stays off: an object of an earlier context that Python collects late would delete whatever bears
+        # its number in the context that is current then.
+        return _standalone() if headless else moderngl.create_context(require=330)
     except Exception as error:  # moderngl raises bare Exception, ValueError and ImportError alike
-        cure = "update the graphics driver, or run with --headless"
-        if headless:
-            cure = HEADLESS_CURE if sys.platform.startswith("linux") else "update the graphics driver"
-        raise NoGraphics(f"Pedesis needs OpenGL 3.3 and got none ({error}): {cure}.") from error
-    # gc_mode stays off: an object of an earlier context that Python collects late would delete whatever bears
-    # its number in the context that is current then. What is made is released by who made it.
-    return context
+        cure = _headless_cure(str(error)) if headless else WINDOW_CURE
+        raise NoGraphics(f"Pedesis needs OpenGL 3.3, which is not available here ({error}): {cure}.") from error
+
+
+def _headless_cure(fault: str) -> str:
+    if not sys.platform.startswith("linux"):
+        return UPDATE
+    if "not loaded" in fault:
+        return "EGL is missing; install it (Debian and Ubuntu: apt-get install libegl1 libgl1-mesa-dri)"
+    if "CreateContext" in fault or "version" in fault.lower():
+        return f"{UPDATE}, or install one that draws with the processor (Debian and Ubuntu: libgl1-mesa-dri)"
+    return (
+        "no graphics driver can be used; install one (Debian and Ubuntu: apt-get install libgl1-mesa-dri), "
+        "or add this user to the groups video and render"
+    )
 
 
 def _standalone() -> moderngl.Context:

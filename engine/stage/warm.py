@@ -14,6 +14,8 @@ from contextlib import suppress
 
 import numpy as np
 
+from engine.stage.shader_cache import can_keep
+
 COLD_S = 0.2  # a first frame that took longer was compiled: 0.4 s where 0.03 s is usual
 
 
@@ -25,6 +27,8 @@ class Warmer:
         # -P: whatever lies in the folder that a show is started from is not ours. Its errors are the stage's to tell.
         command, quiet = [sys.executable, "-P", "-m", __name__, *map(str, size)], subprocess.DEVNULL
         self._process: subprocess.Popen[bytes] | None = None
+        if not can_keep():  # then what it compiled would be lost with it
+            return
         with suppress(OSError):  # no memory or no processes left: then the stage compiles for itself
             self._process = subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet)
 

@@ -217,7 +217,7 @@ with open_stage(windowed=True, size=(320, 180)) as stage:
     assert until(lambda: stage.size == (640, 480), 5) and not stage.fullscreen
     for key, action in [(glfw.KEY_F, glfw.PRESS), (glfw.KEY_F, glfw.REPEAT), (glfw.KEY_F, glfw.RELEASE),
                         (glfw.KEY_ESCAPE, glfw.PRESS), (glfw.KEY_SPACE, glfw.PRESS), (-1, glfw.PRESS)]:
-        stage._pressed(key, action)
+        stage._pressed(key, 0, action)
     assert stage.poll() == ["f", "escape", "space"] and stage.poll() == []
     assert not stage.closing
     glfw.set_window_should_close(stage._window, True)
@@ -290,7 +290,7 @@ def test_a_window_lives(display: str) -> None:
 def test_full_screen_fills_it_and_a_monitor_that_is_not_there_is_named(display: str) -> None:
     done = python(FULL, display)
     assert done.returncode == 0, done.stderr
-    assert "display 3 was asked for and there are 1: choose --display 0" in done.stdout
+    assert "there is no display 3, only one monitor: choose --display 0" in done.stdout
 
 
 WAYLAND = UNTIL + """
