@@ -8,6 +8,7 @@ home) it complains on stderr in each process that draws, and works all the same.
 
 import os
 from pathlib import Path
+from tempfile import TemporaryFile
 
 OFF = "MESA_SHADER_CACHE_DISABLE"
 _NAMED = ("MESA_SHADER_CACHE_DIR", "MESA_GLSL_CACHE_DIR", "XDG_CACHE_HOME")  # the first that is set counts
@@ -39,6 +40,10 @@ def _places() -> list[Path]:
 
 
 def _writable(place: Path) -> bool:
-    """Whether the folder can be written, or made."""
-    there = next((folder for folder in (place, *place.parents) if folder.exists()), None)
-    return there is not None and there.is_dir() and os.access(there, os.W_OK | os.X_OK)
+    """Whether the folder can be written, made if need be. Tried for real, as permissions tell half of it."""
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=place):
+            return True
+    except OSError:
+        return False
