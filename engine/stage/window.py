@@ -148,7 +148,7 @@ class WindowStage(Stage):
         self._names = Keys(glfw)
         self._on_key = lambda _w, key, scancode, action, _m: self._pressed(key, scancode, action)
         glfw.set_key_callback(self._window, self._on_key)
-        self._x_server = XServerWatch(glfw) if is_on(glfw, "X11") else None
+        self._x_server = XServerWatch(glfw)
         self.screen_saver = hold_screen_saver(glfw)
         self._entered()
         self._measure()
@@ -279,7 +279,7 @@ class WindowStage(Stage):
 
     def poll(self) -> list[str]:
         self._glfw.poll_events()
-        if self._x_server and self._x_server.gone:
+        if self._x_server.gone:
             self.closing = True
             return []
         if self._fullscreen:
@@ -291,7 +291,8 @@ class WindowStage(Stage):
         return keys
 
     def present(self) -> None:
-        self._glfw.swap_buffers(self._window)
+        if not self._x_server.gone:
+            self._glfw.swap_buffers(self._window)
         self._pacer.wait()
 
     @property
@@ -299,7 +300,7 @@ class WindowStage(Stage):
         return self._fullscreen
 
     def set_fullscreen(self, on: bool) -> None:
-        if on == self._fullscreen:
+        if on == self._fullscreen or self._x_server.gone:
             return
         glfw = self._glfw
         if on:
@@ -324,9 +325,12 @@ class WindowStage(Stage):
         if self._closed:
             return
         self._closed = self.closing = True
+        if self._x_server.gone:
+            return  # with nobody to give it back to, GLFW and drivers may crash trying
         self.ctx.release()
         self._glfw.destroy_window(self._window)
         self._glfw.terminate()
+        self._x_server.close()
 
 
 def most_of(window: Box, screens: list[Box], otherwise: int) -> int:
