@@ -170,7 +170,7 @@ class _Screen:
     """Draws the film's pictures and hands them out. GL thread only."""
 
     def __init__(self, ctx: moderngl.Context, show: Show, size: tuple[int, int]) -> None:
-        shaders = Shaders(ctx)
+        shaders = Shaders(ctx, strict=True)  # a film is not made with a stand-in for a shader
         self.blend = Blend(ctx, shaders, (show.model.width, show.model.height))
         self.readback = Readback(ctx, size)
         self._look = Look(ctx, shaders, show.stage.fit)

@@ -138,8 +138,7 @@ class Player:
         self.stage.present()
         if self._waiting and not self.dreamer.status.keyframes:
             self._waiting.wait()
-        for error in self.shaders.reload(now_s):
-            log.warning("%s; the last good one stays", error)
+        self.shaders.reload(now_s)
         if self.meter.frames == 0:
             self.dreamer.start()  # after the first picture: the import of torch would hold it up
         self.meter.frame(time.perf_counter())

@@ -9,27 +9,25 @@ drawn into textures of their own, in 16-bit float.
 """
 
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
 import moderngl
 import numpy as np
 
-from engine.stage.gl import ShaderError, Target, Uniform, make_field, make_target
+from engine.stage.gl import Target, Uniform, make_field, make_target
 from engine.stage.shaders import Shaders
+from engine.stage.spare import NATIVES
 from engine.stage.timeline import SLOTS, Mix, Timeline
-from engine.stage.transitions import FALLBACK_TRANSITION, list_natives, list_transitions
+from engine.stage.transitions import FALLBACK_TRANSITION, list_transitions
 
 GL_SRGB8 = 0x8C41
 ARRIVAL_S = 2.5  # how long the waiting picture takes to become the first keyframe
 THAW_S = 0.8  # and a frozen picture to become the moving one again
 WARM_EVERY_S = 0.15
-DEFAULTS: dict[str, float | int | bool | str] = {
-    "blend.time": 2.0,
-    "blend.transition": "dissolve",
-    "stage.freeze": False,
-}
+HEAD_S = 0.6  # how long a transition's beginning takes, however long all of it is
+HEAD_SHARE = 0.1  # of its way
+START_S = 0.4  # in which the rest of it gets up to speed
 
 Values = Mapping[str, float | int | bool | str]
 
@@ -112,7 +110,7 @@ class Blend:
         self._born_s: float | None = None
         # The dissolve first: the first keyframe comes by it.
         transitions = sorted(list_transitions(shaders.root), key=lambda name: name != FALLBACK_TRANSITION)
-        self._to_warm = [*transitions, *list_natives(shaders.root)]
+        self._to_warm = [*transitions, *NATIVES]
         self._warm_at_s: float | None = None
         self.may_warm: Callable[[], bool] = lambda: True  # asked before each
 
@@ -156,7 +154,7 @@ class Blend:
             self._draw_waiting(now_s)
             self._warm(now_s)
             return self._shown
-        self._freeze(bool(values.get("stage.freeze", False)), now_s)
+        self._freeze(bool(values["stage.freeze"]), now_s)
         if self._frozen:
             if mix.jumped:
                 self._begin(now_s, values)
@@ -184,9 +182,7 @@ class Blend:
             self._hold(now_s, "dissolve", THAW_S)
 
     def _begin(self, now_s: float, values: Values) -> None:
-        length_s = float(values.get("blend.time", DEFAULTS["blend.time"]))
-        name = str(values.get("blend.transition", DEFAULTS["blend.transition"]))
-        self._hold(now_s, name, length_s)
+        self._hold(now_s, str(values["blend.transition"]), float(values["blend.time"]))
 
     def _hold(self, now_s: float, name: str, length_s: float) -> None:
         if length_s <= 0.0:
@@ -227,21 +223,21 @@ class Blend:
         current = self._transition
         if current is None:
             return moving
-        part = (now_s - current.start_s) / current.length_s
-        if part >= 1.0:
+        since_s = now_s - current.start_s
+        if since_s >= current.length_s:
             self._transition = None
             return moving
         self.draw(moving, self._moving)
         if current.waiting:
             self._draw_waiting(now_s)
-        self._draw_between(current.name, self._waiting if current.waiting else self._held, part, self._mixed)
+        source = self._waiting if current.waiting else self._held
+        self._draw_between(current.name, source, progress(since_s, current.length_s), self._mixed)
         return Picture.of(self._mixed)
 
     def _draw_between(self, name: str, source: Target, part: float, into: Target) -> None:
-        part = min(max(part, 0.0), 1.0)
         shader, defaults = self._shaders.transition(name)
         uniforms = dict(defaults)
-        uniforms["progress"] = part * part * (3.0 - 2.0 * part)  # begins and ends without a jerk
+        uniforms["progress"] = part
         uniforms["ratio"] = self.size[0] / self.size[1]
         shader.render(
             into.framebuffer,
@@ -270,15 +266,21 @@ class Blend:
 
     def _warm_next(self) -> None:
         name = self._to_warm.pop(0)
-        if not name.endswith(".frag"):
-            return self._draw_between(name, self._waiting, 0.5, self._mixed)
-        with suppress(ShaderError):  # which has been logged; it may be mended before it is needed
+        if name in NATIVES:
             self._shaders.native(name)
+        else:
+            self._draw_between(name, self._waiting, 0.5, self._mixed)
 
-    def release(self) -> None:
-        """Give all textures back."""
-        for target in (self._waiting, self._moving, self._mixed, self._held):
-            target.release()
-        for texture in [self._field, *self._textures]:
-            if texture is not None:
-                texture.release()
+
+def progress(since_s: float, length_s: float) -> float:
+    """How far a transition of `length_s` is after `since_s`, 0 to 1.
+
+    It begins and ends without a jerk. The first tenth takes half a second however long the rest is: whoever asked for
+    a jump is waiting for an answer. After that it does not stop to gather speed again.
+    """
+    start_s = min(START_S, length_s)
+    since_s = min(max(since_s, 0.0), length_s)
+    run_s = since_s - start_s / 2 if since_s > start_s else since_s * since_s / (2 * start_s)
+    part = run_s / (length_s - start_s / 2)
+    head = min(since_s / min(HEAD_S, length_s), 1.0)
+    return HEAD_SHARE * head * head * (3.0 - 2.0 * head) + (1.0 - HEAD_SHARE) * part * (1.0 + part - part * part)

@@ -17,6 +17,7 @@ import moderngl
 import numpy as np
 
 from engine.show.errors import CannotStart
+from engine.stage import shader_cache
 
 # One triangle that covers the screen, made from the vertex number: no buffers to keep.
 VERTEX_SOURCE = """#version 330 core
@@ -32,12 +33,18 @@ void main() {
 }
 """
 
-HEADLESS_CURE = (
-    "install a driver with EGL (Debian and Ubuntu: apt-get install libegl1 libgl1-mesa-dri); "
-    "if there is one, is this user in the groups video and render?"
+UPDATE = "update the graphics driver"
+WINDOW_CURE = UPDATE + (
+    ", or set LIBGL_ALWAYS_SOFTWARE=1 to let the processor draw"
+    if sys.platform.startswith("linux")
+    else " (over Remote Desktop there is often none)"
+    if sys.platform == "win32"
+    else ""
 )
 GL_TEXTURE_2D, GL_RGBA, GL_BGRA, GL_UNSIGNED_INT_8_8_8_8_REV = 0x0DE1, 0x1908, 0x80E1, 0x8367
 EGL_DEVICES = 8  # tried at most
+
+MISFITS = (TypeError, ValueError, struct.error)  # what moderngl raises for a value that a uniform cannot hold
 
 _VERTEX_UNIFORMS = {"u_turn", "u_shift"}
 
@@ -89,16 +96,27 @@ class Target:
 
 def create_context(headless: bool) -> moderngl.Context:
     """An OpenGL 3.3 core context: with no display (on Linux through EGL), or the one GLFW made current."""
+    shader_cache.hush()
     try:
-        context = _standalone() if headless else moderngl.create_context(require=330)
+        # gc_mode stays off: an object of an earlier context that Python collects late would delete whatever bears
+        # its number in the context that is current then.
+        return _standalone() if headless else moderngl.create_context(require=330)
     except Exception as error:  # moderngl raises bare Exception, ValueError and ImportError alike
-        cure = "update the graphics driver, or run with --headless"
-        if headless:
-            cure = HEADLESS_CURE if sys.platform.startswith("linux") else "update the graphics driver"
-        raise NoGraphics(f"Pedesis needs OpenGL 3.3 and got none ({error}): {cure}.") from error
-    # gc_mode stays off: an object of an earlier context that Python collects late would delete whatever bears
-    # its number in the context that is current then. What is made is released by who made it.
-    return context
+        cure = _headless_cure(str(error)) if headless else WINDOW_CURE
+        raise NoGraphics(f"Pedesis needs OpenGL 3.3, which is not available here ({error}): {cure}.") from error
+
+
+def _headless_cure(fault: str) -> str:
+    if not sys.platform.startswith("linux"):
+        return UPDATE
+    if "not loaded" in fault:
+        return "EGL is missing; install it (Debian and Ubuntu: apt-get install libegl1 libgl1-mesa-dri)"
+    if "CreateContext" in fault or "version" in fault.lower():
+        return f"{UPDATE}, or install one that draws with the processor (Debian and Ubuntu: libgl1-mesa-dri)"
+    return (
+        "no graphics driver can be used; install one (Debian and Ubuntu: apt-get install libgl1-mesa-dri), "
+        "or add this user to the groups video and render"
+    )
 
 
 def _standalone() -> moderngl.Context:
@@ -175,14 +193,25 @@ def lay_blue_first(ctx: moderngl.Context, texture: moderngl.Texture) -> None:
 class Pass:
     """One fragment shader over the whole of a framebuffer."""
 
-    def __init__(self, ctx: moderngl.Context, source: Source, defaults: Mapping[str, Uniform] | None = None) -> None:
-        """defaults: uniforms it will be told; a ShaderError now if they do not fit, and not when it is drawn."""
+    def __init__(
+        self,
+        ctx: moderngl.Context,
+        source: Source,
+        defaults: Mapping[str, Uniform] | None = None,
+        on_misfit: Callable[[ShaderError], None] | None = None,
+    ) -> None:
+        """defaults: uniforms it will be told; a ShaderError now if they do not fit, and not when it is drawn.
+
+        on_misfit: called if something else that it is told when drawn does not fit, to rebuild it from a source that
+        takes it; without one it is a ShaderError then.
+        """
         self._ctx = ctx
+        self._on_misfit = on_misfit
         self._told: dict[str, Uniform] = {}  # a program remembers its uniforms: most stay from frame to frame
         self._take(source, defaults or {})
 
     def rebuild(self, source: Source, defaults: Mapping[str, Uniform] | None = None) -> None:
-        """Swap in new source; on ShaderError, also when what it was told last no longer fits, the old program stays."""
+        """Swap in new source. On ShaderError the old program stays, also when what it was told no longer fits."""
         old = self._program, self._vao
         self._take(source, {**self._told, **(defaults or {})})
         for part in old:
@@ -196,11 +225,11 @@ class Pass:
             try:
                 if name in members:
                     members[name].value = value
-            except (TypeError, ValueError, struct.error) as error:
+            except MISFITS as error:
                 vao.release()
                 program.release()
                 raise _misfit(source, name, value) from error
-        self._program, self._vao, self._members = program, vao, members
+        self._source, self._program, self._vao, self._members = source, program, vao, members
         self._told = dict(values)
 
     @property
@@ -216,23 +245,29 @@ class Pass:
     ) -> None:
         """Draw. Names the program does not use are ignored: an optimiser may drop any uniform."""
         framebuffer.use()
+        values: dict[str, Uniform] = dict(uniforms or {})
         for unit, (name, texture) in enumerate((textures or {}).items()):
             texture.use(unit)
-            self._set(name, unit)
-        for name, value in (uniforms or {}).items():
-            self._set(name, value)
+            values[name] = unit
+        try:
+            self._tell(values)
+        except ShaderError as error:
+            if self._on_misfit is None:
+                raise
+            self._on_misfit(error)
+            self._tell(values)
         self._vao.render(vertices=3)
 
-    def _set(self, name: str, value: Uniform) -> None:
-        if self._told.get(name) != value:
+    def _tell(self, values: Mapping[str, Uniform]) -> None:
+        for name, value in values.items():
+            if self._told.get(name) == value:
+                continue
             self._told[name] = value
-            if (member := self._members.get(name)) is not None:
-                member.value = value
-
-    def release(self) -> None:
-        """Give the program back."""
-        self._vao.release()
-        self._program.release()
+            try:
+                if (member := self._members.get(name)) is not None:
+                    member.value = value
+            except MISFITS as error:
+                raise _misfit(self._source, name, value) from error
 
 
 def _build(ctx: moderngl.Context, source: Source) -> tuple[moderngl.Program, moderngl.VertexArray]:

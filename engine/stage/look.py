@@ -22,18 +22,6 @@ from engine.stage.shaders import Shaders
 Value = float | int | bool | str
 Values = Mapping[str, Value]
 
-DEFAULTS: dict[str, Value] = {
-    "look.enabled": True,
-    "look.exposure": 0.0,
-    "look.contrast": 1.0,
-    "look.saturation": 1.0,
-    "look.sharpness": 0.3,
-    "look.drift": 0.3,
-    "look.vignette": 0.25,
-    "look.grain": 0.15,
-    "stage.blackout": False,
-}
-
 MIDDLE_GREY = 0.18  # what contrast turns about, as in grade.frag
 FADE_S = 0.8  # stage.blackout
 WIDE = 3.0  # from this aspect on drift is held back
@@ -132,14 +120,14 @@ class Look:
     def render(
         self, picture: Picture, framebuffer: moderngl.Framebuffer, values: Values, time_s: float
     ) -> None:
-        """Draw the finished picture into the framebuffer's viewport."""
+        """Draw the finished picture into the framebuffer's viewport. values: every look.* and stage.* parameter."""
         graded, ready = self._targets(picture.size)
-        fade = self._blackout(bool(_read(values, "stage.blackout")), time_s)
+        fade = self._blackout(bool(values["stage.blackout"]), time_s)
         whole = framebuffer.viewport
         inner = fitted(picture.size, (whole[2], whole[3]), self.fit)
         if inner != (0, 0, whole[2], whole[3]):
             framebuffer.clear()
-        if bool(_read(values, "look.enabled")):
+        if bool(values["look.enabled"]):
             self._prepare(picture, graded, ready, values, (inner[2], inner[3]), time_s)
             framebuffer.viewport = inner
             self._finish(ready, framebuffer, values, time_s, fade)
@@ -189,7 +177,7 @@ class Look:
         """Everything that can be done at the picture's own size."""
         level = _level(picture.size, screen)
         graded.framebuffer.scissor = ready.framebuffer.scissor = seen(picture.size, screen)
-        gain, contrast = 2.0 ** _number(values, "look.exposure"), _number(values, "look.contrast")
+        gain, contrast = 2.0 ** float(values["look.exposure"]), float(values["look.contrast"])
         self._shaders.native("grade.frag").render(
             graded.framebuffer,
             {
@@ -197,12 +185,12 @@ class Look:
                 "u_gain": gain,
                 "u_contrast": contrast,
                 "u_white": max(MIDDLE_GREY * (gain / MIDDLE_GREY) ** contrast, 1.0),
-                "u_saturation": _number(values, "look.saturation"),
+                "u_saturation": float(values["look.saturation"]),
             },
             picture.textures(),
         )
         # Drawn smaller than it is, a picture is sharp enough.
-        amount = SHARPEN * _number(values, "look.sharpness") if level == 0 else 0.0
+        amount = SHARPEN * float(values["look.sharpness"]) if level == 0 else 0.0
         self._shaders.native("sharpen.frag").render(
             ready.framebuffer,
             {
@@ -228,7 +216,7 @@ class Look:
     ) -> None:
         """The one pass at screen size."""
         screen = framebuffer.viewport[2:]
-        view = view_of(ready.size, (screen[0], screen[1]), _number(values, "look.drift"), time_s)
+        view = view_of(ready.size, (screen[0], screen[1]), float(values["look.drift"]), time_s)
         level = _level(ready.size, (screen[0], screen[1]))
         grain_px = 2 ** max(0, round(math.log2(screen[1] / GRAIN_LINES)))
         if grain_px != self._grain_px:
@@ -243,19 +231,12 @@ class Look:
                 "u_shift": view.shift,
                 "u_bend": view.bend,
                 "u_place": tuple(part * grain_px for part in grain_place(time_s)),
-                "u_grain_amount": 0.55 * _number(values, "look.grain"),
-                "u_vignette": _number(values, "look.vignette"),
+                "u_grain_amount": 0.55 * float(values["look.grain"]),
+                "u_vignette": float(values["look.vignette"]),
                 "u_fade": fade,
             },
             {"u_source": ready.texture, "u_grain": self._grain},
         )
-
-    def release(self) -> None:
-        """Give all textures back."""
-        for target in (self._graded, self._ready):
-            if target is not None:
-                target.release()
-        self._grain.release()
 
 
 def fitted(picture: tuple[int, int], screen: tuple[int, int], fit: str) -> tuple[int, int, int, int]:
@@ -265,14 +246,6 @@ def fitted(picture: tuple[int, int], screen: tuple[int, int], fit: str) -> tuple
     scale = min(screen[0] / picture[0], screen[1] / picture[1])
     width, height = max(round(picture[0] * scale), 1), max(round(picture[1] * scale), 1)
     return ((screen[0] - width) // 2, (screen[1] - height) // 2, width, height)
-
-
-def _read(values: Values, name: str) -> Value:
-    return values.get(name, DEFAULTS[name])
-
-
-def _number(values: Values, name: str) -> float:
-    return float(_read(values, name))
 
 
 def _level(picture: tuple[int, int], screen: tuple[int, int]) -> int:

@@ -68,11 +68,6 @@ class Overlay:
             self._texture.filter = (moderngl.NEAREST, moderngl.NEAREST)
         self._texture.write(image.tobytes())
 
-    def release(self) -> None:
-        """Give the texture back."""
-        if self._texture is not None:
-            self._texture.release()
-
 
 class Pen:
     """Words as coverage masks, each drawn once: twice a second only a few of a hundred have changed."""

@@ -1,20 +1,16 @@
-"""Which shaders there are, by the names of their files: no GL, nothing is parsed.
+"""The names of the transitions, without OpenGL.
 
-Usage: `list_transitions()` -> ["clouds", "dissolve", ...]. Any process.
+Usage: `list_transitions()`. Any process, any thread.
 """
 
 from pathlib import Path
 
 from engine.show.paths import shaders_dir
 
-FALLBACK_TRANSITION = "dissolve"
+FALLBACK_TRANSITION = "dissolve"  # what plays in place of one that is not there or broken
 
 
 def list_transitions(folder: Path | None = None) -> list[str]:
-    """Names of the transitions, sorted."""
-    return sorted(file.stem for file in ((folder or shaders_dir()) / "transitions").glob("*.glsl"))
-
-
-def list_natives(folder: Path | None = None) -> list[str]:
-    """File names of our own passes, sorted."""
-    return sorted(file.name for file in (folder or shaders_dir()).glob("*.frag"))
+    """Names of the transitions in a shaders folder (our own by default), sorted. Opens no file."""
+    place = (folder or shaders_dir()) / "transitions"
+    return sorted(file.stem for file in place.glob("*.glsl"))

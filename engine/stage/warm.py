@@ -14,6 +14,8 @@ from contextlib import suppress
 
 import numpy as np
 
+from engine.stage.shader_cache import can_keep
+
 COLD_S = 0.2  # a first frame that took longer was compiled: 0.4 s where 0.03 s is usual
 
 
@@ -25,6 +27,8 @@ class Warmer:
         # -P: whatever lies in the folder that a show is started from is not ours. Its errors are the stage's to tell.
         command, quiet = [sys.executable, "-P", "-m", __name__, *map(str, size)], subprocess.DEVNULL
         self._process: subprocess.Popen[bytes] | None = None
+        if not can_keep():  # then what it compiled would be lost with it
+            return
         with suppress(OSError):  # no memory or no processes left: then the stage compiles for itself
             self._process = subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet)
 
@@ -46,9 +50,11 @@ def draw(size: tuple[int, int]) -> None:
     from engine.stage.blend import Blend, Picture
     from engine.stage.gl import create_context, make_target
     from engine.stage.look import Look
+    from engine.stage.params import PART
     from engine.stage.shaders import Shaders
     from engine.walk.navigator import Waypoint
 
+    values = {param.name: param.default for param in PART.params({})}
     ctx = create_context(headless=True)
     shaders = Shaders(ctx)
     blend, look = Blend(ctx, shaders, size), Look(ctx, shaders)
@@ -56,11 +62,11 @@ def draw(size: tuple[int, int]) -> None:
     blend.warm()
     for time_s in (0.0, 1.0):
         blend.upload(Keyframe(Waypoint(time_s, 0, (), ()), np.zeros((size[1], size[0], 3), np.uint8), 0, 0.0))
-    crossfade, held = blend.render(0.5, {}, live=False), make_target(ctx, size)
+    crossfade, held = blend.render(0.5, values, live=False), make_target(ctx, size)
     blend.draw(crossfade, held)
     for picture in (crossfade, Picture.of(held)):
         for enabled in (True, False):
-            look.render(picture, target.framebuffer, {"look.enabled": enabled}, 0.5)
+            look.render(picture, target.framebuffer, {**values, "look.enabled": enabled}, 0.5)
     ctx.finish()
 
 

@@ -3,33 +3,26 @@
 Usage: `stage = open_stage(headless=True, size=(1280, 720)); …draw into stage.framebuffer…; stage.present()`.
 Stage process, GL thread only: GLFW wants the process's first thread.
 
-Key names returned by poll(): "a".."z", "0".."9", "escape", "space", "enter", "tab", "left", "right",
-"up", "down", "f1".."f12".
+poll() names the keys that were pressed as keys.py does.
 """
 
-import ctypes
-import os
-import shutil
-import subprocess
-import sys
 import time
 from contextlib import suppress
-from functools import cache
-from typing import Any
 
 import moderngl
 
-from engine.show.errors import CannotStart
 from engine.show.specs import StageSpec
-from engine.stage.gl import NoGraphics, create_context, finisher, make_target
+from engine.stage.display import NoDisplay, has_display, is_on, last_error, start_glfw
+from engine.stage.gl import WINDOW_CURE, NoGraphics, create_context, finisher, make_target
+from engine.stage.keys import Keys
+from engine.stage.screen_saver import hold_screen_saver
+from engine.stage.x_server import XServerWatch
+
+__all__ = ["NoDisplay", "Pacer", "Stage", "has_display", "open_stage", "start_glfw"]
 
 HEADLESS_HZ = 60.0
-LOOK_EVERY_S = 1.0  # for a monitor that comes back
+LOOK_EVERY_S = 1.0  # for a monitor that comes back or changes its resolution
 Box = tuple[int, int, int, int]  # left, top, width, height in px
-
-
-class NoDisplay(CannotStart):
-    """No screen to show on; the message is one sentence with the cure."""
 
 
 class Pacer:
@@ -150,11 +143,13 @@ class WindowStage(Stage):
         self.closing = False
         self._closed = False
         self._fullscreen = fullscreen
-        self._looked_s = 0.0
-        self._names = _key_names(glfw)
-        self._on_key = lambda _w, key, _s, action, _m: self._pressed(key, action)
+        self._looked_s = time.perf_counter()
+        self._filled = self._screen(self._monitor()) if fullscreen else (0, 0, 0, 0)
+        self._names = Keys(glfw)
+        self._on_key = lambda _w, key, scancode, action, _m: self._pressed(key, scancode, action)
         glfw.set_key_callback(self._window, self._on_key)
-        self.screen_saver = _hold_screen_saver(glfw)
+        self._x_server = XServerWatch(glfw)
+        self.screen_saver = hold_screen_saver(glfw)
         self._entered()
         self._measure()
 
@@ -187,11 +182,7 @@ class WindowStage(Stage):
                 glfw.window_hint(hint, value)
         window = glfw.create_window(*size, title, monitor, None)
         if not window:
-            _, said = glfw.get_error()
-            raise NoDisplay(
-                f"no window with OpenGL 3.3 could be opened ({_text(said) or 'no reason given'}): "
-                "update the graphics driver, or run with --headless."
-            )
+            raise NoDisplay(f"no window with OpenGL 3.3 could be opened ({last_error(glfw)}): {WINDOW_CURE}.")
         return window
 
     def _monitor(self) -> object:
@@ -200,18 +191,21 @@ class WindowStage(Stage):
             raise NoDisplay("no monitor is connected: connect one, or run with --headless.")
         if not 0 <= self._display < len(monitors):
             allowed = "0" if len(monitors) == 1 else f"0 to {len(monitors) - 1}"
-            raise NoDisplay(
-                f"display {self._display} was asked for and there are {len(monitors)}: "
-                f"choose --display {allowed}."
-            )
+            count = "one monitor" if len(monitors) == 1 else f"{len(monitors)} monitors"
+            raise NoDisplay(f"there is no display {self._display}, only {count}: choose --display {allowed}.")
         self._monitor_name = self._glfw.get_monitor_name(monitors[self._display])
         return monitors[self._display]
+
+    def _screen(self, monitor: object) -> Box:
+        """Where a monitor lies and how large it is now."""
+        mode = self._glfw.get_video_mode(monitor)
+        return (*self._glfw.get_monitor_pos(monitor), mode.size.width, mode.size.height)
 
     def _under_window(self) -> int:
         """The monitor that most of the window lies on: where it was dragged to is where it is wanted. Wayland does
         not say."""
         glfw = self._glfw
-        if _is_on(glfw, "WAYLAND"):
+        if is_on(glfw, "WAYLAND"):
             return self._display
         window = (*glfw.get_window_pos(self._window), *glfw.get_window_size(self._window))
         # What a taskbar leaves of each; nothing of one that is only just coming, which has no mode yet.
@@ -221,26 +215,35 @@ class WindowStage(Stage):
     def _wait_for_screen(self) -> None:
         """Lets buffer swaps wait for the screen, but on Wayland, where a covered window or a screen asleep would
         keep them waiting for ever. There the compositor prevents tearing, and the pacer keeps the rate."""
-        self._glfw.swap_interval(0 if _is_on(self._glfw, "WAYLAND") else 1)
+        self._glfw.swap_interval(0 if is_on(self._glfw, "WAYLAND") else 1)
 
     def _fill(self) -> None:
         """Puts the window on its monitor, whole."""
         glfw, monitor = self._glfw, self._monitor()
-        mode = glfw.get_video_mode(monitor)
-        rate = mode.refresh_rate or glfw.DONT_CARE
-        glfw.set_window_monitor(self._window, monitor, 0, 0, mode.size.width, mode.size.height, rate)
+        self._filled = self._screen(monitor)
+        rate = glfw.get_video_mode(monitor).refresh_rate or glfw.DONT_CARE
+        glfw.set_window_monitor(self._window, monitor, 0, 0, *self._filled[2:], rate)
         self._wait_for_screen()  # some drivers forget it with the old surface
 
-    def _return(self) -> None:
-        """Goes back to the full screen that was taken away: a projector switched off for the night counts as
-        unplugged, and GLFW then makes a window of what it showed."""
+    def _follow(self) -> None:
+        """Keeps the screen filled whatever becomes of it, looking once in a while."""
         now_s = time.perf_counter()
         if now_s - self._looked_s < LOOK_EVERY_S:
             return
         self._looked_s = now_s
+        monitor = self._glfw.get_window_monitor(self._window)
+        if not monitor:
+            self._return()
+        # A window manager fits the window to another resolution; a kiosk's bare X server leaves it as it was.
+        elif self._screen(monitor) != self._filled and not is_on(self._glfw, "WAYLAND"):
+            with suppress(NoDisplay, ValueError):
+                self._fill()
+                self._entered()
+
+    def _return(self) -> None:
+        """Goes back to the full screen that was taken away: a projector switched off for the night counts as
+        unplugged, and GLFW then makes a window of what it showed."""
         glfw = self._glfw
-        if glfw.get_window_monitor(self._window):
-            return
         names = [glfw.get_monitor_name(monitor) for monitor in glfw.get_monitors()]
         if self._monitor_name in names:
             if self._monitor_name not in names[self._display : self._display + 1]:  # it has another number now
@@ -262,7 +265,7 @@ class WindowStage(Stage):
         self.refresh_hz = float(hz) if hz > 0 else HEADLESS_HZ
         # vsync paces; but some servers (Xvfb, a few compositors, a driver set to "off") never wait.
         # A pacer a shade faster than the screen sleeps only when the swap did not.
-        self._pacer = Pacer(self.refresh_hz * (1.0 if _is_on(glfw, "WAYLAND") else 1.02))
+        self._pacer = Pacer(self.refresh_hz * (1.0 if is_on(glfw, "WAYLAND") else 1.02))
 
     def _measure(self) -> None:
         width, height = self._glfw.get_framebuffer_size(self._window)
@@ -270,14 +273,17 @@ class WindowStage(Stage):
         self.framebuffer = self.ctx.screen
         self.framebuffer.viewport = (0, 0, *self.size)
 
-    def _pressed(self, key: int, action: int) -> None:
-        if action == self._glfw.PRESS and key in self._names and len(self._keys) < 64:
-            self._keys.append(self._names[key])
+    def _pressed(self, key: int, scancode: int, action: int) -> None:
+        if action == self._glfw.PRESS and len(self._keys) < 64 and (name := self._names.name(key, scancode)):
+            self._keys.append(name)
 
     def poll(self) -> list[str]:
         self._glfw.poll_events()
+        if self._x_server.gone:
+            self.closing = True
+            return []
         if self._fullscreen:
-            self._return()
+            self._follow()
         self._measure()
         if self._glfw.window_should_close(self._window):
             self.closing = True
@@ -285,7 +291,8 @@ class WindowStage(Stage):
         return keys
 
     def present(self) -> None:
-        self._glfw.swap_buffers(self._window)
+        if not self._x_server.gone:
+            self._glfw.swap_buffers(self._window)
         self._pacer.wait()
 
     @property
@@ -293,7 +300,7 @@ class WindowStage(Stage):
         return self._fullscreen
 
     def set_fullscreen(self, on: bool) -> None:
-        if on == self._fullscreen:
+        if on == self._fullscreen or self._x_server.gone:
             return
         glfw = self._glfw
         if on:
@@ -318,9 +325,12 @@ class WindowStage(Stage):
         if self._closed:
             return
         self._closed = self.closing = True
+        if self._x_server.gone:
+            return  # with nobody to give it back to, GLFW and drivers may crash trying
         self.ctx.release()
         self._glfw.destroy_window(self._window)
         self._glfw.terminate()
+        self._x_server.close()
 
 
 def most_of(window: Box, screens: list[Box], otherwise: int) -> int:
@@ -333,107 +343,6 @@ def most_of(window: Box, screens: list[Box], otherwise: int) -> int:
     areas = [shared(screen) for screen in screens]
     most = max(areas, default=0)
     return otherwise if most == 0 or areas[otherwise : otherwise + 1] == [most] else areas.index(most)
-
-
-def has_display() -> bool:
-    """Whether a window could be opened here; tried for real, for DISPLAY may name a screen long gone."""
-    try:
-        start_glfw().terminate()
-    except NoDisplay:
-        return False
-    return True
-
-
-def start_glfw() -> Any:
-    """GLFW, ready; the caller terminates it. Raises NoDisplay."""
-    where = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
-    cure = "start Pedesis from a desktop session, or run with --headless."
-    if sys.platform.startswith("linux") and not where:
-        raise NoDisplay(f"there is no display (neither DISPLAY nor WAYLAND_DISPLAY is set): {cure}")
-    os.environ.setdefault("PYGLFW_LIBRARY_VARIANT", _variant())
-    if sys.platform.startswith("linux") and _variant() == "wayland" and _kills():
-        raise NoDisplay(
-            f"GLFW crashes on the Wayland desktop {where}, as it does where no keyboard and no mouse is connected: "
-            "connect one, or run Pedesis through XWayland or with --headless."
-        )
-    try:
-        import glfw  # only here: a headless server may lack the libraries it links to
-    except (ImportError, OSError) as error:
-        raise NoDisplay(f"the window library GLFW does not load ({error}): {cure}") from error
-    glfw.ERROR_REPORTING = "ignore"
-    # Which GLFW is loaded is not certain: a newer one of the system's goes first, and may know both.
-    if sys.platform.startswith("linux") and hasattr(glfw, "PLATFORM"):
-        platform = getattr(glfw, f"PLATFORM_{_variant().upper()}")
-        if glfw.platform_supported(platform):
-            glfw.init_hint(glfw.PLATFORM, platform)
-    if not glfw.init():
-        _, said = glfw.get_error()
-        reason = _text(said) or "no reason given"
-        raise NoDisplay(f"{where or 'the display'} cannot be opened ({reason}): {cure}")
-    return glfw
-
-
-def _variant() -> str:
-    # XWayland where there is a choice: a native Wayland window that is covered or on a screen asleep
-    # gets no frame callbacks, and the buffer swap, hence the show, would wait for them for ever.
-    return "wayland" if os.environ.get("WAYLAND_DISPLAY") and not os.environ.get("DISPLAY") else "x11"
-
-
-@cache  # asked by has_display and again by the stage, and it costs a start of Python
-def _kills() -> bool:
-    """Whether GLFW takes its process down as it starts: it does on Wayland without a seat (glfw/glfw#2517)."""
-    trial = "import glfw; glfw.ERROR_REPORTING = 'ignore'; glfw.init()"
-    return subprocess.run([sys.executable, "-c", trial], capture_output=True).returncode < 0
-
-
-def _is_on(glfw: Any, platform: str) -> bool:
-    """Whether the GLFW that runs shows on this platform: "X11" or "WAYLAND"."""
-    if not hasattr(glfw, "get_platform"):  # before 3.4 it knew one each
-        return sys.platform.startswith("linux") and _variant() == platform.lower()
-    return bool(glfw.get_platform() == getattr(glfw, f"PLATFORM_{platform}"))
-
-
-def _text(said: Any) -> str:
-    return said.decode(errors="replace") if isinstance(said, bytes) else str(said or "")
-
-
-def _key_names(glfw: Any) -> dict[int, str]:
-    names = {getattr(glfw, f"KEY_{c}"): c.lower() for c in "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"}
-    for name in ("ESCAPE", "SPACE", "ENTER", "TAB", "LEFT", "RIGHT", "UP", "DOWN"):
-        names[getattr(glfw, f"KEY_{name}")] = name.lower()
-    return names | {getattr(glfw, f"KEY_F{n}"): f"f{n}" for n in range(1, 13)}
-
-
-def _hold_screen_saver(glfw: Any) -> str:
-    """Keep the screen awake as long as this process lives; says what was done.
-
-    Nothing here leaves a setting behind that a crash could not restore: the X server forgets a
-    suspension with its client, caffeinate and what GNOME is given to wait for end with the process they watch,
-    and on Windows and Wayland GLFW itself asks for it while full-screen.
-    """
-    if sys.platform == "darwin":
-        if shutil.which("caffeinate") is None:
-            return "not held off: caffeinate is missing"
-        subprocess.Popen(["caffeinate", "-d", "-w", str(os.getpid())])
-        return "held off by caffeinate"
-    # GNOME blanks by a clock of its own, which the X server's extension does not reach.
-    if "GNOME" in os.environ.get("XDG_CURRENT_DESKTOP", "") and shutil.which("gnome-session-inhibit"):
-        until = ("tail", f"--pid={os.getpid()}", "-f", os.devnull)
-        reason = ("--app-id", "pedesis", "--reason", "a show is on")
-        subprocess.Popen(["gnome-session-inhibit", "--inhibit", "idle", *reason, *until], stderr=subprocess.DEVNULL)
-        return "held off by gnome-session-inhibit"
-    if _is_on(glfw, "X11"):
-        try:
-            saver = ctypes.CDLL("libXss.so.1")
-            saver.XScreenSaverSuspend.argtypes = [ctypes.c_void_p, ctypes.c_int]
-            shown = ctypes.cast(glfw.get_x11_display(), ctypes.c_void_p)
-            if not shown:  # the extension would take it for an address
-                return "not held off: GLFW names no X display"
-            saver.XScreenSaverSuspend(shown, 1)
-        except (OSError, AttributeError, ctypes.ArgumentError):
-            return "held off by GLFW while full-screen; for display power saving install libxss1"
-        return "held off through the X screen saver extension"
-    return "held off by GLFW while full-screen"
 
 
 def open_stage(

@@ -8,7 +8,7 @@ vec4 transition(vec2 uv) {
     vec2 p = vec2(uv.x * ratio, uv.y) * scale;
     p += (textureLod(u_field, p * 0.6 + vec2(0.0, progress * 0.05), 3.0).ba - 0.5) * 0.10;
     float n = textureLod(u_field, p + vec2(progress * 0.035, 0.0), 0.0).r;
-    float front = progress * (1.0 + 2.0 * softness) - softness;
+    float front = pow(progress, 0.75) * (1.0 + 2.0 * softness) - softness;  // soon there, then unhurried
     float here = smoothstep(n - softness, n + softness, front);
     float edge = here * (1.0 - here) * 4.0;
     // Both pictures swell along the slope of the cloud while it passes over them.

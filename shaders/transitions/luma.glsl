@@ -1,6 +1,7 @@
 // The lights of the new picture come first, burning through; its darkness settles last.
-uniform float softness;  // = 0.22
+uniform float softness;  // = 0.30
 uniform float glow;      // = 0.35
+uniform float veil;      // = 0.14
 
 vec4 transition(vec2 uv) {
     vec3 a = getFromColor(uv).rgb, b = getToColor(uv).rgb;
@@ -11,5 +12,8 @@ vec4 transition(vec2 uv) {
     float front = progress * (1.0 + 2.0 * softness) - softness;
     float here = smoothstep(order - softness, order + softness, front);
     float edge = here * (1.0 - here) * 4.0;
+    // Not every picture has lights: a breath of all of the new one comes before them.
+    float breath = veil * (1.0 - pow(1.0 - progress, 8.0));
+    here = 1.0 - (1.0 - here) * (1.0 - breath);
     return vec4(mix(a, b, here) * (1.0 + glow * edge * grey), 1.0);
 }

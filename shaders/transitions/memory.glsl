@@ -7,6 +7,7 @@ float chance(vec2 cell) { return fract(sin(dot(cell, vec2(12.9898, 78.233))) * 4
 
 vec4 transition(vec2 uv) {
     vec2 p = vec2(uv.x * ratio, uv.y) * rows;
+    float t = pow(progress, 0.65);  // the first spheres come at once
     // No sphere grows past three quarters of a shelf, so only the four nearest centres can cover a point.
     // The one nearest in its own radii shows: where two meet, the seam is a clean arc.
     float r = 1.0, age = 0.0, radius = 1.0;
@@ -17,7 +18,7 @@ vec4 transition(vec2 uv) {
         vec2 cell = vec2(floor(p.x + stagger - 0.5) + float(k % 2), row);
         vec2 middle = cell + vec2(0.5 - stagger, 0.5);
         float wait = spread * (0.62 * (1.0 - (row + 0.5) / rows) + 0.38 * chance(cell) - 0.04);
-        float a = clamp((progress - wait) / (1.0 - spread), 0.0, 1.0);
+        float a = clamp((t - wait) / (1.0 - spread), 0.0, 1.0);
         float size = 0.75 * a * (1.6 - 0.6 * a);
         float d = distance(p, middle) / max(size, 1e-4);
         if (d < r) { r = d; age = a; radius = size; centre = middle; }
@@ -33,5 +34,5 @@ vec4 transition(vec2 uv) {
     float spark = pow(max(dot(vec3(q, z), vec3(-0.30, 0.46, 0.836)), 0.0), 48.0);
     ball = mix(ball, ball * light + 0.75 * spark, glass);
     float inside = r < 1.0 ? 1.0 - smoothstep(1.0 - 0.06 / max(radius, 0.06), 1.0, r) : 0.0;
-    return vec4(mix(mix(old, ball, inside), new, smoothstep(0.86, 1.0, progress)), 1.0);
+    return vec4(mix(mix(old, ball, inside), new, smoothstep(0.86, 1.0, t)), 1.0);
 }

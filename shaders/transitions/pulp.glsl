@@ -18,7 +18,8 @@ vec4 transition(vec2 uv) {
     // Signed distance to the edge, in picture heights: above 0 the new sheet lies here.
     float far = dot(vec2(ratio, 1.0), along);
     float reach = 0.5 * ragged * 1.3 + 0.02 + 0.16;
-    float d = mix(-reach, far + reach, progress) - dot(p, along) + tear;
+    // The first corner is laid at once, the rest more slowly.
+    float d = mix(-reach, far + reach, pow(progress, 0.65)) - dot(p, along) + tear;
 
     float core = margin * (0.55 + 0.9 * (mid + 0.5));          // how far the printed face is torn back
     float sheet = smoothstep(-0.004, 0.004, d + 0.010 * felt);

@@ -56,7 +56,6 @@ def test_while_it_waits_for_what_is_drawn_other_threads_run(ctx: moderngl.Contex
     assert others(finish) >= 5
     assert others(ctx.finish) <= 2, "moderngl no longer holds the interpreter: finisher() is not needed any more"
     target.release()
-    drawn.release()
 
 
 def test_where_the_loader_cannot_be_had_moderngl_waits() -> None:
@@ -69,14 +68,28 @@ def test_where_the_loader_cannot_be_had_moderngl_waits() -> None:
     assert gl.finisher(other) == other.finish  # type: ignore[arg-type]
 
 
-def test_no_graphics_is_one_sentence_with_the_cure(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("platform", "headless", "fault", "cure"),
+    [
+        ("linux", True, "libEGL.so not loaded", "EGL is missing; install it .*libegl1"),
+        ("linux", True, "eglCreateContext failed (0x3009)", "update the graphics driver, or install.*libgl1-mesa-dri"),
+        ("linux", True, "requested device index 0, but found 0 devices", "no graphics driver.*groups video and render"),
+        ("linux", False, "Requested OpenGL version 330, got version 210", "update.*LIBGL_ALWAYS_SOFTWARE=1"),
+        ("darwin", True, "no", "update the graphics driver"),
+    ],
+)
+def test_no_graphics_is_one_sentence_with_the_cure(
+    monkeypatch: pytest.MonkeyPatch, platform: str, headless: bool, fault: str, cure: str
+) -> None:
     def refuse(**_: Any) -> None:
-        raise Exception("libEGL.so not found")
+        raise Exception(fault)
 
     monkeypatch.setattr(moderngl, "create_context", refuse)
-    with pytest.raises(gl.NoGraphics, match=r"libEGL\.so not found.*libegl1") as caught:
-        gl.create_context(headless=True)
-    assert "\n" not in str(caught.value)
+    monkeypatch.setattr(gl.sys, "platform", platform)
+    with pytest.raises(gl.NoGraphics, match=cure) as caught:
+        gl.create_context(headless=headless)
+    said = str(caught.value)
+    assert "\n" not in said and fault in said and "run with --headless" not in said, "there it is no better"
 
 
 def test_the_next_device_is_tried_where_the_first_may_not_be_opened(monkeypatch: pytest.MonkeyPatch) -> None:

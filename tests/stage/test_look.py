@@ -10,6 +10,7 @@ from engine.stage.blend import GL_SRGB8, Picture
 from engine.stage.gl import Target, lay_blue_first, make_target, read_pixels
 from engine.stage.look import FADE_S, Look, grain_place, make_grain, seen, view_of
 from engine.stage.shaders import Shaders
+from tests.stage.values import DEFAULTS
 
 OFF: dict[str, float | bool] = {"look.enabled": False}
 BARE: dict[str, float | bool] = {"look.grain": 0.0, "look.vignette": 0.0, "look.drift": 0.0}
@@ -40,7 +41,7 @@ def show(
     target: Target | None = None,
 ) -> np.ndarray:
     made = target or make_target(ctx, size, "f1")
-    look.render(picture(ctx, srgb), made.framebuffer, values, time_s)
+    look.render(picture(ctx, srgb), made.framebuffer, DEFAULTS | values, time_s)
     return read_pixels(made.framebuffer).astype(float)
 
 
@@ -273,7 +274,7 @@ def test_every_size_is_filled(
 ) -> None:
     target = make_target(ctx, size, "f1")
     for values in (OFF, {"look.grain": 0.0, "look.vignette": 0.0}):
-        Look(ctx, shaders, fit).render(picture(ctx, flat(150, 256)), target.framebuffer, values, 3.0)
+        Look(ctx, shaders, fit).render(picture(ctx, flat(150, 256)), target.framebuffer, DEFAULTS | values, 3.0)
         pixels = read_pixels(target.framebuffer)
         assert pixels.shape == (size[1], size[0], 3)
         assert abs(float(pixels[size[1] // 2, size[0] // 2, 0]) - 150) <= 1
@@ -294,7 +295,6 @@ def test_size_of_the_picture_may_change(ctx: moderngl.Context, shaders: Shaders)
     look = Look(ctx, shaders)
     for side in (32, 64, 16):
         assert abs(show(ctx, look, flat(90, side), (64, 36), BARE)[18, 32, 0] - 90) <= 1
-    look.release()
 
 
 def test_what_is_seen_covers_what_is_shown() -> None:
@@ -314,7 +314,7 @@ def test_a_crossfade_is_mixed_in_light_and_stands_upright(ctx: moderngl.Context,
     crossfade = Picture(keyframe(0, 40), keyframe(255, 40), 0.5, top_first=True)
     target = make_target(ctx, (32, 32), "f1")
     for values in (OFF, BARE):
-        Look(ctx, shaders).render(crossfade, target.framebuffer, values, 0.0)
+        Look(ctx, shaders).render(crossfade, target.framebuffer, DEFAULTS | values, 0.0)
         shown = read_pixels(target.framebuffer).astype(float)
         np.testing.assert_allclose(shown[4:12], 188, atol=2)  # a mix of the bytes would be 128
         np.testing.assert_allclose(shown[20:28], 40, atol=2)

@@ -90,4 +90,3 @@ def test_it_is_drawn_anew_only_when_it_changes(ctx: moderngl.Context, monkeypatc
         overlay.set_lines(lines)
         overlay.render(target.framebuffer)
     assert len(drawn) == 2
-    overlay.release()

@@ -239,3 +239,31 @@ def test_bad_input() -> None:
 
 def test_rate_limits_are_what_the_docs_say() -> None:
     assert (RATE_LOW, RATE_HIGH) == (0.8, 1.25)
+
+
+def test_a_rest_of_the_dreamer_is_left_out_and_the_picture_is_not_late_after_it() -> None:
+    timeline = Timeline()
+
+    def dream(stamp_s: float) -> None:
+        timeline.add(stamp_s, 0, timeline.claim())
+
+    now_s = 0.0
+    for n in range(400):
+        now_s = n / 60
+        if n % 15 == 0:
+            dream(now_s)
+        timeline.at(now_s)
+    before, delay_s = timeline.at(now_s), timeline.delay_s
+    for _ in range(3600):
+        now_s += 1 / 60
+        timeline.hold(now_s)
+        timeline.at(now_s)
+    for n in range(120):
+        now_s += 1 / 60
+        if n % 15 == 0:
+            dream(now_s)
+        mix = timeline.at(now_s)
+        assert mix is not None and not mix.jumped
+    assert before is not None and mix is not None
+    assert mix.played_s - before.played_s == pytest.approx(2.0, abs=0.6), "the minute of rest was not played"
+    assert timeline.delay_s == pytest.approx(delay_s, abs=0.05), "nor taken for a slow dreamer"

@@ -26,6 +26,7 @@ from engine.dreamer.spec import Keyframe
 from engine.stage.look import Look
 from engine.walk.navigator import Waypoint
 from engine.stage.shaders import Shaders
+from tests.stage.values import DEFAULTS
 
 ctx = create_context(headless=True)
 shaders, target = Shaders(ctx), make_target(ctx, (320, 180), "f1")
@@ -35,8 +36,9 @@ for frame in range(200 if sys.argv[1:] else 1):
     if frame >= 100 and frame % 10 == 0:
         waypoint = Waypoint(now_s, 0 if frame < 180 else 1, (), ())
         blend.upload(Keyframe(waypoint, np.zeros((64, 112, 3), np.uint8), 0, 0.0))
-    picture = blend.render(now_s, {"blend.transition": "pulp"})
-    look.render(picture, target.framebuffer, {"look.enabled": frame < 195}, now_s)
+    values = DEFAULTS | {"blend.transition": "pulp", "look.enabled": frame < 195}
+    picture = blend.render(now_s, values)
+    look.render(picture, target.framebuffer, values, now_s)
 ctx.finish()
 """
 

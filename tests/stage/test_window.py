@@ -3,6 +3,7 @@
 GLFW reads DISPLAY once and wants a process's first thread, so each window test is a process of its own.
 """
 
+import json
 import os
 import shutil
 import subprocess
@@ -22,12 +23,12 @@ ROOT = Path(__file__).resolve().parents[2]
 VARIANT = "PYGLFW_LIBRARY_VARIANT"  # which of GLFW's libraries an earlier test of this process chose
 
 
-def python(code: str, display: str | None, **more: str) -> subprocess.CompletedProcess[str]:
+def python(code: str, display: str | None, *args: str, **more: str) -> subprocess.CompletedProcess[str]:
     env = {k: v for k, v in os.environ.items() if k not in ("DISPLAY", "WAYLAND_DISPLAY", VARIANT)} | more
     if display is not None:
         env["DISPLAY"] = display
     return subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", code, *args], cwd=ROOT, env=env, capture_output=True, text=True, timeout=60
     )
 
 
@@ -47,6 +48,12 @@ def test_a_window_belongs_to_the_screen_that_most_of_it_lies_on(window: Box, num
 
 @pytest.fixture(scope="module")
 def display() -> Iterator[str]:
+    with x_server() as (_, number):
+        yield number
+
+
+@contextmanager
+def x_server() -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     """A virtual X server on a number of its own choosing. It does not begin anew when its last client has gone, as it
     would by itself, refusing whoever comes meanwhile."""
     if shutil.which("Xvfb") is None:
@@ -64,7 +71,7 @@ def display() -> Iterator[str]:
     try:
         if not number:
             pytest.skip("Xvfb did not start")
-        yield f":{number}"
+        yield server, f":{number}"
     finally:
         server.terminate()
         server.wait(10)
@@ -290,7 +297,91 @@ def test_a_window_lives(display: str) -> None:
 def test_full_screen_fills_it_and_a_monitor_that_is_not_there_is_named(display: str) -> None:
     done = python(FULL, display)
     assert done.returncode == 0, done.stderr
-    assert "display 3 was asked for and there are 1: choose --display 0" in done.stdout
+    assert "there is no display 3, only one monitor: choose --display 0" in done.stdout
+
+
+FOLLOW = UNTIL + """
+import subprocess
+from engine.stage.window import open_stage
+
+def xrandr(*words):
+    subprocess.run(["xrandr", *words], check=True)
+
+xrandr("--newmode", "small", "25.18", "640", "656", "752", "800", "480", "490", "492", "525")
+xrandr("--addmode", "screen", "small")
+with open_stage() as stage:
+    assert until(lambda: stage.size == (800, 600))
+    for mode, size in [("small", (640, 480)), ("800x600", (800, 600))]:
+        xrandr("--output", "screen", "--mode", mode)
+        assert until(lambda: stage.size == size), (stage.size, size)
+        assert stage.fullscreen
+"""
+
+
+@pytest.mark.skipif(shutil.which("xrandr") is None, reason="xrandr is missing (apt-get install x11-xserver-utils)")
+def test_full_screen_follows_the_resolution_without_a_window_manager() -> None:
+    with x_server() as (_, display):
+        done = python(FOLLOW, display)
+    assert done.returncode == 0, done.stderr
+
+
+TYPED = UNTIL + """
+import json, subprocess, sys
+from engine.stage.window import open_stage
+got = {}
+with open_stage() as stage:
+    until(lambda: False, 0.2)
+    for layout, variant, codes in json.loads(sys.argv[1]):
+        subprocess.run(["setxkbmap", "-layout", layout, "-variant", variant], check=True)
+        until(lambda: False, 0.2)  # the change arrives
+        keys = []
+        subprocess.run(["xdotool", "key", *codes], check=True)
+        until(lambda: (keys.extend(stage.poll()), len(keys) >= len(codes))[1], 1)
+        got[layout + variant] = keys
+print(json.dumps(got))
+"""
+# Keycodes by their place: 24 is the American Q, 41 F, 56 B, 39 S, 43 H, 58 M, 47 ;, 44 J, 29 Y, 10 1, 65 space.
+KEYCODES = {
+    ("fr", ""): {"24": "a", "41": "f", "47": "m", "10": "1", "65": "space"},
+    ("de", ""): {"29": "z", "56": "b", "Escape": "escape"},
+    ("us", "dvorak"): {"29": "f", "57": "b", "47": "s", "44": "h", "58": "m"},
+    ("ru", ""): {"41": "f", "56": "b", "39": "s", "43": "h", "58": "m"},
+    ("gr", ""): {"41": "f", "56": "b", "39": "s", "43": "h", "58": "m"},
+    ("ara", ""): {"41": "f", "56": "b", "39": "s", "43": "h", "58": "m"},
+}
+
+
+@pytest.mark.skipif(
+    not all(map(shutil.which, ("xdotool", "setxkbmap"))), reason="xdotool is not installed (apt-get install xdotool)"
+)
+def test_keys_typed_on_other_layouts() -> None:
+    typed = [[*layout, list(codes)] for layout, codes in KEYCODES.items()]
+    with x_server() as (_, display):
+        done = python(TYPED, display, json.dumps(typed))
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == {"".join(layout): [*codes.values()] for layout, codes in KEYCODES.items()}
+
+
+LOST = UNTIL + """
+import os, signal, sys
+from engine.stage.window import open_stage
+with open_stage(windowed=True, size=(320, 180)) as stage:
+    assert not until(lambda: stage.closing, 0.2)
+    stage.poll()
+    stage.framebuffer.clear()
+    os.kill(int(sys.argv[1]), signal.SIGKILL)
+    assert until(lambda: stage.closing)
+    stage.poll()
+    stage.present()
+    stage.set_fullscreen(True)
+print("saved")
+"""
+
+
+def test_the_x_server_going_away_is_like_a_closed_window() -> None:
+    with x_server() as (server, display):
+        done = python(LOST, display, str(server.pid))
+    assert (done.returncode, done.stdout) == (0, "saved\n"), done.stderr
 
 
 WAYLAND = UNTIL + """

@@ -1,0 +1,47 @@
+"""Plain stand-ins for our own passes, for when the file in shaders/ has never compiled.
+
+Usage: `Pass(ctx, spare("screen.frag"))`. Stage process, GL thread.
+
+They show the picture without any finish, so that a show can begin, and can be repaired, whatever was done to
+shaders/ before.
+"""
+
+from pathlib import Path
+
+from engine.stage.gl import Source
+
+_HEAD = "#version 330 core\nin vec2 v_uv;\nin vec2 v_place;\nout vec4 colour;\n"
+_PICTURE = """uniform sampler2D u_a;
+uniform sampler2D u_b;
+uniform float u_mix;
+vec4 picture() { return mix(texture(u_a, v_uv), texture(u_b, v_uv), u_mix); }
+"""
+_SOURCE = "uniform sampler2D u_source;\n"
+
+_PASSES = {
+    "crossfade.frag": _PICTURE + "void main() { colour = picture(); }",
+    "encode.frag": _PICTURE + "uniform float u_fade;\n"
+    "void main() { colour = vec4(pow(max(picture().rgb, 0.0), vec3(1.0 / 2.2)) * u_fade, 1.0); }",
+    "grade.frag": _PICTURE + "uniform float u_gain;\n"
+    "void main() { colour = vec4(pow(max(picture().rgb * u_gain, 0.0), vec3(1.0 / 2.2)), 1.0); }",
+    "sharpen.frag": _SOURCE + "void main() { colour = texelFetch(u_source, ivec2(gl_FragCoord.xy), 0); }",
+    "screen.frag": _SOURCE + "uniform float u_fade;\nvoid main() { colour = texture(u_source, v_uv) * u_fade; }",
+    "plain.frag": _SOURCE + "void main() { colour = texture(u_source, v_uv); }",
+    "overlay.frag": "uniform sampler2D u_text;\n"
+    "void main() { colour = texture(u_text, vec2(v_uv.x, 1.0 - v_uv.y)); }",
+    "waiting.frag": "uniform float u_time;\n"
+    "void main() { colour = vec4(vec3(0.20, 0.15, 0.11) * (1.0 + 0.2 * sin(u_time * 0.5))"
+    " * (1.0 - length(v_place)), 1.0); }",
+}
+_DISSOLVE = """uniform sampler2D u_from;
+uniform sampler2D u_to;
+uniform float progress;
+void main() { colour = mix(texture(u_from, v_uv), texture(u_to, v_uv), progress); }"""
+
+NATIVES = tuple(sorted(_PASSES))  # file names of our own passes
+
+
+def spare(key: str) -> Source:
+    """The stand-in for a file of shaders/: for one of our own passes, or for any transition a dissolve."""
+    text = _HEAD + _PASSES.get(key, _DISSOLVE) + "\n"
+    return Source(text, tuple((Path("<pedesis>"), n + 1) for n in range(text.count("\n"))))
