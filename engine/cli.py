@@ -4,6 +4,7 @@ Usage: `pedesis run house --windowed`. Exit codes: 0 done, 1 the work failed on 
 130 a film interrupted by Ctrl-C or SIGTERM (a show is ended that way, and exits with 0).
 """
 
+import io
 import json
 import logging
 import os
@@ -30,9 +31,11 @@ app = typer.Typer(
     help="A latent-space engine for art: walks through a diffusion model's latent space, live, steered over OSC.",
     no_args_is_help=True,
     add_completion=False,
+    rich_markup_mode=None,  # its tables show a flag as if it took a value
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     pretty_exceptions_enable=False,
 )
-models_app = typer.Typer(help="The models Pedesis can walk in.", no_args_is_help=True)
+models_app = typer.Typer(help="The models Pedesis can walk in.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(models_app, name="models")
 
 ShowArg = Annotated[str, typer.Argument(help="A shipped show (house, gallery, stage, film, sd-turbo) or a TOML file.")]
@@ -58,9 +61,9 @@ def parse_size(text: str) -> tuple[int, int]:
     try:
         width, height = (int(part) for part in text.lower().split("x"))
     except ValueError:
-        raise typer.BadParameter(f"a size is WIDTHxHEIGHT in pixels, such as 1280x720; given {text!r}") from None
+        raise typer.BadParameter(f"a size must be WIDTHxHEIGHT in pixels, such as 1280x720, got {text!r}") from None
     if not (16 <= width <= 16384 and 16 <= height <= 16384):
-        raise typer.BadParameter(f"each side must be 16 to 16384 pixels; given {text!r}")
+        raise typer.BadParameter(f"each side must be from 16 to 16384 pixels, got {text!r}")
     return width, height
 
 
@@ -73,10 +76,10 @@ def parse_fps(text: str) -> Fraction:
         fps = exact_fps(text)  # the film's clock and its file must mean the same by 29.97
     except RecorderError:
         raise typer.BadParameter(
-            f"a frame rate is a number from 1 to 240, such as 30 or 24000/1001; given {text!r}"
+            f"a frame rate must be a number from 1 to 240, such as 30 or 24000/1001, got {text!r}"
         ) from None
     if fps > 240:
-        raise typer.BadParameter(f"a frame rate must be 1 to 240 frames a second; given {text!r}")
+        raise typer.BadParameter(f"a frame rate must be from 1 to 240 frames a second, got {text!r}")
     return fps
 
 
@@ -89,9 +92,9 @@ def parse_duration(text: str) -> float:
                 raise ValueError
             seconds = seconds * 60 + float(part)
     except ValueError:
-        raise typer.BadParameter(f"a duration is seconds, or H:M:S; given {text!r}") from None
+        raise typer.BadParameter(f"a duration must be seconds, or as 1:30 or 2:00:00, got {text!r}") from None
     if not 0 < seconds <= 86400 * 366:
-        raise typer.BadParameter(f"a duration must be above 0 s and at most a year; given {text!r}")
+        raise typer.BadParameter(f"a duration must be above 0 s and at most a year, got {text!r}")
     return seconds
 
 
@@ -142,14 +145,23 @@ def keep_stats(stats: dict[str, Any], path: Path | None) -> None:
             fail(f"--stats {path} could not be written ({error.strerror or error}):\n{json.dumps(stats)}", code=1)
 
 
+def _say_version(asked: bool) -> None:
+    if asked:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
 @app.callback()
 def _root(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only warnings and errors.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
 ) -> None:
     logging.basicConfig(
         level=logging.WARNING if quiet else logging.INFO,
         format="%(asctime)s %(levelname)-7s %(message)s",
-        datefmt="%H:%M:%S",
+        datefmt="%Y-%m-%d %H:%M:%S",  # shows run for months
         stream=sys.stderr,
     )
 
@@ -170,7 +182,8 @@ def run(
 ) -> None:
     """Play a show live.
 
-    On a machine without a display, a plain `pedesis run` films the first twenty seconds to out/first-walk.mp4.
+    Ctrl-C or closing the window ends it, with exit code 0. On a machine without a display, a plain `pedesis run` films
+    the first twenty seconds to out/first-walk.mp4.
     """
     from engine.play.live import LiveOptions, run_live
     from engine.stage.window import has_display
@@ -200,7 +213,7 @@ def with_port(show: Show, port: int | None) -> Show:
     if port is None:
         return show
     if not 0 <= port <= 65535:
-        raise typer.BadParameter(f"a UDP port is 0 to 65535; given {port}")
+        raise typer.BadParameter(f"a UDP port must be from 0 to 65535, got {port}")
     return replace(show, osc=replace(show.osc, port=port, enabled=True))
 
 
@@ -229,7 +242,7 @@ def film(
     show: ShowArg = "film",
     out: Annotated[Path, typer.Option(help="The video file to write.")] = Path("out/film.mp4"),
     duration: Annotated[str, typer.Option(metavar="S", help="Seconds, or 1:30, or 2:00:00.")] = "30",
-    fps: Annotated[str | None, typer.Option(help="Frames a second; 24000/1001 is possible.")] = None,
+    fps: Annotated[str | None, typer.Option(metavar="FPS", help="Frames a second; 24000/1001 is possible.")] = None,
     size: Annotated[str | None, typer.Option(metavar="WxH", help="Size of the picture in pixels.")] = None,
     seed: SeedOpt = None,
     sets: SetOpt = None,
@@ -433,13 +446,10 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = F
 
 def main() -> None:
     """Entry point of the `pedesis` command."""
+    for stream in (sys.stdout, sys.stderr):  # a console or a pipe may have no letter for what a name holds
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     app(prog_name="pedesis")
-
-
-@app.command()
-def version() -> None:
-    """The version of Pedesis."""
-    typer.echo(__version__)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,7 +14,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from engine import cli
+from engine import __version__, cli
 from engine.play.film import FilmError
 from engine.play.shows import load_show
 from tests.shows import write_tiny_show
@@ -29,9 +30,27 @@ def call(*arguments: str, cwd: Path | None = None, **environment: str) -> subpro
 
 
 def test_every_command_has_help() -> None:
-    for command in ([], ["run"], ["film"], ["params"], ["doctor"], ["models"], ["models", "fetch"], ["version"]):
+    for command in ([], ["run"], ["film"], ["params"], ["doctor"], ["models"], ["models", "fetch"]):
         result = CliRunner().invoke(cli.app, [*command, "--help"])
         assert result.exit_code == 0 and len(result.output) > 80
+
+
+@pytest.mark.parametrize("command", [[], ["run"], ["film"], ["params"], ["doctor"], ["models"], ["models", "inspect"]])
+def test_short_help_is_help_and_flags_take_no_value(command: list[str]) -> None:
+    short, long = (CliRunner().invoke(cli.app, [*command, flag]).output for flag in ("-h", "--help"))
+    assert short == long
+    for flag in ("--windowed", "--headless", "--json", "--markdown", "--version", "--quiet", "--help", "--resume / --anew"):
+        if flag in long:
+            assert re.search(rf"{flag}(\n|  )", long), f"{flag} seems to take a value"
+
+
+def test_the_version_is_said() -> None:
+    assert CliRunner().invoke(cli.app, ["--version"]).output.strip() == __version__
+
+
+def test_a_name_in_any_script_can_be_said_on_any_console(tmp_path: Path) -> None:
+    result = call("run", "облака☁", PYTHONIOENCODING="ascii", PYTHONUTF8="0", LC_ALL="C")
+    assert result.returncode == 2 and "No show named" in result.stderr and "Traceback" not in result.stderr
 
 
 @pytest.mark.parametrize(("text", "wanted"), [("1280x720", (1280, 720)), ("16X16", (16, 16))])
@@ -41,7 +60,7 @@ def test_sizes(text: str, wanted: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize("text", ["1280", "1280x", "ax1", "0x720", "-5x5", "1e3x5", "99999x5", ""])
 def test_wrong_sizes_quote_what_was_given(text: str) -> None:
-    with pytest.raises(typer.BadParameter, match="given"):
+    with pytest.raises(typer.BadParameter, match=", got "):
         cli.parse_size(text)
 
 
@@ -49,7 +68,7 @@ def test_rates_are_exact() -> None:
     assert cli.parse_fps("24000/1001") == Fraction(24000, 1001) == cli.parse_fps("23.976")
     assert cli.parse_fps("29.97") == Fraction(30000, 1001) and cli.parse_fps("12.5") == Fraction(25, 2)
     for wrong in ("0", "abc", "1/0", "1000", "-24", "nan", "inf"):
-        with pytest.raises(typer.BadParameter, match="given"):
+        with pytest.raises(typer.BadParameter, match=", got "):
             cli.parse_fps(wrong)
 
 
@@ -57,7 +76,7 @@ def test_durations() -> None:
     assert cli.parse_duration("90") == cli.parse_duration("1:30") == 90
     assert cli.parse_duration("2:00:00.5") == 7200.5
     for wrong in ("0", "-1", "a", "1:b", "nan", "inf", "1:-30", "", "1:"):
-        with pytest.raises(typer.BadParameter, match="given"):
+        with pytest.raises(typer.BadParameter, match=", got "):
             cli.parse_duration(wrong)
 
 

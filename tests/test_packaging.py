@@ -137,7 +137,7 @@ def test_installed_command_runs_from_another_folder(clean: Path, tmp_path: Path)
     command = clean.parent / ("pedesis.exe" if os.name == "nt" else "pedesis")
     rows = json.loads(run(command, "params", "--json", cwd=tmp_path))
     assert {"walk.speed", "blend.transition", "stage.blackout"} <= {row["name"] for row in rows}
-    assert run(command, "version", cwd=tmp_path).strip() == engine.__version__
+    assert run(command, "--version", cwd=tmp_path).strip() == engine.__version__
     assert not list(tmp_path.iterdir()), "asking leaves nothing behind"
 
 

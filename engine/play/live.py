@@ -100,6 +100,7 @@ class Player:
         self._asked_s = -1.0  # time of the waypoint that the dreamer was last given
         self._newest: Waypoint | None = None  # of the newest keyframe
         self._told = ("starting", 0)  # the dreamer's state and losses that were last logged
+        self._told_of_first = False
         self._skipped_s = 0.0  # real time the walk did not go through
         self._overlay_at = self._saved_at = 0.0
 
@@ -170,13 +171,19 @@ class Player:
     def _tell_of_dreamer(self) -> None:
         """Logs what becomes of the dreamer. Raises ModelError when it never dreamt and never will."""
         status = self.dreamer.status
+        if status.first_keyframe_s is not None and not self._told_of_first:
+            self._told_of_first = True
+            log.info("first picture after %.1f s", status.first_keyframe_s)
         if (status.state, status.losses) == self._told:
             return
         self._told = (status.state, status.losses)
         if status.state == "failed" and not status.keyframes:
             raise ModelError(status.message)
-        level = {"failed": logging.ERROR, "restarting": logging.WARNING}.get(status.state, logging.INFO)
-        log.log(level, "dreamer %s%s", status.state, f": {status.message}" if status.message else "")
+        if status.state == "dreaming":
+            log.info("model ready: %s", status.message)
+        else:
+            level = {"failed": logging.ERROR, "restarting": logging.WARNING}.get(status.state, logging.INFO)
+            log.log(level, "dreamer %s%s", status.state, f": {status.message}" if status.message else "")
 
     def _key(self, key: str) -> None:
         if key == "f":
