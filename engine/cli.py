@@ -22,6 +22,7 @@ from engine import __version__
 from engine.play.shows import load_show
 from engine.show.config import Show, ShowError
 from engine.show.errors import CannotStart
+from engine.show.paths import ensure_temp_dir
 
 if TYPE_CHECKING:
     from engine.dreamer.models import ModelPlace
@@ -446,6 +447,8 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = F
 
 def main() -> None:
     """Entry point of the `pedesis` command."""
+    os.environ.setdefault("PYTHONSAFEPATH", "1")  # what lies in the current folder is not ours, nor our children's
+    ensure_temp_dir()
     for stream in (sys.stdout, sys.stderr):  # a console or a pipe may have no letter for what a name holds
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

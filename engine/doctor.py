@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,11 +23,14 @@ _GB = 1e9
 # Each prints one JSON object as its last line.
 _TORCH = """
 import json, torch
+from engine.dreamer.device import nvidia_is_late
 said = {"version": torch.__version__, "device": "cpu", "threads": torch.get_num_threads()}
 if torch.cuda.is_available():
     free, total = torch.cuda.mem_get_info()
     said |= {"device": "cuda", "name": torch.cuda.get_device_name(0), "free": free, "total": total}
     (torch.ones(8, device="cuda") * 2).sum().item()  # a card too old for this torch counts as there, and fails here
+elif nvidia_is_late():
+    said["late"] = True
 elif torch.backends.mps.is_available():
     said |= {"device": "mps", "name": "Apple GPU", "total": torch.mps.recommended_max_memory()}
 print(json.dumps(said))
@@ -85,6 +89,9 @@ def checks(port: int | None = None, folder: Path | None = None) -> list[Check]:
         _encoders(answers["encoders"]),
         _port(port),
         _house(),
+        _state(),
+        _temp(),
+        *_shared(),
         _disk(folder or Path()),
         _ram(),
     ]
@@ -134,7 +141,7 @@ def probe(scripts: Mapping[str, str], timeout_s: float = PROBE_TIMEOUT_S) -> dic
     path = os.pathsep.join(p for p in (root, os.environ.get("PYTHONPATH", "")) if p)
     running = {
         name: subprocess.Popen(
-            [sys.executable, "-c", script],
+            [sys.executable, "-P", "-c", script],  # -P: not what happens to lie in the current folder
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -189,6 +196,10 @@ def _torch(answer: dict[str, Any]) -> tuple[Check, list[Check]]:
             return Check("torch", None, answer["error"], cure), []
         return Check("torch", False, answer["error"], cure), []
     device = answer["device"]
+    if answer.get("late"):
+        says = f"{answer['version']}: an NVIDIA card is there, but CUDA does not answer"
+        cure = "wait for its driver or mend it (nvidia-smi shows the card); a show waits, or set model.device = 'cpu'"
+        return Check("torch", False, says, cure), []
     if device == "cpu":
         says = f"{answer['version']}, no GPU it can use: dreams on {answer['threads']} CPU threads"
         cure = (
@@ -262,6 +273,40 @@ def _house() -> Check:
     files = sorted(place.path.rglob("*.safetensors"))
     size = sum(file.stat().st_size for file in files)
     return Check("built-in model", True, f"{place.pipeline}, {len(files)} weight files, {size / 1e6:.0f} MB")
+
+
+def _state() -> Check:
+    """Where a show that resumes keeps its walk."""
+    from engine.show.paths import state_dir
+
+    cure = "set XDG_STATE_HOME to a folder that can be written to; a show runs without, and starts afresh each time"
+    try:
+        folder = state_dir()
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return Check("saved walks", True, f"kept in {folder}")
+    except OSError as fault:
+        return Check("saved walks", None, f"cannot be kept: {fault.strerror or fault}", cure)
+
+
+def _temp() -> Check:
+    try:
+        return Check("temporary files", True, f"in {tempfile.gettempdir()}")
+    except OSError:
+        cure = "make /tmp writable, or set TMPDIR to a folder that is"
+        return Check("temporary files", None, "no folder for them can be written to", cure)
+
+
+def _shared() -> list[Check]:
+    """Pictures go from the dreamer to the stage through shared memory; Linux has it in a folder that can be small."""
+    folder = Path("/dev/shm")
+    if not sys.platform.startswith("linux"):
+        return []
+    cure = "mount -t tmpfs tmpfs /dev/shm; in a container: docker run --shm-size=1g"
+    if not (folder.is_dir() and os.access(folder, os.W_OK)):
+        return [Check("shared memory", False, f"{folder} is not there or cannot be written to", cure)]
+    free = shutil.disk_usage(folder).free / 1e6
+    return [Check("shared memory", free >= 64, f"{free:.0f} MB free in {folder}", cure)]
 
 
 def _disk(folder: Path) -> Check:

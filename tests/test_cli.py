@@ -39,7 +39,7 @@ def test_every_command_has_help() -> None:
 def test_short_help_is_help_and_flags_take_no_value(command: list[str]) -> None:
     short, long = (CliRunner().invoke(cli.app, [*command, flag]).output for flag in ("-h", "--help"))
     assert short == long
-    for flag in ("--windowed", "--headless", "--json", "--markdown", "--version", "--quiet", "--help", "--resume / --anew"):
+    for flag in ("--windowed", "--headless", "--json", "--markdown", "--version", "--quiet", "--resume / --anew"):
         if flag in long:
             assert re.search(rf"{flag}(\n|  )", long), f"{flag} seems to take a value"
 

@@ -29,7 +29,7 @@ def test_the_whole_list_on_this_machine() -> None:
     assert list(found) == [
         name
         for name in ("Python", "torch", "GPU memory", "OpenGL", "displays", "encoders", "OSC port",
-                     "built-in model", "disk", "memory")
+                     "built-in model", "saved walks", "temporary files", "shared memory", "disk", "memory")
         if name in found
     ]  # fmt: skip
     assert len(found) >= 9
@@ -142,3 +142,36 @@ def test_no_graphics_driver_is_found_out_for_real() -> None:
         [sys.executable, "-c", script], cwd=ROOT, env=os_environ, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "False"
+
+
+def test_it_judges_what_is_installed_and_not_what_lies_in_the_current_folder(tmp_path: Path) -> None:
+    for name in ("random", "av", "torch", "json", "moderngl"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('not this one')\n")
+    (tmp_path / "engine").mkdir()
+    (tmp_path / "engine" / "__init__.py").write_text("raise SystemExit('nor this')\n")
+    here = os.getcwd()
+    os.chdir(tmp_path)
+    try:
+        answers = probe({name: doctor._PROBES[name] for name in ("encoders", "gl")})
+    finally:
+        os.chdir(here)
+    assert "libx264" in answers["encoders"]["encoders"] and "renderer" in answers["gl"], answers
+
+
+def test_a_card_that_is_late_is_said_with_the_cure() -> None:
+    check, _ = doctor._torch({"version": "2.13.0", "device": "cpu", "threads": 2, "late": True})
+    assert check.ok is False and "CUDA does not answer" in check.says and "driver" in check.cure
+
+
+def test_nowhere_to_write_is_told_and_what_it_costs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
+    state = doctor._state()
+    assert state.ok is None and "cannot be kept" in state.says and "XDG_STATE_HOME" in state.cure
+
+    def none() -> str:
+        raise FileNotFoundError(2, "No usable temporary directory found")
+
+    monkeypatch.setattr("tempfile.gettempdir", none)
+    temp = doctor._temp()
+    assert temp.ok is None and "TMPDIR" in temp.cure

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.show.errors import CannotStart
-from engine.show.paths import house_model_dir
+from engine.show.paths import house_model_dir, open_regular, read_text_bounded
 
 HOUSE = "house"
 _LIBRARIES = ("diffusers", "transformers")
@@ -24,6 +24,7 @@ PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".pkl")
 _TOKENIZERS = ("Tokenizer", "TokenizerFast", "TokenizersBackend")
 WEIGHTLESS = (*_TOKENIZERS, "Scheduler", "Processor", "FeatureExtractor", "Guidance")
 NEVER_LOADED = ("safety_checker", "feature_extractor", "image_encoder")  # never loaded for dreaming
+_LONGEST_JSON = 10_000_000
 _LONGEST_HEADER = 100_000_000  # bytes; the safetensors library refuses longer ones
 # The names that the libraries look for, with a variant before or after the number of one of several files.
 _WEIGHTS = re.compile(
@@ -116,13 +117,13 @@ def safetensors_fault(file: Path) -> str | None:
     """What is wrong with a safetensors file, from its header and length alone; None if nothing is."""
     try:
         length = file.stat().st_size
-        with file.open("rb") as stream:
+        with open_regular(file) as stream:
             head = int.from_bytes(stream.read(8), "little")
             if length < 8 or head > min(length - 8, _LONGEST_HEADER):
                 return f"is cut short, or not a safetensors file ({length} bytes)"
             header = stream.read(head)
     except OSError as error:  # a link in the cache to what is no longer there, among others
-        return f"cannot be read ({error.strerror})"
+        return f"cannot be read ({error.strerror or error})"
     try:
         ends = [entry["data_offsets"][1] for key, entry in json.loads(header).items() if key != "__metadata__"]
         whole = 8 + head + max(ends, default=0)
@@ -315,7 +316,7 @@ def _is_known(library: str) -> bool:
 def read_json(name: str, file: Path) -> dict[str, Any]:
     """A JSON object from a model folder, or ModelError."""
     try:
-        data = json.loads(file.read_text(encoding="utf-8"))
+        data = json.loads(read_text_bounded(file, _LONGEST_JSON))
     except (OSError, ValueError) as error:
         said = f"{name}: {file.name} cannot be read ({first_line(error)}); {_cure(name, broken=True)}"
         raise ModelError(said) from error

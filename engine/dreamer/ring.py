@@ -12,6 +12,8 @@ from multiprocessing import shared_memory
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.show.errors import CannotStart
+
 
 def _reserve(memory: shared_memory.SharedMemory, size: int) -> None:
     """Takes the pages now. In a container whose /dev/shm is small they would be missed later, and writing to one
@@ -37,18 +39,23 @@ class Ring:
 
     @classmethod
     def create(cls, slots: int, width: int, height: int) -> "Ring":
-        """New slots, owned by this process, which unlinks them in close()."""
+        """New slots, owned by this process, which unlinks them in close(). Raises CannotStart."""
         if slots < 1 or width < 1 or height < 1:
             raise ValueError(f"a ring needs positive slots and size, got {slots} of {width}x{height}")
         size = slots * height * width * 3
-        memory = shared_memory.SharedMemory(create=True, size=size)
+        try:
+            memory = shared_memory.SharedMemory(create=True, size=size)
+        except OSError as error:  # a /dev/shm that is missing, or read-only as all else
+            raise CannotStart(
+                f"there is no shared memory ({error.strerror}): /dev/shm must be there and writable "
+                "(mount -t tmpfs tmpfs /dev/shm)"
+            ) from error
         try:
             _reserve(memory, size)
         except OSError as error:
             memory.close()
             memory.unlink()
-            raise OSError(
-                error.errno,
+            raise CannotStart(
                 f"{size / 1e6:.0f} MB of shared memory cannot be had ({error.strerror}): make /dev/shm larger "
                 "(docker run --shm-size=1g), or dream smaller pictures",
             ) from error

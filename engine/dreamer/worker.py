@@ -43,6 +43,7 @@ from engine.dreamer.messages import (
 from engine.dreamer.models import ModelError
 from engine.dreamer.ring import Ring
 from engine.dreamer.spec import DreamSpec
+from engine.show.paths import ensure_temp_dir
 from engine.walk.navigator import Waypoint
 from engine.walk.palette import Palette
 
@@ -86,6 +87,7 @@ def prepare(nice: int) -> None:
     elif nice:
         psutil.Process().nice(psutil.BELOW_NORMAL_PRIORITY_CLASS)
     _keep_memory()
+    ensure_temp_dir()  # torch asks for its name as it is imported
     os.environ["HF_HUB_OFFLINE"] = "1"
     # Threads that wait must soon sleep: spinning on a core the stage needs made pictures 7 times slower.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")

@@ -29,7 +29,7 @@ from engine.show.params import (
     shown,
 )
 from engine.show.part import Part
-from engine.show.paths import configs_dir
+from engine.show.paths import configs_dir, read_bounded
 from engine.show.specs import FilmSpec, Material, ModelSpec, OscSpec, ProgramSpec, StageSpec
 
 _MAX_FILE_BYTES = 1_000_000
@@ -104,15 +104,14 @@ def find_show(source: str | Path) -> Path:
 
 def _parse(path: Path) -> dict[str, Any]:
     try:
-        data = path.read_bytes() if path.stat().st_size <= _MAX_FILE_BYTES else None
+        data = read_bounded(path, _MAX_FILE_BYTES)
     except FileNotFoundError:
         near = nearest_word(path.stem, list_shows())
         raise ShowError([f"{path}: file not found{did_you_mean(near and f'the show {near}')}"]) from None
     except OSError as error:
-        raise ShowError([f"{path}: cannot be read: {(error.strerror or str(error)).lower()}"]) from None
+        why = error.strerror or str(error)
+        raise ShowError([f"{path}: cannot be read: {why[:1].lower()}{why[1:]}"]) from None
     try:
-        if data is None:
-            raise ValueError("the file is larger than a megabyte")
         return tomllib.loads(data.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1

@@ -11,7 +11,9 @@ from multiprocessing import shared_memory
 import numpy as np
 import pytest
 
+from engine.dreamer import ring
 from engine.dreamer.ring import Ring
+from engine.show.errors import CannotStart
 
 
 def _fill(place: tuple[str, int, int, int], slot: int, value: int, die: bool) -> None:
@@ -52,9 +54,18 @@ def test_shared_memory_that_is_too_small_is_one_sentence_and_nothing_left(monkey
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "posix_fallocate", full)
-    with pytest.raises(OSError, match=r"25 MB of shared memory cannot be had .*--shm-size"):
+    with pytest.raises(CannotStart, match=r"25 MB of shared memory cannot be had .*--shm-size"):
         Ring.create(8, 1024, 1024)
     assert set(os.listdir("/dev/shm")) <= before
+
+
+def test_no_shared_memory_at_all_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(**_: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), "/psm_1")
+
+    monkeypatch.setattr(ring.shared_memory, "SharedMemory", refuse)
+    with pytest.raises(CannotStart, match=r"there is no shared memory .*writable"):
+        Ring.create(8, 64, 64)
 
 
 def test_slots_are_claimed_once_and_given_back() -> None:

@@ -1,5 +1,6 @@
 """Shows: those that come with Pedesis, and every way a person can write one wrong."""
 
+import os
 import re
 import tomllib
 from collections.abc import Callable
@@ -255,13 +256,19 @@ def test_every_mistake_is_told_at_once(write: Write) -> None:
         (b"[walk]\nspeed = 1\nspeed = 2\n", "(at line 3"),
         (b"[walk]\nspeed = \xff\n", "line 2 is not UTF-8 text"),
         (b"a = " + b"[" * 5000, ""),
-        (b"#" * 1_000_001, "larger than a megabyte"),
     ],
 )
 def test_what_is_not_toml(write: Write, text: bytes, message: str) -> None:
     path = write(text)
     (line,) = problems(path)
     assert line.startswith(f"{path}: not a show in TOML: ") and message in line
+
+
+def test_a_show_of_more_than_a_megabyte_and_a_pipe_are_refused_at_once(write: Write, tmp_path: Path) -> None:
+    assert "cannot be read: more than 1 MB" in problems(write("#" * 1_000_001))[0]
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "pipe.toml")
+        assert "cannot be read: this is a pipe, not a file" in problems(tmp_path / "pipe.toml")[0]
 
 
 @pytest.mark.parametrize(
@@ -300,7 +307,7 @@ def test_a_missing_file_and_a_folder(tmp_path: Path) -> None:
     assert problems(tmp_path / "galery.toml") == [
         f"{tmp_path}/galery.toml: file not found. Did you mean the show gallery?"
     ]
-    assert problems(tmp_path)[0].startswith(f"{tmp_path}: ") and "directory" in problems(tmp_path)[0]
+    assert problems(tmp_path)[0].startswith(f"{tmp_path}: ") and "this is a folder, not a file" in problems(tmp_path)[0]
     assert "file not found" in problems(str(tmp_path / "house"))[0]
 
 
