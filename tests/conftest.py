@@ -1,12 +1,38 @@
-"""What the tests of several rooms share: one GL context without a display, and the shaders in it."""
+"""What the tests of several rooms share: one GL context without a display, the shaders in it, and what is slow."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import moderngl
 import pytest
 
 from engine.stage.gl import create_context
 from engine.stage.shaders import Shaders
+
+# Left out by `scripts/test --quick`: they start real dreamers, load real models, train, or build packages.
+SLOW = (
+    "house_model",
+    "dreamer/test_dreamer.py",
+    "dreamer/test_palettes.py",
+    "dreamer/test_prompts.py",
+    "dreamer/test_schedulers.py",
+    "dreamer/test_process.py",
+    "dreamer/cpu",
+    "play/test_film.py",
+    "play/test_live.py",
+    "record/test_recorder.py",
+    "test_packaging.py",
+    "test_cli.py",
+    "test_doctor.py",
+)
+HERE = Path(__file__).resolve().parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        place = item.path.relative_to(HERE).as_posix()
+        if place.startswith(SLOW):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="module")
