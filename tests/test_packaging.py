@@ -115,9 +115,9 @@ def test_wheel_holds_code_shaders_shows_and_model_and_nothing_else(wheel: Path) 
 def test_installed_wheel_finds_its_own_files(clean: Path, tmp_path: Path) -> None:
     script = (
         "import json, engine\n"
-        "from engine import paths\n"
+        "from engine.show import paths\n"
         "from engine.show.config import load_show\n"
-        "from engine.stage.shaders import list_transitions\n"
+        "from engine.stage.transitions import list_transitions\n"
         "show = load_show('house')\n"
         "print(json.dumps({'file': engine.__file__, 'shaders': str(paths.shaders_dir()),\n"
         "    'configs': str(paths.configs_dir()), 'model': str(paths.house_model_dir()), 'show': show.name,\n"
