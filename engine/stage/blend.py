@@ -3,9 +3,9 @@
 Usage: `blend = Blend(ctx, shaders, (256, 256)); blend.upload(keyframe); picture = blend.render(now_s, values)`.
 Stage process, GL thread only. Pictures are in linear light, at the keyframe's size.
 
-A crossfade is handed on as its two textures, and whoever draws from it mixes them (picture.glsl): drawn by
-itself first it took 0.9 ms of a bare frame's 3.7 on two cores. Only transitions and held pictures are
-drawn into textures of their own, in 16-bit float.
+A crossfade is handed on as its two textures, and whoever draws from it mixes them (picture.glsl): to draw it
+first would cost a pass. Only transitions and held pictures are drawn into textures of their own, in 16-bit
+float.
 """
 
 from collections.abc import Callable, Mapping
@@ -22,8 +22,8 @@ from engine.stage.timeline import SLOTS, Mix, Timeline
 from engine.stage.transitions import FALLBACK_TRANSITION, list_transitions
 
 GL_SRGB8 = 0x8C41
-ARRIVAL_S = 2.5  # how long the waiting picture takes to become the first keyframe
-THAW_S = 0.8  # and a frozen picture to become the moving one again
+ARRIVAL_S = 2.5  # from the waiting picture to the first keyframe
+THAW_S = 0.8  # from a frozen picture to the moving one
 WARM_EVERY_S = 0.15
 HEAD_S = 0.6  # how long a transition's beginning takes, however long all of it is
 HEAD_SHARE = 0.1  # of its way
@@ -203,8 +203,8 @@ class Blend:
 
     def _draw_waiting(self, now_s: float) -> None:
         width, height = self.size
-        # Since the first picture, and not of the show's clock, which a gallery takes up where it was months ago:
-        # a shader's float has no fractions of a second left by then.
+        # Counted from the first picture: a gallery's clock resumes where it was months ago, and a shader's float has
+        # no fractions of a second left by then.
         self._born_s = now_s if self._born_s is None else self._born_s
         self._shaders.native("waiting.frag").render(
             self._waiting.framebuffer,
@@ -246,7 +246,7 @@ class Blend:
         )
 
     def warm(self) -> None:
-        """Compile everything that is left to compile, at once."""
+        """Compile everything that is left to compile, without pauses."""
         while self._to_warm:
             self._warm_next()
 
@@ -254,8 +254,8 @@ class Blend:
         """While the waiting picture plays, compile the transitions, as a jump must not wait for one, and our own
         passes, so that each has a last good one before its file is edited.
 
-        A compiler is only done when the shader has drawn, and takes some 40 to 80 ms the first time on a
-        machine (the driver remembers), so: never before the first picture, and with pauses between.
+        A compiler is only done when the shader has drawn, and holds up a frame or two the first time on a machine
+        (the driver remembers), so: never before the first picture, and with pauses between.
         """
         if self._warm_at_s is None:
             self._warm_at_s = now_s + WARM_EVERY_S

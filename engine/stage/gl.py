@@ -46,8 +46,6 @@ EGL_DEVICES = 8  # tried at most
 
 MISFITS = (TypeError, ValueError, struct.error)  # what moderngl raises for a value that a uniform cannot hold
 
-_VERTEX_UNIFORMS = {"u_turn", "u_shift"}
-
 Uniform = float | int | bool | Sequence[float] | Sequence[int]
 
 # Mesa "0:12(5): error: …", NVIDIA "0(12) : error C0000: …", Apple, AMD and Intel "ERROR: 0:12: …".
@@ -138,16 +136,16 @@ def _standalone() -> moderngl.Context:
 
 
 def finisher(ctx: moderngl.Context) -> Callable[[], None]:
-    """What waits until everything is drawn, and lets Python's other threads run meanwhile.
+    """A function that waits until everything is drawn, and lets Python's other threads run meanwhile.
 
-    moderngl's own holds the interpreter: with a software renderer nearly half of a film's time, in which the
-    encoder's thread could not give the encoder its next picture. Films of the house show at 720p take a tenth less.
+    moderngl's own holds the interpreter: with a software renderer for nearly half of a film's time, in which the
+    encoder's thread could not hand over the next picture.
     """
     return _function(ctx, "glFinish") or ctx.finish
 
 
 def _function(ctx: moderngl.Context, name: str, *takes: type) -> Callable[..., None] | None:
-    """One of OpenGL's own functions, where moderngl has none that will do; None if it keeps its loader elsewhere."""
+    """One of OpenGL's own functions, for what moderngl does not offer; None where its loader is kept elsewhere."""
     try:
         address = ctx.mglo._context.load_opengl_function(name)
     except AttributeError:
@@ -176,11 +174,11 @@ def make_target(
 
 
 def lay_blue_first(ctx: moderngl.Context, texture: moderngl.Texture) -> None:
-    """Empty an 8-bit RGBA texture and have its bytes lie as a window's do, which shaders do not see.
+    """Empty an 8-bit RGBA texture and give it a window's byte order, blue first. Shaders see no difference.
 
-    From such a one to such a one Mesa's software renderer has a shorter way for a pass that only samples (its
-    "linear" rasterizer): a window of 1280x720 filled in 1.1 ms on two cores, 2.3 else. moderngl has no name for it:
-    a texture is laid out so when it is made with no size to its format and for bytes that come that way.
+    Between two such textures Mesa's software renderer has a shortcut for a pass that only samples (its "linear"
+    rasterizer), which takes half the time. moderngl has no name for it: a texture gets this order when it is made
+    with an unsized format for data that comes in it.
     """
     integer = ctypes.c_int
     bind = _function(ctx, "glBindTexture", integer, integer)
@@ -231,11 +229,6 @@ class Pass:
                 raise _misfit(source, name, value) from error
         self._source, self._program, self._vao, self._members = source, program, vao, members
         self._told = dict(values)
-
-    @property
-    def uniforms(self) -> frozenset[str]:
-        """Names of the uniforms the compiled fragment shader really uses."""
-        return frozenset(self._members) - _VERTEX_UNIFORMS
 
     def render(
         self,
@@ -312,7 +305,7 @@ def make_field(ctx: moderngl.Context, side: int = 256, seed: int = 20) -> modern
     """A seamless texture of four independent cloud fields, even in density: each 0..1, mean 1/2.
 
     Fractal noise drawn in the frequency domain, amplitude falling as 1/f^1.6, so one tap gives every
-    octave at once; on a software renderer a sum of octaves per pixel would cost ten times as much.
+    octave at once; a sum of octaves per pixel would cost a software renderer far more.
     """
     rng = np.random.default_rng(seed)
     fx, fy = np.meshgrid(np.fft.rfftfreq(side, 1 / side), np.fft.fftfreq(side, 1 / side))

@@ -3,9 +3,9 @@
 Usage: `warmer = Warmer((448, 256))`; `warmer.done` is true when it has ended; `warmer.stop()`. Stage process, and
 the one that it starts.
 
-A software renderer compiles a shader when it first draws with it: 30 to 100 ms each, half as much again while a model
-loads beside it. From then on Mesa finds it on the disk, whichever process it was: only a first run on a machine, or
-after an update of Mesa or a shader, needs this.
+A software renderer compiles a shader when it first draws with it, which holds up several frames. From then on Mesa
+finds it on the disk, whichever process it was: only a first run on a machine, or the first after an update of Mesa or
+of a shader, needs this. Where nothing can be kept on disk there is nothing to prepare, and no process.
 """
 
 import subprocess
@@ -24,12 +24,12 @@ class Warmer:
 
     def __init__(self, size: tuple[int, int]) -> None:
         """size: of a keyframe, pixels."""
-        # -P: whatever lies in the folder that a show is started from is not ours. Its errors are the stage's to tell.
+        # -P: the folder that a show is started from may hold anything. The stage itself will tell of errors.
         command, quiet = [sys.executable, "-P", "-m", __name__, *map(str, size)], subprocess.DEVNULL
         self._process: subprocess.Popen[bytes] | None = None
         if not can_keep():  # then what it compiled would be lost with it
             return
-        with suppress(OSError):  # no memory or no processes left: then the stage compiles for itself
+        with suppress(OSError):  # no memory or no processes left: then the stage compiles by itself
             self._process = subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet)
 
     @property
@@ -38,14 +38,14 @@ class Warmer:
         return self._process is None or self._process.poll() is not None
 
     def stop(self) -> None:
-        """Ends it."""
+        """End it."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
 
 
 def draw(size: tuple[int, int]) -> None:
-    """Draws what a stage draws: each transition, a crossfade, with the look and without."""
+    """Draw what a stage draws: each transition and a crossfade, with the look and without."""
     from engine.dreamer.spec import Keyframe
     from engine.stage.blend import Blend, Picture
     from engine.stage.gl import create_context, make_target

@@ -1,4 +1,4 @@
-"""The stage itself: a full screen, a window, or neither.
+"""The stage: a full screen, a window, or neither.
 
 Usage: `stage = open_stage(headless=True, size=(1280, 720)); …draw into stage.framebuffer…; stage.present()`.
 Stage process, GL thread only: GLFW wants the process's first thread.
@@ -213,7 +213,7 @@ class WindowStage(Stage):
         return most_of(window, screens, self._display)
 
     def _wait_for_screen(self) -> None:
-        """Lets buffer swaps wait for the screen, but on Wayland, where a covered window or a screen asleep would
+        """Lets buffer swaps wait for the screen, except on Wayland, where a covered window or a sleeping screen would
         keep them waiting for ever. There the compositor prevents tearing, and the pacer keeps the rate."""
         self._glfw.swap_interval(0 if is_on(self._glfw, "WAYLAND") else 1)
 
@@ -334,7 +334,7 @@ class WindowStage(Stage):
 
 
 def most_of(window: Box, screens: list[Box], otherwise: int) -> int:
-    """The number of the screen that most of the window lies on; `otherwise`, also where that one has as much."""
+    """The number of the screen that most of the window lies on; `otherwise` if none, or if that one has as much."""
 
     def shared(screen: Box) -> int:
         (x, y, wide, high), (left, top, width, height) = window, screen
@@ -353,7 +353,7 @@ def open_stage(
     size: tuple[int, int] | None = None,
     paced: bool = True,
 ) -> Stage:
-    """Open the stage; what is given here goes before what the show says.
+    """Open the stage; what is given here overrides the show.
 
     `paced=False` lets a headless stage run as fast as it draws, for films and measurements.
     Raises NoDisplay, one sentence with the cure.

@@ -195,8 +195,8 @@ def test_a_state_folder_on_a_mount_that_is_gone_does_not_keep_the_show_from_star
 
     gone = threading.Event()
     monkeypatch.setattr("engine.play.state.DISK_TIMEOUT_S", 0.05)
-    monkeypatch.setattr("engine.show.paths.os.open", lambda *_: gone.wait(20))
     memory, navigator, controls = begin(load_show("gallery"))
+    monkeypatch.setattr("engine.show.paths.os.open", lambda *_: gone.wait(20))
     with caplog.at_level(logging.WARNING, "pedesis"):
         assert memory.recall(navigator, controls) is False
     assert "no answer" in caplog.text
