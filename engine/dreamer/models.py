@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from engine.show.errors import CannotStart
-from engine.show.paths import house_model_dir, open_regular, read_text_bounded
+from engine.show.files import open_regular, read_text_bounded
+from engine.show.paths import house_model_dir
 
 HOUSE = "house"
 _LIBRARIES = ("diffusers", "transformers")

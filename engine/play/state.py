@@ -25,16 +25,8 @@ from typing import Any
 
 from engine.control.controls import Controls
 from engine.show.config import Show
-from engine.show.paths import (
-    DISK_TIMEOUT_S,
-    configs_dir,
-    fitting,
-    read_text_bounded,
-    set_aside,
-    state_dir,
-    within,
-    write_whole,
-)
+from engine.show.files import DISK_TIMEOUT_S, fitting, in_time, read_text_bounded, set_aside, write_whole
+from engine.show.paths import configs_dir, state_dir
 from engine.walk.navigator import Navigator
 
 log = logging.getLogger("pedesis")
@@ -86,7 +78,7 @@ class Memory:
         """Resumes the walk that was kept; False when there is none, or none that can be used."""
         try:
             # Within a time limit: the state folder may lie on a network mount that is gone.
-            found = within(DISK_TIMEOUT_S, self._saved, "the saved walk")
+            found = in_time(self._saved, DISK_TIMEOUT_S)
         except OSError as error:
             self._say(f"the walk starts afresh, for what was saved cannot be read: {_reason(error)}")
             return False

@@ -17,8 +17,7 @@ import psutil
 
 from engine.control.osc import Counts
 from engine.dreamer.process import DreamerStatus
-from engine.show.files import in_time, is_special, make_folder
-from engine.show.paths import write_whole
+from engine.show.files import in_time, is_special, make_folder, write_whole
 
 _BINS = np.geomspace(1e-4, 100.0, 1201)  # seconds; 1.2% wide, finer than any figure quoted from it
 _MEMORY_EVERY_S = 1.0

@@ -27,8 +27,7 @@ from types import TracebackType
 from typing import Any
 
 from engine.record.names import RecorderError, Series, is_series, reason
-from engine.show.files import make_folder, read_plain, readable_json
-from engine.show.paths import write_whole
+from engine.show.files import make_folder, read_bounded, readable_json, write_whole
 
 try:
     import fcntl
@@ -38,6 +37,8 @@ except ImportError:  # Windows: two films with one name are not kept apart there
 log = logging.getLogger("pedesis")
 
 _LONGEST_DRAFT = ".1234567890.part"  # what write_whole adds to a note's name for a moment
+
+_MOST_BYTES = 10_000_000  # of a note
 
 
 @dataclass(frozen=True)
@@ -324,7 +325,7 @@ class FilmFile:
 def _read_note(note: Path, draft: Path) -> Unfinished | None:
     """What the note says, or None when there is none or it is not one of ours."""
     try:
-        told = json.loads(read_plain(note))
+        told = json.loads(read_bounded(note, _MOST_BYTES))
         arithmetic = None if told["arithmetic"] is None else dict(told["arithmetic"])
         return Unfinished(
             draft, int(told["frames"]), dict(told["provenance"]), arithmetic, str(told.get("command", ""))

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.show.errors import CannotStart
+from engine.show.files import read_bounded
 from engine.show.params import (
     TEXT_MAX,
     Param,
@@ -29,7 +30,7 @@ from engine.show.params import (
     shown,
 )
 from engine.show.part import Part
-from engine.show.paths import configs_dir, read_bounded
+from engine.show.paths import configs_dir
 from engine.show.specs import FilmSpec, Material, ModelSpec, OscSpec, ProgramSpec, StageSpec
 
 _MAX_FILE_BYTES = 1_000_000

@@ -196,7 +196,7 @@ def test_a_state_folder_on_a_mount_that_is_gone_does_not_keep_the_show_from_star
     gone = threading.Event()
     monkeypatch.setattr("engine.play.state.DISK_TIMEOUT_S", 0.05)
     memory, navigator, controls = begin(load_show("gallery"))
-    monkeypatch.setattr("engine.show.paths.os.open", lambda *_: gone.wait(20))
+    monkeypatch.setattr("engine.show.files.os.open", lambda *_: gone.wait(20))
     with caplog.at_level(logging.WARNING, "pedesis"):
         assert memory.recall(navigator, controls) is False
     assert "no answer" in caplog.text
@@ -337,7 +337,7 @@ def test_a_disk_that_takes_its_time_does_not_hold_the_stage(monkeypatch: pytest.
     import time
 
     ready = threading.Event()
-    monkeypatch.setattr("engine.show.paths.os.fsync", lambda _: ready.wait(10))
+    monkeypatch.setattr("engine.show.files.os.fsync", lambda _: ready.wait(10))
     memory, navigator, _controls = begin(load_show("gallery"))
     start = time.monotonic()
     for _ in range(50):

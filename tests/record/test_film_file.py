@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import threading
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import av
@@ -377,7 +377,7 @@ def test_a_disk_that_is_gone_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyP
     back = threading.Event()
     monkeypatch.setattr("engine.record.encoder.make_folder", lambda folder: back.wait())
     monkeypatch.setattr("engine.record.names.make_folder", lambda folder: back.wait())
-    monkeypatch.setattr("engine.show.files.wait", lambda answers, timeout_s: wait(answers, 0.05))
+    monkeypatch.setattr("engine.show.files.threading.Thread.join", lambda thread, timeout_s: None)
     with pytest.raises(RecorderError, match=r"cannot record to .*: no answer from the disk in 15 s"):
         check(tmp_path / "w.mp4", (160, 96))
     with pytest.raises(RecorderError, match=r"cannot record to .*: no answer from the disk in 15 s"):
