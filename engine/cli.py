@@ -11,6 +11,7 @@ import os
 import shlex
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, replace
 from fractions import Fraction
 from pathlib import Path
@@ -39,21 +40,34 @@ app = typer.Typer(
 models_app = typer.Typer(help="The models Pedesis can walk in.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(models_app, name="models")
 
-ShowArg = Annotated[str, typer.Argument(help="A shipped show (house, gallery, stage, film, sd-turbo) or a TOML file.")]
+ShowArg = Annotated[
+    str, typer.Argument(metavar="SHOW", help="house, gallery, stage, film, sd-turbo, or a TOML file of your own.")
+]
 SetOpt = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="NAME=VALUE", help="Start a parameter elsewhere; repeatable."),
+    typer.Option("--set", metavar="NAME=VALUE", help="Start a parameter at this value; repeatable."),
 ]
-SeedOpt = Annotated[int | None, typer.Option(help="The walk's seed; the same seed is the same walk.")]
-StatsOpt = Annotated[Path | None, typer.Option("--stats", help="Write what was measured to this JSON file at the end.")]
+SeedOpt = Annotated[int | None, typer.Option(metavar="N", help="The walk's seed; the same seed is the same walk.")]
+
+
+def file_path(text: str | Path) -> Path:
+    """A file named on the command line. Most shells leave the tilde in `--out=~/walk.mp4` as it is."""
+    return Path(os.path.expanduser(text))
+
+
+StatsOpt = Annotated[
+    Path | None,
+    typer.Option("--stats", parser=file_path, metavar="FILE", help="Write measurements to this JSON file at the end."),
+]
 COLUMNS = ("name", "kind", "range", "default", "lands", "doc")
 FIRST_WALK = Path("out/first-walk.mp4")
 FIRST_WALK_S = 20.0
 
 
 def fail(message: str, code: int = 2) -> NoReturn:
-    """Says it on stderr and leaves."""
-    typer.echo(message, err=True)
+    """Says it on stderr, if anybody can hear it, and leaves."""
+    with suppress(OSError):
+        typer.echo(message, err=True)
     raise typer.Exit(code)
 
 
@@ -170,15 +184,24 @@ def _root(
 @app.command()
 def run(
     show: ShowArg = "house",
-    display: Annotated[int | None, typer.Option(help="Which monitor, counted from 0.")] = None,
+    display: Annotated[int | None, typer.Option(metavar="N", help="Which monitor, counted from 0.")] = None,
     windowed: Annotated[bool, typer.Option("--windowed", help="In a window instead of full-screen.")] = False,
-    size: Annotated[str | None, typer.Option(metavar="WxH", help="Size of the window or the headless picture.")] = None,
+    size: Annotated[
+        str | None, typer.Option(metavar="WIDTHxHEIGHT", help="Size of the window or the headless picture, in pixels.")
+    ] = None,
     headless: Annotated[bool, typer.Option("--headless", help="No window: dream, steer, record.")] = False,
     seed: SeedOpt = None,
     sets: SetOpt = None,
-    osc_port: Annotated[int | None, typer.Option(help="UDP port to take OSC at (0: any free one).")] = None,
-    duration: Annotated[str | None, typer.Option(metavar="S", help="End by itself after this long.")] = None,
-    record: Annotated[Path | None, typer.Option(help="Record what is on stage to this video file.")] = None,
+    osc_port: Annotated[
+        int | None, typer.Option(metavar="PORT", help="UDP port to listen for OSC at (0: any free one).")
+    ] = None,
+    duration: Annotated[
+        str | None, typer.Option(metavar="TIME", help="End by itself after 90 (seconds), 1:30 or 2:00:00.")
+    ] = None,
+    record: Annotated[
+        Path | None,
+        typer.Option(parser=file_path, metavar="FILE", help="Record what is on stage to this video file."),
+    ] = None,
     stats: StatsOpt = None,
 ) -> None:
     """Play a show live.
@@ -241,10 +264,14 @@ def first_walk(show: Show, source: str, duration: str | None, size: str | None, 
 @app.command()
 def film(
     show: ShowArg = "film",
-    out: Annotated[Path, typer.Option(help="The video file to write.")] = Path("out/film.mp4"),
-    duration: Annotated[str, typer.Option(metavar="S", help="Seconds, or 1:30, or 2:00:00.")] = "30",
-    fps: Annotated[str | None, typer.Option(metavar="FPS", help="Frames a second; 24000/1001 is possible.")] = None,
-    size: Annotated[str | None, typer.Option(metavar="WxH", help="Size of the picture in pixels.")] = None,
+    out: Annotated[
+        Path, typer.Option(parser=file_path, metavar="FILE", help="The video file to write.")
+    ] = Path("out/film.mp4"),
+    duration: Annotated[str, typer.Option(metavar="TIME", help="How long: 90 (seconds), 1:30 or 2:00:00.")] = "30",
+    fps: Annotated[str | None, typer.Option(metavar="FPS", help="Frames a second, such as 30 or 24000/1001.")] = None,
+    size: Annotated[
+        str | None, typer.Option(metavar="WIDTHxHEIGHT", help="Size of the picture in pixels.")
+    ] = None,
     seed: SeedOpt = None,
     sets: SetOpt = None,
     stats: StatsOpt = None,
@@ -257,7 +284,9 @@ def film(
         ),
     ] = None,
 ) -> None:
-    """Render a show to a video file, frame by frame, the same every time.
+    """Render a show to a video file.
+
+    It is drawn frame by frame and comes out the same every time.
 
     An interrupted film resumes when you run the same command again; at most its last ten seconds are drawn again.
 
@@ -336,9 +365,7 @@ def film_with_progress(
     except (OSError, SystemExit):  # which rich makes of a broken pipe
         if not whole:
             raise
-        # The terminal has gone in the night, and nobody is told; nor must Python try again as it ends.
-        for stream in (1, 2):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
+        _hush()  # the terminal has gone in the night, and nobody is told
 
 
 @app.command()
@@ -406,7 +433,7 @@ def models_list(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")
 
 @models_app.command("inspect")
 def models_inspect(
-    name: Annotated[str, typer.Argument(help="house, a folder, or a repository that was fetched.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="house, a folder, or a repository that was fetched.")],
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """What a model is made of, and whether it takes the fast path."""
@@ -425,7 +452,9 @@ def models_inspect(
 
 @models_app.command("fetch")
 def models_fetch(
-    repository: Annotated[str, typer.Argument(help="A Hugging Face repository, such as stabilityai/sd-turbo.")],
+    repository: Annotated[
+        str, typer.Argument(metavar="REPOSITORY", help="On Hugging Face, such as stabilityai/sd-turbo.")
+    ],
 ) -> None:
     """Download a model; the only command that ever does."""
     from engine.dreamer import hub
@@ -452,7 +481,19 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):  # a console or a pipe may have no letter for what a name holds
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    app(prog_name="pedesis")
+    try:
+        app(prog_name="pedesis")
+    except OSError as error:  # what nobody expected: mostly that the output has gone to a full disk
+        with suppress(OSError):
+            print(error.strerror or error, file=sys.stderr)
+        _hush()
+        raise SystemExit(1) from None
+
+
+def _hush() -> None:
+    """Python must not try again, as it ends, to write what could not be written."""
+    for stream in (1, 2):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
 
 
 if __name__ == "__main__":

@@ -13,10 +13,14 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from engine.show.files import in_time
+
+ANSWER_S = 5.0  # for a disk
 PROBE_TIMEOUT_S = 90.0  # a first import of torch from a cold, slow disk
 _GB = 1e9
 
@@ -37,11 +41,18 @@ print(json.dumps(said))
 """
 _GL = """
 import json
-from engine.stage.gl import create_context, is_software
-ctx = create_context(headless=True)
-info = ctx.info
-print(json.dumps({"vendor": info["GL_VENDOR"], "renderer": info["GL_RENDERER"], "version": info["GL_VERSION"],
-                  "texture": info.get("GL_MAX_TEXTURE_SIZE"), "software": is_software(ctx)}))
+from engine.stage.gl import NoGraphics, create_context, is_software
+from engine.stage.shader_cache import can_keep
+kept = can_keep()  # before create_context, which tells the driver not to try where it cannot
+try:
+    ctx = create_context(headless=True)
+    info = ctx.info
+    said = {"vendor": info["GL_VENDOR"], "renderer": info["GL_RENDERER"], "version": info["GL_VERSION"],
+            "texture": info.get("GL_MAX_TEXTURE_SIZE"), "software": is_software(ctx), "kept": kept}
+except NoGraphics as error:
+    why, _, cure = str(error).partition("): ")
+    said = {"error": why + ")", "cure": cure}
+print(json.dumps(said))
 """
 _DISPLAYS = """
 import json
@@ -84,12 +95,13 @@ def checks(port: int | None = None, folder: Path | None = None) -> list[Check]:
         _python(sys.version_info[:3]),
         torch_check,
         *memory_check,
-        _gl(answers["gl"]),
+        *_gl(answers["gl"]),
         _displays(answers["displays"]),
         _encoders(answers["encoders"]),
         _port(port),
         _house(),
         _state(),
+        *_downloads(),
         _temp(),
         *_shared(),
         _disk(folder or Path()),
@@ -136,18 +148,17 @@ def _failing(found: list[Check]) -> list[str]:
 
 def probe(scripts: Mapping[str, str], timeout_s: float = PROBE_TIMEOUT_S) -> dict[str, dict[str, Any]]:
     """Run the scripts side by side. Name -> what it printed, or {"error": one line}."""
-    # The child must find the very engine that asks, also when run from a checkout that is not installed.
-    root = str(Path(__file__).resolve().parent.parent)
-    path = os.pathsep.join(p for p in (root, os.environ.get("PYTHONPATH", "")) if p)
+    # The child must find the very modules that the one who asks has, also those of a checkout that is not installed,
+    # and with -P none that happen to lie in the current folder.
+    same = f"import sys; sys.path[:] = {[place for place in sys.path if place]!r}\n"
     running = {
         name: subprocess.Popen(
-            [sys.executable, "-P", "-c", script],  # -P: not what happens to lie in the current folder
+            [sys.executable, "-P", "-c", same + script],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             errors="replace",
-            env={**os.environ, "PYTHONPATH": path},
         )
         for name, script in scripts.items()
     }
@@ -214,17 +225,21 @@ def _torch(answer: dict[str, Any]) -> tuple[Check, list[Check]]:
     return check, [Check("GPU memory", True if free >= 4 else None, says, cure)]
 
 
-def _gl(answer: dict[str, Any]) -> Check:
+def _gl(answer: dict[str, Any]) -> list[Check]:
+    """What draws; and, where it draws on the processor and compiles slowly, whether it can keep what it compiled."""
     if "error" in answer:
         cure = "Debian and Ubuntu: apt-get install libegl1 libgl1-mesa-dri"
         cure = cure if sys.platform.startswith("linux") else "update the graphics driver"
-        return Check("OpenGL", False, answer["error"], cure)
+        return [Check("OpenGL", False, answer["error"], answer.get("cure", cure))]
     says = f"{answer['renderer']} ({answer['vendor']}), OpenGL {answer['version']}"
-    if answer["software"]:
-        return Check(
-            "OpenGL", None, says + ": a software renderer", "install the graphics card's driver for speed"
-        )
-    return Check("OpenGL", True, says)
+    if not answer["software"]:
+        return [Check("OpenGL", True, says)]
+    cure = "install the graphics card's driver for speed"
+    found = [Check("OpenGL", None, says + ": a software renderer", cure)]
+    if not answer.get("kept", True):
+        cure = "set XDG_CACHE_HOME to a folder that can be written to, and the next start is quicker"
+        found.append(Check("shader cache", None, "compiled shaders cannot be kept, each start compiles anew", cure))
+    return found
 
 
 def _displays(answer: dict[str, Any]) -> Check:
@@ -282,19 +297,50 @@ def _state() -> Check:
     cure = "set XDG_STATE_HOME to a folder that can be written to; a show runs without, and starts afresh each time"
     try:
         folder = state_dir()
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            return Check("saved walks", True, f"kept in {folder}")
+        _try_to_write(folder)
     except OSError as fault:
         return Check("saved walks", None, f"cannot be kept: {fault.strerror or fault}", cure)
+    return Check("saved walks", True, f"kept in {folder}")
+
+
+def _downloads() -> list[Check]:
+    """Where `pedesis models fetch` puts models: told only where it cannot."""
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    try:
+        _try_to_write(Path(HF_HUB_CACHE))
+    except OSError as fault:
+        cure = "set HF_HOME to a folder that can be written to before fetching a model; shows run without"
+        return [Check("downloads", None, f"no model can be kept: {fault.strerror or fault}", cure)]
+    return []
 
 
 def _temp() -> Check:
     try:
-        return Check("temporary files", True, f"in {tempfile.gettempdir()}")
+        folder = Path(tempfile.gettempdir())
+        _try_to_write(folder)
     except OSError:
-        cure = "make /tmp writable, or set TMPDIR to a folder that is"
+        cure = "make /tmp writable, or set TMPDIR to a folder that is; shows run without"
         return Check("temporary files", None, "no folder for them can be written to", cure)
+    return Check("temporary files", True, f"in {folder}")
+
+
+def _try_to_write(folder: Path) -> None:
+    """Tried for real, as permissions tell half of it; leaves nothing behind, folders included. Raises OSError."""
+
+    def trial() -> None:
+        missing = [place for place in (folder, *folder.parents) if not place.exists()]
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder) as file:
+                file.write(b"x")
+                file.flush()
+        finally:
+            for place in missing:
+                with suppress(OSError):
+                    place.rmdir()
+
+    in_time(trial, ANSWER_S)
 
 
 def _shared() -> list[Check]:
@@ -316,6 +362,11 @@ def _disk(folder: Path) -> Check:
     except OSError as fault:
         return Check("disk", False, f"{folder}: {fault.strerror}", "start Pedesis from a folder that exists")
     says = f"{free:.1f} GB free in {folder}"  # an hour of 1280x720 at crf 18 with grain is about 10 GB
+    try:
+        _try_to_write(folder)
+    except OSError as fault:
+        cure = "start Pedesis from another folder, or name one with --out, to film or to take stills; shows run without"
+        return Check("disk", None, f"{folder} cannot be written to: {fault.strerror or fault}", cure)
     return Check(
         "disk", True if free >= 5 else None if free >= 0.2 else False, says, "make room before filming"
     )

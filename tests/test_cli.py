@@ -53,6 +53,44 @@ def test_a_name_in_any_script_can_be_said_on_any_console(tmp_path: Path) -> None
     assert result.returncode == 2 and "No show named" in result.stderr and "Traceback" not in result.stderr
 
 
+def test_a_tilde_that_the_shell_left_is_the_home_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    stats: list[Path | None] = []
+    monkeypatch.setattr(cli, "check_stats", stats.append)
+    monkeypatch.setattr(cli, "keep_stats", lambda *_: None)
+    records: list[Path] = []
+    monkeypatch.setattr("engine.play.live.run_live", lambda show, options: records.append(options.record))
+    arguments = ["run", "house", "--headless", "--record=~/a.mp4", "--stats=~/s.json"]
+    assert CliRunner().invoke(cli.app, arguments).exit_code == 0
+    assert stats == [tmp_path / "s.json"] and records == [tmp_path / "a.mp4"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+@pytest.mark.parametrize(("command", "code"), [("params house", 1), ("models list", 1), ("--help", 1), ("run nope", 2)])
+def test_an_output_that_cannot_be_written_is_one_sentence_and_no_stack_trace(command: str, code: int) -> None:
+    root = Path(__file__).parent.parent
+    start = [sys.executable, "-P", "-m", "engine.cli", *command.split()]
+    env = {**os.environ, "PYTHONPATH": str(root)}
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(start, stdout=full, stderr=subprocess.PIPE, text=True, env=env)
+        assert done.returncode == code and len(done.stderr.splitlines()) == 1, done.stderr
+        assert subprocess.run(start, stdout=full, stderr=full, env=env).returncode == code
+
+
+def test_nothing_in_the_current_folder_disturbs_a_show_or_its_dreamer(tmp_path: Path) -> None:
+    show = write_tiny_show(tmp_path)
+    for name in ("random", "torch", "socket", "tempfile", "multiprocessing", "diffusers"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('not this one')\n")
+    start = [sys.executable, "-P", "-c", "from engine.cli import main; main()"]
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
+    done = subprocess.run(
+        [*start, "film", str(show), "--duration", "0.2", "--out", "a.mp4"],
+        cwd=tmp_path, env=env, capture_output=True, text=True, timeout=240,
+    )  # fmt: skip
+    assert done.returncode == 0 and "not this one" not in done.stderr, done.stderr
+
+
 @pytest.mark.parametrize(("text", "wanted"), [("1280x720", (1280, 720)), ("16X16", (16, 16))])
 def test_sizes(text: str, wanted: tuple[int, int]) -> None:
     assert cli.parse_size(text) == wanted

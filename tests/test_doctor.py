@@ -28,8 +28,8 @@ def test_the_whole_list_on_this_machine() -> None:
     found = {check.name: check for check in checks(port=free_port())}
     assert list(found) == [
         name
-        for name in ("Python", "torch", "GPU memory", "OpenGL", "displays", "encoders", "OSC port",
-                     "built-in model", "saved walks", "temporary files", "shared memory", "disk", "memory")
+        for name in ("Python", "torch", "GPU memory", "OpenGL", "shader cache", "displays", "encoders", "OSC port",
+                     "built-in model", "saved walks", "downloads", "temporary files", "shared memory", "disk", "memory")
         if name in found
     ]  # fmt: skip
     assert len(found) >= 9
@@ -47,7 +47,7 @@ def test_the_caller_stays_light() -> None:
         "import sys; from engine import doctor\n"
         "doctor._PROBES = {n: 'print(\"{}\")' for n in doctor._PROBES}\n"
         "doctor._torch = lambda a: (doctor.Check('torch', True, 'x'), [])\n"
-        "doctor._gl = doctor._encoders = lambda a: doctor.Check('x', True, 'x')\n"
+        "doctor._gl = lambda a: []; doctor._encoders = lambda a: doctor.Check('x', True, 'x')\n"
         "doctor.checks()\n"
         "print(sorted({'torch', 'diffusers', 'transformers', 'glfw', 'av'} & set(sys.modules)))"
     )
@@ -89,7 +89,9 @@ def test_each_answer_becomes_the_right_verdict() -> None:
     assert doctor._python((3, 10, 4)).ok is False and doctor._python((3, 12, 0)).ok is True
     fault = {"error": "ImportError: libGL"}
     assert doctor._torch(fault)[0].ok is False
-    assert doctor._gl(fault).ok is False and "libegl1" in doctor._gl(fault).cure
+    assert doctor._gl(fault)[0].ok is False and "libegl1" in doctor._gl(fault)[0].cure
+    old = {"error": "Pedesis needs OpenGL 3.3, which is not available here (got 2.1)", "cure": "update the driver"}
+    assert (doctor._gl(old)[0].says, doctor._gl(old)[0].cure) == (old["error"], old["cure"])
     assert doctor._encoders({"version": "18", "encoders": ["libx265"]}).ok is False
     assert doctor._displays({"displays": []}).ok is None
     crash = doctor._displays({"displays": [], "error": "GLFW crashes", "cure": "connect a keyboard"})
@@ -104,8 +106,10 @@ def test_each_answer_becomes_the_right_verdict() -> None:
     assert check.ok is True and "H200" in check.says
     assert memory[0].ok is None and "2.0 GB free of 140.0 GB" in memory[0].says
     gl = {"vendor": "NVIDIA", "renderer": "RTX [4090]", "version": "4.6", "software": False}
-    assert doctor._gl(gl).ok is True
-    assert doctor._gl(gl | {"software": True}).ok is None
+    assert [check.ok for check in doctor._gl(gl)] == [True]
+    assert [check.ok for check in doctor._gl(gl | {"software": True})] == [None]
+    kept_not = doctor._gl(gl | {"software": True, "kept": False})
+    assert kept_not[1].ok is None and "XDG_CACHE_HOME" in kept_not[1].cure
     assert doctor._disk(Path("/no/such/folder")).ok is False
 
 
@@ -137,11 +141,11 @@ def test_render_says_cures_and_sets_the_exit_code(capsys: pytest.CaptureFixture[
 )
 def test_no_graphics_driver_is_found_out_for_real() -> None:
     os_environ = {**os.environ, "__EGL_VENDOR_LIBRARY_FILENAMES": "/nonexistent.json"}
-    script = "from engine import doctor; print(doctor._gl(doctor.probe({'gl': doctor._GL})['gl']).ok)"
+    script = "from engine import doctor; print(doctor._gl(doctor.probe({'gl': doctor._GL})['gl'])[0])"
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=ROOT, env=os_environ, capture_output=True, text=True, check=True
     )
-    assert done.stdout.strip() == "False"
+    assert "ok=False" in done.stdout and "NoGraphics" not in done.stdout and "apt-get" in done.stdout, done.stdout
 
 
 def test_it_judges_what_is_installed_and_not_what_lies_in_the_current_folder(tmp_path: Path) -> None:
@@ -169,9 +173,28 @@ def test_nowhere_to_write_is_told_and_what_it_costs(monkeypatch: pytest.MonkeyPa
     state = doctor._state()
     assert state.ok is None and "cannot be kept" in state.says and "XDG_STATE_HOME" in state.cure
 
-    def none() -> str:
-        raise FileNotFoundError(2, "No usable temporary directory found")
-
-    monkeypatch.setattr("tempfile.gettempdir", none)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "gone" / "away"))
+    (tmp_path / "gone").write_text("")
     temp = doctor._temp()
     assert temp.ok is None and "TMPDIR" in temp.cure
+    disk = doctor._disk(tmp_path / "file")
+    assert disk.ok is False or "cannot be written to" in disk.says
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "file" / "hub"))
+    (downloads,) = doctor._downloads()
+    assert downloads.ok is None and "HF_HOME" in downloads.cure
+
+
+def test_looking_whether_a_folder_can_be_made_leaves_none_behind(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "a" / "b"))
+    assert doctor._state().ok is True
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_probes_see_the_modules_of_the_one_who_asks_and_in_the_same_order(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    answer = probe({"path": "import json, sys; print(json.dumps({'path': sys.path}))"})["path"]
+    assert answer["path"] == [place for place in sys.path if place]

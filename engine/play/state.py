@@ -43,6 +43,7 @@ class Memory:
     def __init__(self, show: Show) -> None:
         self._show = show
         self._said = ""  # the last trouble that was logged, so that it is not told every ten seconds
+        self._damaged: set[Path] = set()
         self._writer = threading.Thread()
         self._newest: dict[str, Any] | None = None
 
@@ -162,8 +163,11 @@ class Memory:
 
     def _set_aside(self, file: Path, error: Exception) -> None:
         kept = set_aside(file)
-        where = f"; set aside as {kept.name}" if kept else ""
-        self._say(f"the saved walk in {file} is damaged ({_reason(error)}){where}")
+        if kept or file not in self._damaged:  # one that cannot be renamed is met again every ten seconds
+            self._damaged.add(file)
+            where = f"; set aside as {kept.name}" if kept else ""
+            why = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
+            log.warning("the saved walk in %s is damaged (%s)%s", file, why, where)
 
     def _say(self, words: str) -> None:
         if words != self._said:
