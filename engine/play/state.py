@@ -147,7 +147,7 @@ class Memory:
         """What stands in a file; None where it is missing, or damaged, and then set aside. Raises OSError."""
         try:
             note = json.loads(read_text_bounded(file, _MOST_BYTES))
-            if not isinstance(note, dict) or not _is_count(note.get("count", 0)):
+            if not _is_walk(note):
                 raise ValueError("this is not a saved walk")
         except FileNotFoundError:
             return None
@@ -175,8 +175,12 @@ class Memory:
             log.warning("%s", words)
 
 
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and 0 <= value < _HIGHEST
+def _is_walk(note: object) -> bool:
+    """Whether it looks like one; the navigator will tell."""
+    if not isinstance(note, dict) or not isinstance(note.get("navigator"), dict):
+        return False
+    count = note.get("count", 0)
+    return isinstance(count, int) and 0 <= count < _HIGHEST
 
 
 def _before(path: Path) -> Path:

@@ -6,7 +6,6 @@ Stage thread. Memory is constant however long the show runs.
 
 import errno
 import json
-import os
 import time
 from collections import deque
 from pathlib import Path
@@ -17,7 +16,7 @@ import psutil
 
 from engine.control.osc import Counts
 from engine.dreamer.process import DreamerStatus
-from engine.show.files import in_time, is_special, make_folder, write_whole
+from engine.show.files import draft_of, in_time, is_special, make_folder, write_whole
 
 _BINS = np.geomspace(1e-4, 100.0, 1201)  # seconds; 1.2% wide, finer than any figure quoted from it
 _MEMORY_EVERY_S = 1.0
@@ -118,32 +117,30 @@ def _rounded(seconds: float | None) -> float | None:
 
 def check(path: Path) -> None:
     """Whether `write` could write there now; makes the folder. Raises OSError, also when the disk does not answer."""
-    in_time(lambda: _check(_target(path)))
+    in_time(lambda: _check(path))
 
 
 def _check(path: Path) -> None:
+    if is_special(path):
+        return
+    path = path.resolve()  # what a link points to: the link stays
     make_folder(path.parent)
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, "it is a folder", str(path))
-    if not is_special(path):
-        draft = path.with_name(path.name + ".part")
-        draft.touch()
-        draft.unlink()
+    draft = draft_of(path)
+    draft.touch()
+    draft.unlink()
 
 
 def write(stats: dict[str, Any], path: Path) -> None:
     """Writes the object whole or not at all; into a pipe as it is. Raises OSError, also when nobody reads the pipe."""
-    in_time(lambda: _write(json.dumps(stats, indent=2) + "\n", _target(path)), ENDING_S)
+    in_time(lambda: _write(json.dumps(stats, indent=2) + "\n", path), ENDING_S)
 
 
 def _write(text: str, path: Path) -> None:
     if is_special(path):
         path.write_text(text, encoding="utf-8")
-    else:
-        make_folder(path.parent)
-        write_whole(path, text)
-
-
-def _target(path: Path) -> Path:
-    """What a link points to: the link stays."""
-    return Path(os.path.realpath(path)) if path.is_symlink() else path
+        return
+    path = path.resolve()
+    make_folder(path.parent)
+    write_whole(path, text)

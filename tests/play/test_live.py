@@ -199,4 +199,4 @@ def test_a_show_that_resumes_goes_on_where_it_was(live, tmp_path: Path) -> None:
     remembered(tmp_path).write_text('{"navigator": 3}')
     run = live(show=show, duration=2.0)
     assert run.process.wait(60) == 0
-    assert any("starting afresh" in line for line in run.log)
+    assert any("is damaged" in line for line in run.log)

@@ -5,6 +5,7 @@ import logging
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -134,7 +135,7 @@ def test_a_wrong_clock_never_costs_the_walk_just_saved(wrong_clock: int) -> None
     assert kept == {str(seed) for seed in range(21, 29)}, "the first one saved has gone, whatever the dates"
 
 
-@pytest.mark.parametrize("damage", ["", "{", "\x00" * 500, "folder", "restore"])
+@pytest.mark.parametrize("damage", ["", "{", "\x00" * 500, '{"navigator": 3}', "folder", "restore"])
 def test_a_damaged_file_costs_ten_seconds_and_not_the_walk(damage: str, caplog: pytest.LogCaptureFixture) -> None:
     show = load_show("gallery")
     memory, navigator, controls = begin(show)
@@ -191,12 +192,15 @@ def test_a_pipe_in_the_place_of_the_file_is_set_aside_and_never_waited_for() -> 
 def test_a_state_folder_on_a_mount_that_is_gone_does_not_keep_the_show_from_starting(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    import threading
-
     gone = threading.Event()
-    monkeypatch.setattr("engine.play.state.DISK_TIMEOUT_S", 0.05)
+
+    def never(*_: object) -> str:
+        gone.wait(20)
+        raise OSError("gone")
+
     memory, navigator, controls = begin(load_show("gallery"))
-    monkeypatch.setattr("engine.show.files.os.open", lambda *_: gone.wait(20))
+    monkeypatch.setattr("engine.play.state.DISK_TIMEOUT_S", 0.05)
+    monkeypatch.setattr("engine.play.state.read_text_bounded", never)
     with caplog.at_level(logging.WARNING, "pedesis"):
         assert memory.recall(navigator, controls) is False
     assert "no answer" in caplog.text
@@ -333,7 +337,6 @@ def test_a_folder_that_cannot_be_made_costs_the_memory_and_not_the_show(
 
 
 def test_a_disk_that_takes_its_time_does_not_hold_the_stage(monkeypatch: pytest.MonkeyPatch) -> None:
-    import threading
     import time
 
     ready = threading.Event()
@@ -346,4 +349,19 @@ def test_a_disk_that_takes_its_time_does_not_hold_the_stage(monkeypatch: pytest.
     assert time.monotonic() - start < 2.0
     ready.set()
     memory.close()
+    assert memory.path.exists()
+
+
+def test_a_damaged_file_that_cannot_be_set_aside_is_told_of_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    play(load_show("gallery", seed=4))
+    Memory(load_show("gallery", seed=4)).path.write_text("{")
+    monkeypatch.setattr("engine.play.state.set_aside", lambda file: None)
+    memory, navigator, _ = begin(load_show("gallery"))
+    with caplog.at_level(logging.WARNING, "pedesis"):
+        for _ in range(3):
+            memory.keep(navigator)
+            memory.close()
+    assert sum("is damaged" in record.getMessage() for record in caplog.records) == 1
     assert memory.path.exists()

@@ -102,3 +102,11 @@ def test_a_link_stays_a_link_and_a_folder_that_is_made_is_said(
     stats.write({"frames": 1}, link)
     assert link.is_symlink() and json.loads(link.read_text()) == {"frames": 1}
     assert caplog.messages == [f"made the folder {tmp_path / 'stast'}"]
+
+
+def test_a_name_as_long_as_the_file_system_takes_is_a_name(tmp_path: Path) -> None:
+    path = tmp_path / ("Ω" * 120 + ".json")
+    stats.check(path)
+    assert not list(tmp_path.iterdir())
+    stats.write({"frames": 1}, path)
+    assert list(tmp_path.iterdir()) == [path]
