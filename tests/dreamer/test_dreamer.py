@@ -393,7 +393,7 @@ def test_a_card_too_old_for_this_torch_is_not_chosen(
     assert "no code for Old Card" in caplog.text
     with pytest.raises(ModelError, match="no code for Old Card; install a build of torch for that card"):
         pick_device("cuda")
-    with pytest.raises(ModelError, match="is .cuda:1., but this machine has only cuda:0"):
+    with pytest.raises(ModelError, match=r"is .cuda:1., but this machine has only cuda:0"):
         pick_device("cuda:1")
 
 
