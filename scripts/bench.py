@@ -488,7 +488,8 @@ def main() -> None:
     results = []
     for name in arguments.only.split(","):
         for what, against, figure, target in benches[name]():
-            print(f"{name:8} {what:52} {against:52} {figure:9.2f}  {target}", flush=True)
+            shown = "none" if figure is None else f"{figure:.2f}"  # no picture came in the time there was
+            print(f"{name:8} {what:52} {against:52} {shown:>9}  {target}", flush=True)
             results.append({"bench": name, "what": what, "against": against, "figure": figure, "target": target})
     arguments.json.parent.mkdir(parents=True, exist_ok=True)
     arguments.json.write_text(json.dumps({"cpus": os.cpu_count(), "rows": results}, indent=2) + "\n")
