@@ -269,6 +269,8 @@ class WindowStage(Stage):
 
     def _measure(self) -> None:
         width, height = self._glfw.get_framebuffer_size(self._window)
+        if self._x_server.gone:
+            return  # it went just now, and the size is made up
         self.size = (max(width, 1), max(height, 1))  # a folded window measures 0×0
         self.framebuffer = self.ctx.screen
         self.framebuffer.viewport = (0, 0, *self.size)
@@ -278,17 +280,22 @@ class WindowStage(Stage):
             self._keys.append(name)
 
     def poll(self) -> list[str]:
-        self._glfw.poll_events()
+        if not self._x_server.gone:
+            self._listen()
         if self._x_server.gone:
-            self.closing = True
-            return []
-        if self._fullscreen:
-            self._follow()
-        self._measure()
-        if self._glfw.window_should_close(self._window):
             self.closing = True
         keys, self._keys = self._keys, []
         return keys
+
+    def _listen(self) -> None:
+        glfw = self._glfw
+        glfw.poll_events()
+        if self._fullscreen and not self._x_server.gone:
+            self._follow()
+        if not self._x_server.gone:
+            self._measure()
+        if glfw.window_should_close(self._window):
+            self.closing = True
 
     def present(self) -> None:
         if not self._x_server.gone:

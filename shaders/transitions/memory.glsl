@@ -21,7 +21,7 @@ vec4 transition(vec2 uv) {
         float a = clamp((t - wait) / (1.0 - spread), 0.0, 1.0);
         float size = 0.75 * a * (1.6 - 0.6 * a);
         float d = distance(p, middle) / max(size, 1e-4);
-        if (d < r) { r = d; age = a; radius = size; centre = middle; }
+        if (a > 0.0 && d < r) { r = d; age = a; radius = size; centre = middle; }
     }
     vec3 old = getFromColor(uv).rgb, new = getToColor(uv).rgb;
     vec2 q = (p - centre) / max(radius, 1e-4);

@@ -15,11 +15,15 @@ vec4 transition(vec2 uv) {
     float felt = textureLod(u_field, p * vec2(2.3, 1.7) + fibre * 0.03, 0.0).r - 0.5;
     float tear = ragged * big + 0.30 * ragged * mid + 0.035 * fibre;
 
+    // Ragged and shadowed from the start, the sheet would have to begin so far outside that nobody saw it come:
+    // both grow while its first corner is laid.
+    float grown = smoothstep(0.0, 0.12, progress);
+    tear *= grown;
+
     // Signed distance to the edge, in picture heights: above 0 the new sheet lies here.
     float far = dot(vec2(ratio, 1.0), along);
     float reach = 0.5 * ragged * 1.3 + 0.02 + 0.16;
-    // The first corner is laid at once, the rest more slowly.
-    float d = mix(-reach, far + reach, pow(progress, 0.65)) - dot(p, along) + tear;
+    float d = mix(-0.03, far + reach, pow(progress, 0.86)) - dot(p, along) + tear;
 
     float core = margin * (0.55 + 0.9 * (mid + 0.5));          // how far the printed face is torn back
     float sheet = smoothstep(-0.004, 0.004, d + 0.010 * felt);
@@ -29,7 +33,7 @@ vec4 transition(vec2 uv) {
     float lift = 1.0 - 0.22 * exp(-max(d - core, 0.0) * 26.0) * step(0.0, d);
 
     vec3 under = getFromColor(uv).rgb;
-    float dark = shadow * exp(-max(-d, 0.0) * 15.0) * smoothstep(-0.16, -0.02, d);
+    float dark = grown * shadow * exp(-max(-d, 0.0) * 15.0) * smoothstep(-0.16, -0.02, d);
     under *= 1.0 - dark;
     vec3 over = mix(paper, getToColor(uv).rgb * lift, face);
     return vec4(mix(under, over, sheet), 1.0);

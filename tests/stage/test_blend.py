@@ -271,14 +271,16 @@ def test_a_transition_gets_going_at_once_and_never_jerks(length_s: float) -> Non
     assert half.size == 0 or half.min() > 0.3 * np.median(half), "it does not hesitate after its beginning"
 
 
+@pytest.mark.parametrize("size", [SIZE, (96, 96), (54, 96), (240, 54)], ids=str)
 @pytest.mark.parametrize("length_s", [8.0, 20.0])
 @pytest.mark.parametrize("name", list_transitions())
 def test_a_visitor_sees_within_half_a_second_that_the_jump_was_taken(
-    blend: Blend, name: str, length_s: float
+    ctx: moderngl.Context, shaders: Shaders, name: str, length_s: float, size: tuple[int, int]
 ) -> None:
+    blend = Blend(ctx, shaders, size)
     values = DEFAULTS | {"blend.time": length_s, "blend.transition": name}
     # The hardest case: the new picture is a dark one, with few lights.
-    y, x = np.mgrid[0 : SIZE[1], 0 : SIZE[0]]
+    y, x = np.mgrid[0 : size[1], 0 : size[0]]
     light = np.stack([120 + 60 * np.sin(x / 9), 110 + 50 * np.sin(y / 7), 90 + 0 * x], -1).astype(np.uint8)
     dark = np.stack([60 + 40 * np.sin(y / 5), 50 + 0 * x, 70 + 30 * np.sin(x / 6)], -1).astype(np.uint8)
     old, new = Key(When(0.0, 0), light), Key(When(10.0, 1), dark)
