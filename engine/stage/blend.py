@@ -123,11 +123,6 @@ class Blend:
         """Whether the picture is held, whatever keyframes come."""
         return self._frozen
 
-    @property
-    def in_transition(self) -> bool:
-        """Whether one picture is becoming another."""
-        return self._transition is not None
-
     def upload(self, keyframe: Arrival) -> None:
         """Take a keyframe in; its pixels may change as soon as this returns."""
         pixels = keyframe.pixels

@@ -25,7 +25,7 @@ SETTLED_NS = 3 * 10**9
 
 _INCLUDE = re.compile(r'^\s*#include\s+"([^"]+)"\s*$')
 _VERSION = re.compile(r"^\s*#version\b")
-_DEFAULT = re.compile(r"^\s*uniform\s+(\w+)\s+(\w+)\s*;?\s*(?:/[/*]|;\s*/[/*])\s*=\s*([^*;]+)")
+_DEFAULT = re.compile(r"^\s*uniform\s+(\w+)\s+(\w+)\s*(?:;\s*)*/[/*]\s*=\s*([^*;]+)")
 
 Line = tuple[str, Path, int]  # text, file, number
 

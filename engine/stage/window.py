@@ -290,10 +290,12 @@ class WindowStage(Stage):
     def _listen(self) -> None:
         glfw = self._glfw
         glfw.poll_events()
-        if self._fullscreen and not self._x_server.gone:
-            self._follow()
+        # First, as it waits for the server's answer: an X server that is going is found out here. In _follow GLFW
+        # would crash on the answer that does not come.
         if not self._x_server.gone:
             self._measure()
+        if self._fullscreen and not self._x_server.gone:
+            self._follow()
         if glfw.window_should_close(self._window):
             self.closing = True
 

@@ -116,7 +116,6 @@ def test_first_keyframe_arrives_softly(blend: Blend) -> None:
     change = [np.abs(b - a).max() for a, b in itertools.pairwise(frames)]
     assert max(change) < 0.06  # of all the light there is; a cut would be near 1
     np.testing.assert_allclose(frames[-1], 1.0, atol=1e-3)
-    assert not blend.in_transition
 
 
 @pytest.mark.parametrize("name", list_transitions())
@@ -143,7 +142,6 @@ def test_transition_moves_evenly(blend: Blend, name: str) -> None:
     means = np.array([linear(blend, blend.render(10 + k / 30, values, live=False)).mean() for k in range(122)])
     whole = abs(means[-1] - means[0])
     assert np.abs(np.diff(means)).max() < 0.12 * whole
-    assert not blend.in_transition
 
 
 def test_no_time_is_a_cut(blend: Blend) -> None:
@@ -151,7 +149,6 @@ def test_no_time_is_a_cut(blend: Blend) -> None:
     blend.upload(flat(255, 10.0, 1))
     assert srgb(blend, blend.render(9.99, DEFAULTS | {"blend.time": 0.0}, live=False)).max() < 1
     assert srgb(blend, blend.render(10.0, DEFAULTS | {"blend.time": 0.0}, live=False)).min() > 254
-    assert not blend.in_transition
 
 
 def test_a_jump_during_a_jump_starts_from_what_is_shown(blend: Blend) -> None:
@@ -171,7 +168,7 @@ def test_live_jump_comes_with_the_keyframe(blend: Blend) -> None:
         blend.render(k / 60, DEFAULTS)
     blend.upload(flat(255, 3.9, 1))
     assert linear(blend, blend.render(4.0, DEFAULTS | {"blend.time": 1.0})).max() < 0.01
-    assert blend.in_transition
+    assert 0.1 < linear(blend, blend.render(4.5, DEFAULTS | {"blend.time": 1.0})).mean() < 0.9
     assert linear(blend, blend.render(5.1, DEFAULTS | {"blend.time": 1.0})).min() > 0.99
 
 

@@ -226,7 +226,8 @@ def test_defaults_as_gl_transitions_write_them(folder: Path) -> None:
         "uniform bool d;// = true\nuniform ivec2 e; // = ivec2(3, 4)\nuniform vec2 f; // = vec2(7.0)\n"
         "uniform float g; // softness of the edge\nuniform float h; // = 1e-2; small\n"
         "uniform mat2 i; // = mat2(1.0)\nuniform uint j; // = -3\nuniform uvec2 k; // = uvec2(1, 2)\n"
-        "vec4 transition(vec2 uv) { return vec4(0); }\n"
+        + "uniform float l" + " " * 200_000 + "m\n"  # nothing that a pattern should ponder for minutes
+        + "vec4 transition(vec2 uv) { return vec4(0); }\n"
     )
     found = defaults(assemble(file, folder, transition=True))
     assert found == {
