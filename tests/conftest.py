@@ -21,7 +21,12 @@ SLOW = (
     "play/test_film.py",
     "play/test_live.py",
     "record/test_recorder.py",
+    "stage/test_warm.py",
+    "stage/test_window.py",
+    "walk/test_navigator.py",
+    "control/test_osc_flood.py",
     "test_packaging.py",
+    "test_scripts.py",
     "test_cli.py",
     "test_doctor.py",
 )
