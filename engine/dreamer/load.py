@@ -198,13 +198,14 @@ class Dreamer:
     def _encode(self, pipe: Any, palette: Palette) -> Conditioning:
         """The words through the text encoders, which come to the device for it and leave it again."""
         encoders = [part for name, part in pipe.components.items() if name.startswith("text_encoder") and part]
-        for part in encoders:
-            part.to(self.device)
-        guided = self.spec.model.guidance > 1.0
-        conditioning = encode(pipe, palette.prompts, self.spec.model.negative, guided)
-        for part in encoders:
-            part.to("cpu")
-        return conditioning
+        try:
+            for part in encoders:
+                part.to(self.device)
+            guided = self.spec.model.guidance > 1.0
+            return encode(pipe, palette.prompts, self.spec.model.negative, guided)
+        finally:  # also where the device had no room for them: what goes on being dreamt needs it
+            for part in encoders:
+                part.to("cpu")
 
 
 def _load_part(place: ModelPlace, name: str, dtype: torch.dtype, progress: Progress) -> Any:

@@ -49,11 +49,8 @@ class Palettes:
 
     def mix(self, id: str, weights: Sequence[float]) -> dict[str, Tensor]:
         """The weighted mean over a palette's materials; "" is the first. A palette that is not known is answered with
-        the newest, its materials in equal parts where the weights do not fit: a picture rather than an end."""
+        the newest, and weights that do not fit with equal parts: a picture rather than an end."""
         with self._lock:
-            known = self._known.get(id or self._first)
-            newest = self._known[self._newest]
-        if known is not None:
-            return known.mix(weights)
-        fits = len(weights) == newest.count
-        return newest.mix(weights if fits else [1 / newest.count] * newest.count)
+            palette = self._known.get(id or self._first) or self._known[self._newest]
+        fits = len(weights) == palette.count
+        return palette.mix(weights if fits else [1 / palette.count] * palette.count)

@@ -77,7 +77,7 @@ class Limits:
 
     # A large model on a CPU takes minutes to read, to try out and for any picture; a first one may compile kernels.
     load_s: float | None = None  # without a word while loading; None leaves it to the restart policy
-    first_s: float = 1800.0  # for the first picture
+    first_s: float | None = None  # for a child's first picture; the same
     picture_s: float = 30.0  # for any other; or 20 times the usual, whichever is longer
 
 
@@ -121,6 +121,7 @@ class DreamerProcess:
         self._dreamt_s = 0.0  # how long the last picture took
         self._polled_at: float | None = None
         self._poll_gap_s = 1 / 60
+        self._idle_since_s: float | None = None  # since when it has had nothing to dream
 
     @property
     def pid(self) -> int | None:
@@ -224,12 +225,25 @@ class DreamerProcess:
         while len(self._under_way) - self._begun < self._depth() and self._ring.free:
             waypoint = self._again.popleft() if self._again else self._supply()
             if waypoint is None:
+                if not self._under_way and self._idle_since_s is None:
+                    self._idle_since_s = time.perf_counter()
                 return
+            self._end_rest()
             slot = self._ring.claim()
             assert slot is not None
             self._under_way.append((slot, waypoint))
             if not self._send(Dream(slot, waypoint)):
                 return
+
+    def _end_rest(self) -> None:
+        """A child that had nothing to dream said nothing either: it is not hung, and its rest was no interval."""
+        if self._idle_since_s is None:
+            return
+        now = time.perf_counter()
+        self._heard_at = max(self._heard_at, now)
+        if now - self._idle_since_s > ASLEEP_S:
+            self._last_done_at = None
+        self._idle_since_s = None
 
     def _send(self, message: Dream | TakePalette) -> bool:
         """False when the child is dead: _watch() sees to it, and to what is under way."""
@@ -322,6 +336,8 @@ class DreamerProcess:
         self._decode_s += 0.2 * (done_at - self._asked_at - self._decode_s)
         if status.first_keyframe_s is None:
             status.first_keyframe_s = now - self._started_at
+        if self._is_young():
+            self._policy.dreamt_first(dreamt_s)
         self._policy.dreamt(now - self._born_at)
         self._last_keyframe_at = now
         status.rss_mb, status.peak_rss_mb = done.memory_mb[0], max(status.peak_rss_mb, done.memory_mb[1])
@@ -349,6 +365,8 @@ class DreamerProcess:
         if not self._process.is_alive() and not self._has_said():
             self._lost(self._ending())
         elif now - self._heard_at > self._patience_s():
+            if self._is_young():
+                self._policy.hung_early()
             self._lost(f"no word from it for {now - self._heard_at:.0f} s")
 
     def _has_said(self) -> bool:
@@ -364,7 +382,7 @@ class DreamerProcess:
         if not self._under_way:
             return math.inf
         if self._is_young():
-            return self._limits.first_s
+            return self._policy.first_patience_s if self._limits.first_s is None else self._limits.first_s
         return max(self._limits.picture_s, 20 * max(self._dreamt_s, self._usual_s()))
 
     def _is_young(self) -> bool:

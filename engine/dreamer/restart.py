@@ -14,8 +14,8 @@ BACKOFF_S = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 HEALTHY_S = 60.0  # after dreaming this long, the next end counts as the first again
 GIVE_UP = 4  # ends in a row with the same words before a first picture: a fifth start would end so too
 MOST_ECONOMY = 2
-FIRST_LOAD_S = 1800.0  # a large model on a CPU takes minutes to read and to try out
-SHORTEST_LOAD_S, LOADS = 120.0, 5.0  # once a load took t, a later one may take max(120 s, 5 t)
+FIRST_LOAD_S = 1800.0  # a large model on a CPU takes minutes to read, to try out and for any picture
+SHORTEST_LOAD_S, LOADS = 120.0, 5.0  # once a load or a first picture took t, a later one may take max(120 s, 5 t)
 _AMOUNT = re.compile(r"[\d.]+ [KMGT]i?B")  # in the words of a fault may change: CUDA tells how much memory was free
 
 
@@ -53,11 +53,23 @@ class RestartPolicy:
         self._killed_young = 0
         self._last, self._times = "", 0  # the last fault, and how often in a row
         self._dreamt = False
-        self._load_s: float | None = None
+        self._load_s: float | None = None  # the longest seen
+        self._first_s: float | None = None  # the longest that a child's first picture took
+        self._hung_early = 0  # in a row
 
     def loaded(self, took_s: float) -> None:
         """A child has loaded its model in so long."""
         self._load_s = max(took_s, self._load_s or 0.0)
+
+    def dreamt_first(self, took_s: float) -> None:
+        """A child's first picture has come."""
+        self._first_s = max(took_s, self._first_s or 0.0)
+        self._hung_early = 0
+
+    def hung_early(self) -> None:
+        """A child was silent for too long before its first picture. The next is given twice as long: a disk may have
+        become slower since, and no child would ever be given the time it needs."""
+        self._hung_early += 1
 
     def dreamt(self, alive_s: float) -> None:
         """A picture has come, from a child that has lived so long."""
@@ -68,7 +80,18 @@ class RestartPolicy:
     @property
     def load_patience_s(self) -> float:
         """How long a child may load without a word before it counts as hung."""
-        return FIRST_LOAD_S if self._load_s is None else max(SHORTEST_LOAD_S, LOADS * self._load_s)
+        return self._early_patience_s(self._load_s)
+
+    @property
+    def first_patience_s(self) -> float:
+        """The same for its first picture."""
+        return self._early_patience_s(self._first_s)
+
+    def _early_patience_s(self, seen_s: float | None) -> float:
+        if seen_s is None:
+            return FIRST_LOAD_S
+        least_s = max(SHORTEST_LOAD_S, LOADS * seen_s)
+        return max(least_s, min(FIRST_LOAD_S, least_s * 2.0 ** min(self._hung_early, 10)))
 
     def ended(self, end: End) -> Decision:
         """What to do after a child has ended."""

@@ -97,3 +97,27 @@ def test_a_recorded_network_is_given_texts_of_one_length(caplog: pytest.LogCaptu
         texts = palettes.mix(id, (0.5, 0.5))["prompt_embeds"]
         assert texts.shape == (1, 6, 4) and float(texts.min()) == value, "repeated, not filled with nothing"
     assert caplog.text.count("3 tokens are dropped") == 1
+
+
+def test_weights_that_do_not_fit_their_palette_are_a_picture_and_no_end() -> None:
+    palettes = Palettes("a", Conditioning({"prompt_embeds": torch.arange(8.0).reshape(2, 2, 2)}))
+    mixed = palettes.mix("a", (1.0, 0.0, 0.0))["prompt_embeds"]
+    assert torch.equal(mixed, palettes.mix("a", (0.5, 0.5))["prompt_embeds"])
+
+
+def test_text_encoders_leave_the_device_also_when_words_cannot_be_encoded(
+    model: ModelSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dreamer = Dreamer(DreamSpec(model, FIRST, 64, 64))
+    moves: list[str] = []
+    monkeypatch.setattr(torch.nn.Module, "to", lambda module, where: moves.append(str(where)) or module)
+    monkeypatch.setattr(dreamer, "device", "there")
+
+    def refuse(*_: object) -> None:
+        raise RuntimeError("CUDA out of memory")
+
+    monkeypatch.setattr("engine.dreamer.load.encode", refuse)
+    monkeypatch.setattr(dreamer, "prepare_thread", lambda: None)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        dreamer.take_palette(OTHER)
+    assert moves and moves.count("there") == moves.count("cpu") == len(moves) / 2

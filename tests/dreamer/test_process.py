@@ -164,6 +164,35 @@ def test_nothing_to_dream_is_asked_again(started: Callable[..., DreamerProcess])
     assert collect(dreamer, 2) == [3, 4]
 
 
+def rest(dreamer: DreamerProcess, seconds: float) -> None:
+    """Polls as a stage does whose supply has nothing to dream."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        dreamer.poll()
+        time.sleep(1 / 60)
+
+
+def test_a_dreamer_that_rested_is_not_taken_for_hung(started: Callable[..., DreamerProcess]) -> None:
+    supply = Supply(limit=4)
+    dreamer = started(fake_worker.steady, supply, limits=Limits(picture_s=0.5))
+    collect(dreamer, 4)
+    pid = dreamer.pid
+    rest(dreamer, 1.0)
+    supply.limit = 7
+    assert collect(dreamer, 3) == [4, 5, 6]
+    assert dreamer.pid == pid and dreamer.status.losses == 0, dreamer.status.message
+
+
+def test_a_rest_is_no_interval_between_keyframes(started: Callable[..., DreamerProcess]) -> None:
+    supply = Supply(limit=4)
+    dreamer = started(fake_worker.steady, supply)
+    collect(dreamer, 4)
+    rest(dreamer, 1.3)
+    supply.limit = 7
+    collect(dreamer, 3)
+    assert len(dreamer.status.intervals_s) == 5, "the one across the rest is left out"
+
+
 def test_killed_during_a_run_it_goes_on_and_poll_never_stops(started: Callable[..., DreamerProcess]) -> None:
     dreamer = started(fake_worker.steady)
     collect(dreamer, 5)

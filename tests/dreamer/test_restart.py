@@ -65,3 +65,22 @@ def test_once_a_load_took_its_time_a_later_one_may_take_five_times_that() -> Non
     policy.loaded(60.0)
     policy.loaded(5.0)  # from a warm cache
     assert policy.load_patience_s == 300.0
+
+
+def test_a_first_picture_too_may_take_five_times_what_one_took() -> None:
+    policy = RestartPolicy(film=False)
+    assert policy.first_patience_s == 1800.0
+    policy.dreamt_first(2.0)
+    assert policy.first_patience_s == 120.0
+    policy.dreamt_first(100.0)
+    assert policy.first_patience_s == 500.0
+
+
+def test_a_start_that_was_ended_for_its_silence_is_given_twice_as_long_the_next_time() -> None:
+    policy = RestartPolicy(film=False)
+    policy.loaded(6.0)
+    policy.hung_early()
+    policy.hung_early()
+    assert policy.load_patience_s == 480.0
+    policy.dreamt_first(1.0)
+    assert policy.load_patience_s == 120.0
