@@ -18,9 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engine.show.files import in_time
+from engine.show.files import DISK_TIMEOUT_S, in_time
 
-ANSWER_S = 5.0  # for a disk
 PROBE_TIMEOUT_S = 90.0  # a first import of torch from a cold, slow disk
 _GB = 1e9
 
@@ -340,7 +339,7 @@ def _try_to_write(folder: Path) -> None:
                 with suppress(OSError):
                     place.rmdir()
 
-    in_time(trial, ANSWER_S)
+    in_time(trial, DISK_TIMEOUT_S)
 
 
 def _shared() -> list[Check]:

@@ -11,14 +11,13 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from engine.dreamer.noise import Conditioning
+from engine.dreamer.spec import PALETTES
 
 log = logging.getLogger("pedesis")
 
-KEEP = 4  # as process.PALETTES: the present one, the one before, and what may be on its way
-
 
 class Palettes:
-    """Conditioning by palette; the newest KEEP, and always the first.
+    """Conditioning by palette; the newest PALETTES, and always the first.
 
     one_length: recorded networks take texts as long as the first ones only.
     """
@@ -44,7 +43,7 @@ class Palettes:
         with self._lock:
             self._known[id] = conditioning
             self._newest = id
-            for old in [known for known in self._known if known != self._first][: -KEEP + 1]:
+            for old in [known for known in self._known if known != self._first][: -PALETTES + 1]:
                 del self._known[old]
 
     def mix(self, id: str, weights: Sequence[float]) -> dict[str, Tensor]:

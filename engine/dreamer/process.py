@@ -37,7 +37,7 @@ from engine.dreamer.messages import (
 )
 from engine.dreamer.restart import End, RestartPolicy
 from engine.dreamer.ring import Ring
-from engine.dreamer.spec import Arithmetic, DreamSpec, Keyframe
+from engine.dreamer.spec import PALETTES, Arithmetic, DreamSpec, Keyframe
 from engine.walk.navigator import Waypoint
 from engine.walk.palette import Palette
 
@@ -47,7 +47,6 @@ __all__ = ["DreamSpec", "DreamerProcess", "DreamerStatus", "Keyframe", "Supply"]
 # first keyframe after 11.5 and 7.9 s, 38 and 64 pictures in 22 s, 50 and 45 frames a second, gaps alike.
 NICE = 5
 SLOTS = 8
-PALETTES = 4  # that are kept: the present one, the one before, and what may be on its way
 ASLEEP_S = 1.0  # nobody asking for longer than this: we slept, and that the child said nothing means nothing
 HISTORY = 4096  # intervals kept for the statistics
 

@@ -54,7 +54,7 @@ def provenance_of(show: Show, size: tuple[int, int], fps: Fraction, frames: int,
         "the version of Pedesis": __version__,
         **{f"the version of {name}": version(name) for name in LIBRARIES},
         "the engine's code": _digest(Path(__file__).parent.parent.rglob("*.py")),
-        "the shaders": _digest(shaders_dir().rglob("*")),
+        "the shaders": _digest(f for f in shaders_dir().rglob("*") if f.suffix != ".md"),
         "the model's files": _digest(_model_files(show)),
     }
 

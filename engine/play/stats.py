@@ -16,12 +16,11 @@ import psutil
 
 from engine.control.osc import Counts
 from engine.dreamer.process import DreamerStatus
-from engine.show.files import draft_of, in_time, is_special, make_folder, write_whole
+from engine.show.files import ENDING_S, draft_of, in_time, is_special, make_folder, write_whole
 
 _BINS = np.geomspace(1e-4, 100.0, 1201)  # seconds; 1.2% wide, finer than any figure quoted from it
 _MEMORY_EVERY_S = 1.0
 RECENT = 120  # frames
-ENDING_S = 2.0  # a show ends within this, whatever the disk does
 
 
 class Histogram:

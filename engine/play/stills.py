@@ -17,13 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.show.config import Show
-from engine.show.files import make_folder, readable_json
+from engine.show.files import ENDING_S, make_folder, readable_json
 from engine.stage.gl import read_pixels
 
 log = logging.getLogger("pedesis")
 
 MOST_WAITING = 8
-ENDING_S = 2.0  # a show ends within this, whatever the disk does
 
 
 class Stills:

@@ -31,12 +31,12 @@ import numpy as np
 
 from engine.record.encoder import FilmWriter, Size, choose_codec, exact_fps
 from engine.record.names import RecorderError, Series, is_series, reason
+from engine.show.files import ENDING_S
 
 log = logging.getLogger("pedesis")
 
 OnFull = Literal["wait", "drop"]
 OPENING_S = 2.0  # a pipe opens when somebody reads it, a disk when it is awake: recording starts then
-ENDING_S = 2.0  # a live show ends within this, whatever the disk does
 _LAST_FRAMES_S = 1.0  # of it for the frames that are waiting, the rest for the file's index
 
 

@@ -25,13 +25,13 @@ class Recording:
         """size: of the program in pixels. Raises RecorderError."""
         self.size = even_size(size)
         self.failed = False
-        self._period_s = float(1 / exact_fps(film.fps))
+        fps = exact_fps(film.fps)
+        self._period_s = float(1 / fps)
         self._next_s = 0.0
         self._times_s: deque[float] = deque()  # of the pictures that the readback holds
         self._closed = False
         path = claim_name(path)
         try:
-            fps = exact_fps(film.fps)
             self.recorder = Recorder(path, self.size, fps, crf=film.crf, codec=film.codec, on_full="drop")
         except RecorderError:
             unclaim(path)

@@ -22,6 +22,7 @@ T = TypeVar("T")
 log = logging.getLogger("pedesis")
 
 ANSWER_S = 15.0  # an external disk that is asleep takes ten to spin up
+ENDING_S = 2.0  # a live show ends within this, whatever the disk does
 DISK_TIMEOUT_S = 5.0  # for small files that a show can do without
 LONGEST_NAME = 140  # bytes: eCryptfs takes 143, most other file systems 255
 SET_ASIDE = 4  # damaged files of one name that are kept

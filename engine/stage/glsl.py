@@ -10,12 +10,12 @@ blocks.
 import math
 import os
 import re
-import stat
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.show.files import open_regular
 from engine.stage.gl import ShaderError, Source, Uniform
 
 MAX_BYTES = 1 << 20  # of one file
@@ -70,22 +70,10 @@ def _signature(file: Path) -> tuple[int, ...]:
 
 def _read(file: Path) -> Reading:
     try:
-        # A pipe with nobody at its other end would keep us waiting for ever.
-        opened = os.open(file, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        with open_regular(file) as opened:
+            return _decoded(opened.read(MAX_BYTES + 1))
     except OSError as error:
         return Reading(None, (error.strerror or str(error)).lower())
-    try:
-        found = os.fstat(opened)
-        if not stat.S_ISREG(found.st_mode):
-            return Reading(None, "it is not a file")
-        data = b""
-        while len(data) <= MAX_BYTES and (part := os.read(opened, MAX_BYTES + 1 - len(data))):
-            data += part
-    except OSError as error:
-        return Reading(None, (error.strerror or str(error)).lower())
-    finally:
-        os.close(opened)
-    return _decoded(data)
 
 
 def _decoded(data: bytes) -> Reading:

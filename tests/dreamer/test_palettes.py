@@ -10,8 +10,8 @@ import torch
 
 from engine.dreamer.load import Dreamer
 from engine.dreamer.noise import Conditioning
-from engine.dreamer.palettes import KEEP, Palettes
-from engine.dreamer.spec import DreamSpec
+from engine.dreamer.palettes import Palettes
+from engine.dreamer.spec import PALETTES, DreamSpec
 from engine.show.specs import ModelSpec
 from engine.walk.navigator import Point, Waypoint
 from engine.walk.palette import Palette
@@ -84,7 +84,7 @@ def test_the_first_and_the_newest_are_kept() -> None:
     for n in range(20):
         palettes.add(str(n), rows(float(n)))
     kept = [n for n in range(20) if float(palettes.mix(str(n), (1.0, 0.0))["prompt_embeds"].mean()) == n]
-    assert kept == list(range(20 - KEEP + 1, 20))
+    assert kept == list(range(20 - PALETTES + 1, 20))
     assert float(palettes.mix("first", (1.0, 0.0))["prompt_embeds"].mean()) == 0.5
 
 

@@ -20,9 +20,10 @@ from engine.dreamer import worker
 from engine.dreamer.faults import is_out_of_memory, led_to_by_memory, to_model_error
 from engine.dreamer.messages import Done, Dream, FromChild, Want
 from engine.dreamer.models import ModelError
-from engine.dreamer.process import NICE, PALETTES, DreamerProcess, DreamSpec, Keyframe, Limits
+from engine.dreamer.process import NICE, DreamerProcess, DreamSpec, Keyframe, Limits
 from engine.dreamer.restart import GIVE_UP
 from engine.dreamer.ring import Ring
+from engine.dreamer.spec import PALETTES
 from engine.show.specs import ModelSpec
 from engine.walk.navigator import Point, Waypoint
 from engine.walk.palette import Palette
