@@ -483,6 +483,12 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")
     try:
         app(prog_name="pedesis")
+    except SystemExit:
+        try:
+            sys.stderr.flush()
+        except OSError:  # what was said is lost, the exit code must not be
+            _hush(2)
+        raise
     except OSError as error:  # what nobody expected: mostly that the output has gone to a full disk
         with suppress(OSError):
             print(error.strerror or error, file=sys.stderr)
@@ -490,9 +496,9 @@ def main() -> None:
         raise SystemExit(1) from None
 
 
-def _hush() -> None:
-    """Python must not try again, as it ends, to write what could not be written."""
-    for stream in (1, 2):
+def _hush(*streams: int) -> None:
+    """Python must not try again, as it ends, to write what could not be written. streams: 1 and 2, if none is named."""
+    for stream in streams or (1, 2):
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
 
 
