@@ -264,14 +264,12 @@ def first_walk(show: Show, source: str, duration: str | None, size: str | None, 
 @app.command()
 def film(
     show: ShowArg = "film",
-    out: Annotated[
-        Path, typer.Option(parser=file_path, metavar="FILE", help="The video file to write.")
-    ] = Path("out/film.mp4"),
+    out: Annotated[Path, typer.Option(parser=file_path, metavar="FILE", help="The video file to write.")] = Path(
+        "out/film.mp4"
+    ),
     duration: Annotated[str, typer.Option(metavar="TIME", help="How long: 90 (seconds), 1:30 or 2:00:00.")] = "30",
     fps: Annotated[str | None, typer.Option(metavar="FPS", help="Frames a second, such as 30 or 24000/1001.")] = None,
-    size: Annotated[
-        str | None, typer.Option(metavar="WIDTHxHEIGHT", help="Size of the picture in pixels.")
-    ] = None,
+    size: Annotated[str | None, typer.Option(metavar="WIDTHxHEIGHT", help="Size of the picture in pixels.")] = None,
     seed: SeedOpt = None,
     sets: SetOpt = None,
     stats: StatsOpt = None,

@@ -130,9 +130,7 @@ def render(found: list[Check]) -> int:
     console.print(table)
     failing = _failing(found)
     console.print()
-    console.print(
-        Text("Pedesis cannot run here yet: " + ", ".join(failing) if failing else "Pedesis can run here.")
-    )
+    console.print(Text("Pedesis cannot run here yet: " + ", ".join(failing) if failing else "Pedesis can run here."))
     return exit_code(found)
 
 
@@ -192,9 +190,7 @@ def _signal_name(number: int) -> str:
 
 def _python(version: tuple[int, ...]) -> Check:
     says = ".".join(map(str, version)) + f" on {sys.platform}"
-    return Check(
-        "Python", version >= (3, 11), says, "install Python 3.11 or newer, delete .venv, run scripts/run"
-    )
+    return Check("Python", version >= (3, 11), says, "install Python 3.11 or newer, delete .venv, run scripts/run")
 
 
 def _torch(answer: dict[str, Any]) -> tuple[Check, list[Check]]:
@@ -212,9 +208,7 @@ def _torch(answer: dict[str, Any]) -> tuple[Check, list[Check]]:
         return Check("torch", False, says, cure), []
     if device == "cpu":
         says = f"{answer['version']}, no GPU it can use: dreams on {answer['threads']} CPU threads"
-        cure = (
-            "for a GPU: install its maker's driver (nvidia-smi shows an NVIDIA card), then torch built for it"
-        )
+        cure = "for a GPU: install its maker's driver (nvidia-smi shows an NVIDIA card), then torch built for it"
         return Check("torch", None, says, cure), []
     check = Check("torch", True, f"{answer['version']} on {device}: {answer['name']}")
     total = answer.get("total", 0) / _GB
@@ -247,9 +241,7 @@ def _displays(answer: dict[str, Any]) -> Check:
         why = answer.get("error", "none found")
         cure = "--headless works; for a window start from a desktop session, or set DISPLAY or WAYLAND_DISPLAY"
         return Check("displays", None, why, answer.get("cure", cure))
-    return Check(
-        "displays", True, ", ".join(f"{i}: {n} {w}x{h} {hz} Hz" for i, (n, w, h, hz) in enumerate(found))
-    )
+    return Check("displays", True, ", ".join(f"{i}: {n} {w}x{h} {hz} Hz" for i, (n, w, h, hz) in enumerate(found)))
 
 
 def _encoders(answer: dict[str, Any]) -> Check:
@@ -366,9 +358,7 @@ def _disk(folder: Path) -> Check:
     except OSError as fault:
         cure = "start Pedesis from another folder, or name one with --out, to film or to take stills; shows run without"
         return Check("disk", None, f"{folder} cannot be written to: {fault.strerror or fault}", cure)
-    return Check(
-        "disk", True if free >= 5 else None if free >= 0.2 else False, says, "make room before filming"
-    )
+    return Check("disk", True if free >= 5 else None if free >= 0.2 else False, says, "make room before filming")
 
 
 def _ram() -> Check:

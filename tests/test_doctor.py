@@ -51,9 +51,7 @@ def test_the_caller_stays_light() -> None:
         "doctor.checks()\n"
         "print(sorted({'torch', 'diffusers', 'transformers', 'glfw', 'av'} & set(sys.modules)))"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
 
@@ -96,10 +94,7 @@ def test_each_answer_becomes_the_right_verdict() -> None:
     assert doctor._displays({"displays": []}).ok is None
     crash = doctor._displays({"displays": [], "error": "GLFW crashes", "cure": "connect a keyboard"})
     assert (crash.ok, crash.says, crash.cure) == (None, "GLFW crashes", "connect a keyboard")
-    assert (
-        "1: Wall 3840x2160 60 Hz"
-        in doctor._displays({"displays": [["A", 1, 2, 3], ["Wall", 3840, 2160, 60]]}).says
-    )
+    assert "1: Wall 3840x2160 60 Hz" in doctor._displays({"displays": [["A", 1, 2, 3], ["Wall", 3840, 2160, 60]]}).says
     check, memory = doctor._torch(
         {"version": "2.13.0", "device": "cuda", "name": "H200", "free": 2e9, "total": 140e9, "threads": 1}
     )
@@ -136,9 +131,7 @@ def test_render_says_cures_and_sets_the_exit_code(capsys: pytest.CaptureFixture[
     assert "RTX [4090] broke" in said and "new driver" in said and "cannot run here yet: OpenGL" in said
 
 
-@pytest.mark.skipif(
-    sys.platform != "linux", reason="hides Mesa through an environment variable of Linux's libglvnd"
-)
+@pytest.mark.skipif(sys.platform != "linux", reason="hides Mesa through an environment variable of Linux's libglvnd")
 def test_no_graphics_driver_is_found_out_for_real() -> None:
     os_environ = {**os.environ, "__EGL_VENDOR_LIBRARY_FILENAMES": "/nonexistent.json"}
     script = "from engine import doctor; print(doctor._gl(doctor.probe({'gl': doctor._GL})['gl'])[0])"

@@ -37,18 +37,21 @@ class Controls(Mapping[str, Value]):
         """values: where every parameter starts; one that is missing starts at its default."""
         self._registry = registry
         self._triggers = {n: _Trigger() for n, p in registry.items() if p.kind == "trigger"}
-        self._base = {n: values.get(n, p.default) for n, p in registry.items() if p.kind != "trigger"}
+        self._calls: dict[str, deque[str]] = {n: deque() for n, p in registry.items() if p.kind == "call"}
+        self._base = {n: values.get(n, p.default) for n, p in registry.items() if not p.fires}
         self._target = dict(self._base)
         self._moving: dict[str, _Glide | None] = {}  # on the way: by the parameter's own smoothing, or by a glide
         self._modulations: dict[str, dict[str, tuple[How, float]]] = {}
         self._time_s = 0.0
 
     def __getitem__(self, name: str) -> Value:
-        """The base with its modulations; of a trigger, the strength that `take` would give."""
+        """The base with its modulations; of a trigger, the strength that `take` would give, of a call the text."""
         if name in self._modulations:
             return self._modulated(name)
         if name in self._triggers:
             return self._triggers[name].waiting
+        if name in self._calls:
+            return self._calls[name][0] if self._calls[name] else ""
         return self._base[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -58,17 +61,25 @@ class Controls(Mapping[str, Value]):
         return len(self._registry)
 
     def base(self, name: str) -> Value:
-        """The smoothed value without what modulates it; of a trigger, the strength it is held at."""
+        """The smoothed value without what modulates it; of a trigger, the strength it is held at; of a call nothing."""
+        if name in self._calls:
+            return ""
         return self._triggers[name].held if name in self._triggers else self._base[name]
 
     def target(self, name: str) -> Value:
-        """Where the base is going; of a trigger, the strength it is held at."""
+        """Where the base is going; of a trigger, the strength it is held at; of a call nothing."""
+        if name in self._calls:
+            return ""
         return self._triggers[name].held if name in self._triggers else self._target[name]
 
     def set(self, name: str, value: Value) -> None:
         """Moves a parameter's target. value: already coerced. Numbers travel there; all else arrives."""
         if name in self._triggers:
             self._triggers[name].press(float(value), self._time_s)
+            return
+        if name in self._calls:
+            if len(self._calls[name]) < MAX_FIRED:
+                self._calls[name].append(str(value))
             return
         param = self._registry[name]
         self._target[name] = value
@@ -106,8 +117,10 @@ class Controls(Mapping[str, Value]):
         self._time_s += dt_s
         for name, glide in list(self._moving.items()):
             param, now, target = self._registry[name], float(self._base[name]), float(self._target[name])
-            self._base[name], there = _step(param, now, target, dt_s) if glide is None else (
-                glide.at(param, target, self._time_s), glide.is_over(self._time_s)
+            self._base[name], there = (
+                _step(param, now, target, dt_s)
+                if glide is None
+                else (glide.at(param, target, self._time_s), glide.is_over(self._time_s))
             )
             if there:
                 del self._moving[name]
@@ -115,6 +128,10 @@ class Controls(Mapping[str, Value]):
     def take(self, name: str) -> float:
         """Strength of the oldest waiting hit of a trigger, which is then gone; 0.0 when there is none."""
         return self._triggers[name].take()
+
+    def take_call(self, name: str) -> str | None:
+        """Text of the oldest waiting call, which is then gone; None when there is none."""
+        return self._calls[name].popleft() if self._calls[name] else None
 
     def _modulated(self, name: str) -> float:
         param, value, lifts = self._registry[name], float(self._base[name]), []

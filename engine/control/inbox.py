@@ -3,7 +3,7 @@
     inbox = Inbox(resolver); inbox.put(packet); batch = inbox.take()
 
 Filled and emptied under OscIn's lock. A message whose shape alone shows that its value will do (a finite
-number for a number) takes the place of an older one for the same address. A trigger keeps its hits in
+number for a number) takes the place of an older one for the same address. A trigger or a call keeps its hits in
 order. Everything else, being rare, is kept whole until `take`, so that a bad message never pushes a good
 one out. What is full drops its oldest and counts it.
 """
@@ -65,8 +65,8 @@ class Inbox:
     def __init__(self, resolver: Resolver) -> None:
         kinds = resolver.kinds
         self._resolver = resolver
-        self._shapes = {_head(address): _SHAPES[kind] for address, kind in kinds.items() if kind != "trigger"}
-        self._triggers = {_head(address) for address, kind in kinds.items() if kind == "trigger"}
+        self._shapes = {_head(address): _SHAPES[kind] for address, kind in kinds.items() if kind in _SHAPES}
+        self._triggers = {_head(address) for address, kind in kinds.items() if kind not in _SHAPES}
         self._known = {address.encode() for address in kinds}
         self._loose: dict[bytes, bytes | None] = {}  # as it was sent: as it is meant
         self._order = 0

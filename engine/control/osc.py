@@ -89,7 +89,7 @@ class OscIn:
         self.host, self.port = host, port
         self._patient, self._now = patient, now
         self._resolver = Resolver(registry)
-        self._triggers = {p.name for p in registry.values() if p.kind == "trigger"}
+        self._triggers = {p.name for p in registry.values() if p.fires}
         self._inbox = Inbox(self._resolver)
         self._mistakes = Mistakes(now)
         self._lock = threading.Lock()

@@ -75,7 +75,7 @@ class PipelineSampler:
 
     def _options(self, waypoint: Waypoint) -> dict[str, Any]:
         s = self._settings
-        mixed = self._palettes.mix(waypoint.palette, waypoint.weights)
+        mixed = self._palettes.mix(waypoint)
         options: dict[str, Any] = {
             n: t.to(self._device, self._dtype if t.is_floating_point() and "mask" not in n else t.dtype)
             for n, t in mixed.items()

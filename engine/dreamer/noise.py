@@ -94,19 +94,25 @@ class Conditioning:
 
     def fitted(self, length: int) -> "Conditioning":
         """The same with texts of that many tokens (see _fit)."""
+        if length == self.length:
+            return self
         rows = {n: t.reshape(self.count, *self._shapes[n]) for n, t in self._rows.items()}
         fixed = {n: _fit(t, length) for n, t in self.fixed.items()}
         return Conditioning({n: _fit(t, length) for n, t in rows.items()}, fixed)
 
     def mix(self, weights: Sequence[float]) -> dict[str, Tensor]:
         """Weighted mean over the materials: name -> (1, ...) in float32, plus what is fixed."""
+        return self.mixed(weights) | self.fixed
+
+    def mixed(self, weights: Sequence[float]) -> dict[str, Tensor]:
+        """The same without what is fixed."""
         if len(weights) != self.count:
             raise ValueError(f"mixing needs {self.count} weights, one a material, got {len(weights)}")
         mixed: dict[str, Tensor] = {}
         for name, rows in self._rows.items():
             w = torch.tensor(weights, dtype=torch.float32).to(rows.device)
             mixed[name] = (w @ rows).reshape(1, *self._shapes[name])  # (1, L, D) or (1, P)
-        return mixed | self.fixed
+        return mixed
 
 
 def _fit(texts: Tensor, length: int) -> Tensor:

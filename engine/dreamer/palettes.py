@@ -1,6 +1,6 @@
 """The encoded words of several palettes, of which each waypoint names one.
 
-Usage: `palettes = Palettes(palette.id, conditioning)`; `palettes.add(other.id, ...)`; `palettes.mix(id, weights)`.
+Usage: `palettes = Palettes(palette.id, conditioning)`; `palettes.add(other.id, ...)`; `palettes.mix(waypoint)`.
 Dreamer process; torch. Threads may add while others mix.
 """
 
@@ -12,12 +12,13 @@ from torch import Tensor
 
 from engine.dreamer.noise import Conditioning
 from engine.dreamer.spec import PALETTES
+from engine.walk.navigator import Waypoint
 
 log = logging.getLogger("pedesis")
 
 
 class Palettes:
-    """Conditioning by palette; the newest PALETTES, and always the first.
+    """Conditioning by palette; the PALETTES used last, and always the first.
 
     one_length: recorded networks take texts as long as the first ones only.
     """
@@ -46,10 +47,25 @@ class Palettes:
             for old in [known for known in self._known if known != self._first][: -PALETTES + 1]:
                 del self._known[old]
 
-    def mix(self, id: str, weights: Sequence[float]) -> dict[str, Tensor]:
-        """The weighted mean over a palette's materials; "" is the first. A palette that is not known is answered with
-        the newest, and weights that do not fit with equal parts: a picture rather than an end."""
+    def mix(self, waypoint: Waypoint) -> dict[str, Tensor]:
+        """Everything that a waypoint says, each by its share: name -> (1, ...) in float32; what is fixed as the first
+        that is heard has it. One that is heard alone is as it is, to the last bit."""
+        heard = [w for w in waypoint.wordings if w.share > 0.0]
+        own, own_weights = self._known_as(heard[0].palette, heard[0].weights)
+        if len(heard) == 1:
+            return own.mix(own_weights)
+        total = {name: heard[0].share * tensor for name, tensor in own.mixed(own_weights).items()}
+        for wording in heard[1:]:
+            words, weights = self._known_as(wording.palette, wording.weights)
+            for name, tensor in words.fitted(own.length).mixed(weights).items():
+                total[name] = total[name] + wording.share * tensor
+        return total | own.fixed
+
+    def _known_as(self, id: str, weights: Sequence[float]) -> tuple[Conditioning, Sequence[float]]:
+        """The words of that name; "" is the first. A palette that is not known is answered with the newest, and
+        weights that do not fit with equal parts: a picture rather than an end."""
         with self._lock:
-            palette = self._known.get(id or self._first) or self._known[self._newest]
-        fits = len(weights) == palette.count
-        return palette.mix(weights if fits else [1 / palette.count] * palette.count)
+            words = self._known.get(id or self._first) or self._known[self._newest]
+            if id in self._known:
+                self._known[id] = self._known.pop(id)  # used last, forgotten last
+        return words, weights if len(weights) == words.count else [1 / words.count] * words.count

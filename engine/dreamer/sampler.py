@@ -128,7 +128,7 @@ class UNetSampler:
         return self._latent(self.noise(waypoint), *self._text(waypoint))
 
     def _text(self, waypoint: Waypoint) -> list[Tensor]:
-        mixed = self._palettes.mix(waypoint.palette, waypoint.weights)
+        mixed = self._palettes.mix(waypoint)
         return [mixed[name] for name in self._text_names]
 
     def _trials(self) -> list[Waypoint]:
@@ -150,9 +150,7 @@ class UNetSampler:
     def _tape(self, network: Run) -> bool:
         """Puts recordings in place of the functions; leaves those that cannot be recorded."""
         with torch.no_grad():
-            (noise, *text), (other_noise, *other_text) = (
-                [self.noise(w), *self._text(w)] for w in self._trials()
-            )
+            (noise, *text), (other_noise, *other_text) = ([self.noise(w), *self._text(w)] for w in self._trials())
             times = self._solver.timesteps
             if self._unrolls:
                 latent = tape.record(self._latent, [noise, *text], [other_noise, *other_text], self._precision)

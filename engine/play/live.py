@@ -287,7 +287,7 @@ def help_lines(player: Player) -> list[str]:
         "",
     ]
     for name, param in player.show.registry.items():
-        if param.kind != "trigger" and param.live:
+        if not param.fires and param.live:
             value = player.conductor[name]
             shown = f"{value:.3f}" if isinstance(value, float) else str(value)
             lines.append(f"{param.address}  {shown} {param.unit}")

@@ -98,9 +98,7 @@ class StillOutput:
 
     own_size = False
 
-    def __init__(
-        self, stills: Stills, showing: Callable[[], tuple[Any, Any, float] | None], show: Show
-    ) -> None:
+    def __init__(self, stills: Stills, showing: Callable[[], tuple[Any, Any, float] | None], show: Show) -> None:
         """showing: what the picture lies between, as Blend.showing has it."""
         self._stills, self._showing, self._show = stills, showing, show
         self._asked = False

@@ -166,8 +166,8 @@ class _Reader:
         param = self.registry.get(name)
         if param is None:
             self._unknown(where, name)
-        elif param.kind == "trigger":
-            self.problems.append(f"{where}: {name} is a trigger: it is fired while the show runs and has no value")
+        elif param.fires:
+            self.problems.append(f"{where}: {name} is a {param.kind}: it is sent while the show runs and has no value")
         else:
             try:
                 self._keep(where, param, param.coerce(value))
@@ -182,7 +182,7 @@ class _Reader:
         if not equals or not name:
             hint = f", got {shown(setting)}{did_you_mean(self._nearest(name))}" if name else ""
             self.problems.append(f"--set needs NAME=VALUE, e.g. --set walk.speed=0.3{hint}")
-        elif param is None or param.kind == "trigger":
+        elif param is None or param.fires:
             self.put("--set", name, text)
         else:
             try:
@@ -228,7 +228,7 @@ class _Reader:
 
     def _tables(self) -> list[str]:
         """Names of the tables of values; the parameters of things are steered, and set with the thing."""
-        return list(dict.fromkeys(n.partition(".")[0] for n, p in self.registry.items() if p.kind != "trigger"))
+        return list(dict.fromkeys(n.partition(".")[0] for n, p in self.registry.items() if not p.fires))
 
     def _unknown(self, where: str, name: str) -> None:
         table = name.partition(".")[0]

@@ -23,7 +23,8 @@ from typing import Any, Literal, TypeGuard
 from engine.show.address import OscPattern
 
 Value = float | int | bool | str
-Kind = Literal["number", "integer", "switch", "choice", "text", "trigger"]
+# A call is a trigger that carries text, such as /say "a whale": it does something each time it is sent.
+Kind = Literal["number", "integer", "switch", "choice", "text", "trigger", "call"]
 Curve = Literal["linear", "log", "square"]
 # When a change lands: in the next frame; in the next dream; once words are encoded, while the old ones are still
 # dreamt; once the dreamer has started again behind the picture; only when the show begins.
@@ -81,6 +82,11 @@ class Param:
         return "/" + self.name.replace(".", "/")
 
     @property
+    def fires(self) -> bool:
+        """Whether it does something each time it is sent, and has no value in between."""
+        return self.kind in ("trigger", "call")
+
+    @property
     def live(self) -> bool:
         """Whether it can be changed while the show runs."""
         return self.lands != "start"
@@ -94,7 +100,7 @@ class Param:
             return "true or false"
         if self.kind == "choice":
             return "one of " + ", ".join(self.choices)
-        if self.kind == "text":
+        if self.kind in ("text", "call"):
             return f"text of at most {TEXT_MAX} characters"
         if self.kind == "trigger":
             return "a strength from 0 to 1"
@@ -121,7 +127,7 @@ class Param:
     def _coerce(self, value: object) -> Value:
         if self.kind == "switch" and isinstance(value, bool):
             return value
-        if self.kind == "text" and isinstance(value, str) and len(value) <= TEXT_MAX:
+        if self.kind in ("text", "call") and isinstance(value, str) and len(value) <= TEXT_MAX:
             return value
         if self.kind == "choice" and isinstance(value, str):
             if value in self.choices:
@@ -138,7 +144,7 @@ class Param:
         """A value typed by a person, as in `--set walk.speed=0.3`. Raises ParamError."""
         word = text.strip()
         value: object = word
-        if self.kind == "text":
+        if self.kind in ("text", "call"):
             value = text
         elif self.kind == "switch":
             value = True if word.lower() in _ON else False if word.lower() in _OFF else word
@@ -155,8 +161,10 @@ class Param:
         1 and 0, text for the number, switch or choice that it names. Any number of at least a half
         switches on, a number beyond the range is the end of the range, a choice goes by name or by place
         in the list. A trigger without a value (a bang) is full strength. Raises ParamError for what is
-        not finite, missing, or has no one plain meaning.
+        not finite, missing, or has no one plain meaning. A call takes all of them, as text with spaces between.
         """
+        if self.kind == "call":
+            return self.coerce(" ".join(_said(a) for a in args if a is not None))
         given = args[0] if args else None
         value = given
         if isinstance(value, str) and self.kind != "text":
@@ -245,7 +253,7 @@ class Registry(Mapping[str, Param]):
             {
                 "name": p.name,
                 "kind": p.kind,
-                "range": "" if p.kind == "text" else p.allowed.removeprefix("one of "),
+                "range": "" if p.kind in ("text", "call") else p.allowed.removeprefix("one of "),
                 "low": p.low,
                 "high": p.high,
                 "choices": list(p.choices),
@@ -321,6 +329,13 @@ def _number(read: type[int] | type[float], word: str) -> object:
         return read(word)
     except ValueError:
         return word
+
+
+def _said(argument: object) -> str:
+    """An OSC argument as a person would write it."""
+    if isinstance(argument, bool):
+        return str(int(argument))
+    return f"{argument:g}" if isinstance(argument, float) else str(argument)
 
 
 def _plain(number: float) -> str:

@@ -13,7 +13,6 @@ _PACKAGE = Path(__file__).resolve().parent.parent
 _DATA = _PACKAGE / "_data" if (_PACKAGE / "_data").is_dir() else _PACKAGE.parent
 
 
-
 def shaders_dir() -> Path:
     """Folder of the native GLSL shaders."""
     return _DATA / "shaders"
@@ -64,5 +63,3 @@ def ensure_temp_dir() -> None:
             os.environ["TMPDIR"] = tempfile.tempdir = folder
             return
     tempfile.tempdir = os.path.abspath(os.sep)  # a name at least; who writes there hears that it cannot be done
-
-

@@ -159,9 +159,7 @@ def is_software(ctx: moderngl.Context) -> bool:
     return any(name in renderer for name in ("llvmpipe", "softpipe", "swiftshader", "software"))
 
 
-def make_target(
-    ctx: moderngl.Context, size: tuple[int, int], dtype: str = "f2", repeat: bool = False
-) -> Target:
+def make_target(ctx: moderngl.Context, size: tuple[int, int], dtype: str = "f2", repeat: bool = False) -> Target:
     """A cleared RGBA target; "f2" is 16-bit float for linear light, "f1" 8-bit for what is encoded."""
     if min(size) < 1:
         raise ValueError(f"a target needs at least 1×1 pixels, got {size[0]}×{size[1]}")

@@ -117,9 +117,7 @@ class Look:
         """Whether a blackout has come to its end, so that nothing shows."""
         return self._fade == 0.0
 
-    def render(
-        self, picture: Picture, framebuffer: moderngl.Framebuffer, values: Values, time_s: float
-    ) -> None:
+    def render(self, picture: Picture, framebuffer: moderngl.Framebuffer, values: Values, time_s: float) -> None:
         """Draw the finished picture into the framebuffer's viewport. values: every look.* and stage.* parameter."""
         graded, ready = self._targets(picture.size)
         fade = self._blackout(bool(values["stage.blackout"]), time_s)

@@ -66,6 +66,15 @@ class Point:
 
 
 @dataclass(frozen=True)
+class Wording:
+    """Words that have a share in a picture beside those of its own palette: a phrase, a memory, older words."""
+
+    palette: str
+    weights: tuple[float, ...]  # one a prompt of that palette, summing to 1
+    share: float  # 0..1; those of all wordings beside sum to 1 at most
+
+
+@dataclass(frozen=True)
 class Waypoint:
     """Everything needed to dream one picture again."""
 
@@ -75,6 +84,14 @@ class Waypoint:
     weights: tuple[float, ...]  # one a material, summing to 1
     loop: float = 0.0  # period in phase units, 0 for the open walk
     palette: str = ""  # id of the palette that the weights belong to; empty: the one a dreamer begins with
+    beside: tuple[Wording, ...] = ()  # other words, at the cost of the share of the palette's own
+    focus: float = 1.0  # 0..1, how far the noise is turned up: 0 the mean of everything, 1 this one picture
+
+    @property
+    def wordings(self) -> tuple[Wording, ...]:
+        """Everything that is said, the palette's own words first; shares sum to 1."""
+        rest = max(0.0, 1.0 - sum(w.share for w in self.beside))
+        return Wording(self.palette, self.weights, rest), *self.beside
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON-able form."""
@@ -143,22 +160,39 @@ def distance(a: Waypoint, b: Waypoint) -> float:
     """How far apart two pictures are likely to look: about one per correlation length or full change of material.
 
     The root mean square of the difference of the noises, sqrt(2 (1 - correlation)), which is the phase step for a
-    small step of the smooth walk, plus the total variation between the material weights.
+    small step of the smooth walk, plus the total variation between the material weights, plus the step of focus.
     """
     ours, theirs = spread(a.points, a.loop), spread(b.points, a.loop)
     none = np.zeros(2 * K)
     gaps = [ours.get(s, none) - theirs.get(s, none) for s in ours.keys() | theirs.keys()]
     noise = math.sqrt(sum(sorted(float(g @ g) for g in gaps)))  # sorted: a set has no order, and a sum has one
-    if a.palette != b.palette:
-        return noise + 1.0
-    return noise + 0.5 * sum(abs(x - y) for x, y in zip(a.weights, b.weights, strict=True))
+    return noise + abs(a.focus - b.focus) + _change_of_words(a, b)
+
+
+def _change_of_words(a: Waypoint, b: Waypoint) -> float:
+    """Total variation between what two waypoints say, 0..1."""
+    if a.palette == b.palette and not a.beside and not b.beside:
+        return 0.5 * sum(abs(x - y) for x, y in zip(a.weights, b.weights, strict=True))
+    ours, theirs = _said(a), _said(b)
+    gaps = [ours.get(k, 0.0) - theirs.get(k, 0.0) for k in {**ours, **theirs}]
+    return 0.5 * sum(abs(gap) for gap in gaps)
+
+
+def _said(waypoint: Waypoint) -> dict[tuple[str, int], float]:
+    """How much each prompt of each palette is heard."""
+    said: dict[tuple[str, int], float] = {}
+    for wording in waypoint.wordings:
+        for n, weight in enumerate(wording.weights):
+            key = wording.palette, n
+            said[key] = said.get(key, 0.0) + wording.share * weight
+    return said
 
 
 def same_place(a: Waypoint, b: Waypoint) -> bool:
     """Whether two waypoints, whatever their times, are so near that no eye could tell their pictures apart."""
-    if (a.epoch, a.loop, a.palette) != (b.epoch, b.loop, b.palette):
+    if (a.epoch, a.loop) != (b.epoch, b.loop):
         return False
-    return (a.points, a.weights) == (b.points, b.weights) or distance(a, b) < SAME
+    return replace(a, time_s=b.time_s) == b or distance(a, b) < SAME
 
 
 @lru_cache(maxsize=256)

@@ -13,7 +13,7 @@ from engine.dreamer.noise import Conditioning
 from engine.dreamer.palettes import Palettes
 from engine.dreamer.spec import PALETTES, DreamSpec
 from engine.show.specs import ModelSpec
-from engine.walk.navigator import Point, Waypoint
+from engine.walk.navigator import Point, Waypoint, Wording
 from engine.walk.palette import Palette
 from tests import tiny_models
 
@@ -67,6 +67,10 @@ def test_it_dreams_on_while_words_are_encoded(model: ModelSpec) -> None:
     assert all(np.array_equal(a, b) for a, b in zip(alone, together, strict=True))
 
 
+def says(palette: str, weights: tuple[float, ...], *beside: Wording) -> Waypoint:
+    return Waypoint(0.0, 0, (Point(1, 0.0, 0.0, 1.0),), weights, palette=palette, beside=beside)
+
+
 def rows(value: float, count: int = 2, length: int = 3) -> Conditioning:
     return Conditioning({"prompt_embeds": torch.full((count, length, 4), value)})
 
@@ -74,18 +78,18 @@ def rows(value: float, count: int = 2, length: int = 3) -> Conditioning:
 def test_a_palette_that_is_not_known_is_answered_with_the_newest() -> None:
     palettes = Palettes("first", rows(1.0))
     palettes.add("second", rows(2.0, count=3))
-    assert float(palettes.mix("", (0.5, 0.5))["prompt_embeds"].mean()) == 1.0
-    assert float(palettes.mix("gone", (0.5, 0.5))["prompt_embeds"].mean()) == 2.0
-    assert float(palettes.mix("gone", (1.0, 0.0, 0.0))["prompt_embeds"].mean()) == 2.0
+    assert float(palettes.mix(says("", (0.5, 0.5)))["prompt_embeds"].mean()) == 1.0
+    assert float(palettes.mix(says("gone", (0.5, 0.5)))["prompt_embeds"].mean()) == 2.0
+    assert float(palettes.mix(says("gone", (1.0, 0.0, 0.0)))["prompt_embeds"].mean()) == 2.0
 
 
 def test_the_first_and_the_newest_are_kept() -> None:
     palettes = Palettes("first", rows(0.5))
     for n in range(20):
         palettes.add(str(n), rows(float(n)))
-    kept = [n for n in range(20) if float(palettes.mix(str(n), (1.0, 0.0))["prompt_embeds"].mean()) == n]
+    kept = [n for n in range(20) if float(palettes.mix(says(str(n), (1.0, 0.0)))["prompt_embeds"].mean()) == n]
     assert kept == list(range(20 - PALETTES + 1, 20))
-    assert float(palettes.mix("first", (1.0, 0.0))["prompt_embeds"].mean()) == 0.5
+    assert float(palettes.mix(says("first", (1.0, 0.0)))["prompt_embeds"].mean()) == 0.5
 
 
 def test_a_recorded_network_is_given_texts_of_one_length(caplog: pytest.LogCaptureFixture) -> None:
@@ -94,15 +98,31 @@ def test_a_recorded_network_is_given_texts_of_one_length(caplog: pytest.LogCaptu
     with caplog.at_level(logging.WARNING, "pedesis"):
         palettes.add("long", rows(3.0, length=9))
     for id, value in (("short", 2.0), ("long", 3.0)):
-        texts = palettes.mix(id, (0.5, 0.5))["prompt_embeds"]
+        texts = palettes.mix(says(id, (0.5, 0.5)))["prompt_embeds"]
         assert texts.shape == (1, 6, 4) and float(texts.min()) == value, "repeated, not filled with nothing"
     assert caplog.text.count("3 tokens are dropped") == 1
 
 
+def test_words_beside_have_their_share() -> None:
+    palettes = Palettes("a", rows(1.0))
+    palettes.add("b", rows(3.0, count=1))
+    said = says("a", (0.5, 0.5), Wording("b", (1.0,), 0.25))
+    assert float(palettes.mix(said)["prompt_embeds"].mean()) == 1.5
+
+
+def test_words_heard_alone_are_the_same_to_the_last_bit() -> None:
+    palettes = Palettes("a", Conditioning({"prompt_embeds": torch.randn(2, 3, 4)}))
+    other = Conditioning({"prompt_embeds": torch.randn(3, 3, 4)})
+    palettes.add("b", other)
+    weights = (0.2, 0.3, 0.5)
+    mixed = palettes.mix(says("a", (0.4, 0.6), Wording("b", weights, 1.0)))["prompt_embeds"]
+    assert torch.equal(mixed, other.mix(weights)["prompt_embeds"])
+
+
 def test_weights_that_do_not_fit_their_palette_are_a_picture_and_no_end() -> None:
     palettes = Palettes("a", Conditioning({"prompt_embeds": torch.arange(8.0).reshape(2, 2, 2)}))
-    mixed = palettes.mix("a", (1.0, 0.0, 0.0))["prompt_embeds"]
-    assert torch.equal(mixed, palettes.mix("a", (0.5, 0.5))["prompt_embeds"])
+    mixed = palettes.mix(says("a", (1.0, 0.0, 0.0)))["prompt_embeds"]
+    assert torch.equal(mixed, palettes.mix(says("a", (0.5, 0.5)))["prompt_embeds"])
 
 
 def test_text_encoders_leave_the_device_also_when_words_cannot_be_encoded(

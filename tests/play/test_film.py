@@ -160,9 +160,7 @@ def test_a_dreamer_that_always_dies_ends_the_film_and_says_why(
     show: Show, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("engine.play.film.PATIENCE", 2)
-    monkeypatch.setattr(
-        "engine.play.film.DreamerProcess", partial(DreamerProcess, worker=fake_worker.stillborn)
-    )
+    monkeypatch.setattr("engine.play.film.DreamerProcess", partial(DreamerProcess, worker=fake_worker.stillborn))
     with pytest.raises(FilmError, match=r"2 times in a row: .*it ended"):
         film(show, tmp_path / "g.mp4")
     assert "it ended" in caplog.text
@@ -530,9 +528,7 @@ def telling(short_segments: None, monkeypatch: pytest.MonkeyPatch) -> type[Telli
     return TellingDreamer
 
 
-def test_a_film_is_not_resumed_with_other_arithmetic(
-    show: Show, tmp_path: Path, telling: type[TellingDreamer]
-) -> None:
+def test_a_film_is_not_resumed_with_other_arithmetic(show: Show, tmp_path: Path, telling: type[TellingDreamer]) -> None:
     out = tmp_path / "a.mp4"
     interrupted(show, out, 30)
     before = left(out).read_bytes()

@@ -317,9 +317,7 @@ def test_a_stage_far_too_slow_walks_on_all_the_same(player: Player) -> None:
     assert player.conductor.time_s - begun_s == pytest.approx(8 * live.LONGEST_STEP_S, abs=0.1)
 
 
-def test_a_recording_that_fails_ends_and_the_show_goes_on(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_recording_that_fails_ends_and_the_show_goes_on(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with ExitStack() as stack, caplog.at_level(logging.ERROR, "pedesis"):
         player = make(tmp_path, stack, record=tmp_path / "a.mp4")
         run(player, 0.5)

@@ -209,9 +209,7 @@ def test_loops_that_close_are_shows(write: Write, loop: float) -> None:
 
 
 def test_a_bad_seed() -> None:
-    assert problems("house", seed=-1) == [
-        "--seed: walk.seed must be a whole number from 0 to 2147483647, got -1"
-    ]
+    assert problems("house", seed=-1) == ["--seed: walk.seed must be a whole number from 0 to 2147483647, got -1"]
 
 
 # Mistakes

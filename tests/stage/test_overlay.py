@@ -1,6 +1,5 @@
 """Help over the picture."""
 
-
 import moderngl
 import numpy as np
 import pytest

@@ -226,7 +226,9 @@ def test_defaults_as_gl_transitions_write_them(folder: Path) -> None:
         "uniform bool d;// = true\nuniform ivec2 e; // = ivec2(3, 4)\nuniform vec2 f; // = vec2(7.0)\n"
         "uniform float g; // softness of the edge\nuniform float h; // = 1e-2; small\n"
         "uniform mat2 i; // = mat2(1.0)\nuniform uint j; // = -3\nuniform uvec2 k; // = uvec2(1, 2)\n"
-        + "uniform float l" + " " * 200_000 + "m\n"  # nothing that a pattern should ponder for minutes
+        + "uniform float l"
+        + " " * 200_000
+        + "m\n"  # nothing that a pattern should ponder for minutes
         + "vec4 transition(vec2 uv) { return vec4(0); }\n"
     )
     found = defaults(assemble(file, folder, transition=True))
@@ -459,8 +461,11 @@ def test_a_shader_that_cannot_take_what_it_is_told_is_stood_in_for(
     shutil.copytree(shaders_dir(), tmp_path / "shaders")
     file = tmp_path / "shaders" / "plain.frag"
     good = file.read_text()
-    file.write_text(good.replace("void main() {", "uniform vec3 u_fade;\nvoid main() {")
-                    .replace("texture(u_source, v_uv)", "vec4(u_fade, 1.0)"))
+    file.write_text(
+        good.replace("void main() {", "uniform vec3 u_fade;\nvoid main() {").replace(
+            "texture(u_source, v_uv)", "vec4(u_fade, 1.0)"
+        )
+    )
     shaders, target = Shaders(ctx, tmp_path / "shaders"), make_target(ctx, (1, 1), "f1")
     white = ctx.texture((1, 1), 3, bytes([255] * 3))
     for _ in range(2):
