@@ -6,8 +6,8 @@ Both processes; torch-free. The stage sends Dream and TakePalette; all else come
 from dataclasses import dataclass
 
 from engine.dreamer.spec import Arithmetic
-from engine.walk.navigator import Waypoint
 from engine.walk.palette import Palette
+from engine.walk.waypoint import Waypoint
 
 
 @dataclass(frozen=True)

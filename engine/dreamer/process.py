@@ -38,8 +38,8 @@ from engine.dreamer.messages import (
 from engine.dreamer.restart import End, RestartPolicy
 from engine.dreamer.ring import Ring
 from engine.dreamer.spec import PALETTES, Arithmetic, DreamSpec, Keyframe
-from engine.walk.navigator import Waypoint
 from engine.walk.palette import Palette
+from engine.walk.waypoint import Waypoint
 
 __all__ = ["DreamSpec", "DreamerProcess", "DreamerStatus", "Keyframe", "Supply"]
 

@@ -44,8 +44,8 @@ from engine.dreamer.models import ModelError
 from engine.dreamer.ring import Ring
 from engine.dreamer.spec import DreamSpec
 from engine.show.paths import ensure_temp_dir
-from engine.walk.navigator import Waypoint
 from engine.walk.palette import Palette
+from engine.walk.waypoint import Waypoint
 
 if TYPE_CHECKING:
     from engine.dreamer.load import Dreamer

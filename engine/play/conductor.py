@@ -16,8 +16,9 @@ from engine.control.controls import Controls
 from engine.control.source import Source
 from engine.show.config import Show
 from engine.show.params import Value
-from engine.walk.navigator import TICK_HZ, TICK_S, Navigator, Waypoint
+from engine.walk.navigator import TICK_HZ, TICK_S, Navigator
 from engine.walk.palette import Palette
+from engine.walk.waypoint import Waypoint
 
 RESET_S = 2.0  # how long the way back to the show's own values takes
 STAYS = "walk.seed"  # belongs to the walk's place, and that stays

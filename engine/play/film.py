@@ -38,7 +38,7 @@ from engine.stage.gl import create_context, finisher, make_target
 from engine.stage.look import Look
 from engine.stage.shaders import Shaders
 from engine.walk import plan
-from engine.walk.navigator import Waypoint
+from engine.walk.waypoint import Waypoint
 
 log = logging.getLogger("pedesis")
 

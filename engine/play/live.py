@@ -31,7 +31,8 @@ from engine.stage.program import Output, Program
 from engine.stage.shaders import Shaders
 from engine.stage.warm import COLD_S, Warmer
 from engine.stage.window import NoDisplay, Pacer, Stage, open_stage
-from engine.walk.navigator import TICK_S, Waypoint, same_place
+from engine.walk.navigator import TICK_S
+from engine.walk.waypoint import Waypoint, same_place
 
 if TYPE_CHECKING:
     from engine.record.recording import Recording

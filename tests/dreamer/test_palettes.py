@@ -13,8 +13,8 @@ from engine.dreamer.noise import Conditioning
 from engine.dreamer.palettes import Palettes
 from engine.dreamer.spec import PALETTES, DreamSpec
 from engine.show.specs import ModelSpec
-from engine.walk.navigator import Point, Waypoint, Wording
 from engine.walk.palette import Palette
+from engine.walk.waypoint import Point, Waypoint, Wording
 from tests import tiny_models
 
 FIRST, OTHER = Palette.of(["a cloud", "torn paper"]), Palette.of(["a whale", "rain at night", "ink"])

@@ -25,8 +25,8 @@ from engine.dreamer.restart import GIVE_UP
 from engine.dreamer.ring import Ring
 from engine.dreamer.spec import PALETTES
 from engine.show.specs import ModelSpec
-from engine.walk.navigator import Point, Waypoint
 from engine.walk.palette import Palette
+from engine.walk.waypoint import Point, Waypoint
 from tests import fake_worker
 
 

@@ -22,7 +22,7 @@ from engine.record.names import RecorderError
 from engine.show.config import Show
 from engine.show.specs import ProgramSpec
 from engine.stage.gl import make_target, read_pixels
-from engine.walk.navigator import Waypoint, distance
+from engine.walk.waypoint import Waypoint, distance
 from tests.packets import Sender
 
 FPS = 60
