@@ -89,7 +89,8 @@ class Player:
         self.overlay = Overlay(self.stage.ctx, self.shaders)
         size = show.program.width or self.stage.size[0], show.program.height or self.stage.size[1]
         self.program = Program(self.stage.ctx, self.shaders, self.look, size, show.stage.fit)
-        self.still = StillOutput(Stills(options.stills), lambda: self.blend.showing, show)
+        palettes_of = self.conductor.words.palettes_of
+        self.still = StillOutput(Stills(options.stills), lambda: self.blend.showing, show, palettes_of)
         self.outputs: list[Output] = [self.still]
         stack.callback(self.still.close)
         self.recording: Recording | None = None
