@@ -298,6 +298,8 @@ class Bank:
 
         scores: prompt -> how well it fits. model: only of this one.
         """
+        if not scores:
+            return []
         values = ", ".join("(?, ?)" for _ in scores)
         rows = self._db.execute(
             f"WITH fits(text, score) AS (VALUES {values}) "
@@ -306,7 +308,7 @@ class Bank:
             "WHERE (? IS NULL OR model = ?) GROUP BY memory ORDER BY total DESC, memory DESC LIMIT ?",
             [v for pair in scores.items() for v in pair] + [model, model, most],
         )
-        return [row[0] for row in rows] if scores else []
+        return [row[0] for row in rows]
 
     def prompts(self) -> list[str]:
         """All words that were ever said."""
