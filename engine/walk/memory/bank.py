@@ -382,11 +382,5 @@ class Bank:
         self._db.execute("COMMIT")
 
 
-def is_ours(path: Path) -> bool:
-    """Whether a file is a bank. Raises OSError."""
-    with path.open("rb") as file:
-        return file.read(16) == b"SQLite format 3\0"
-
-
 def _is_damage(error: sqlite3.DatabaseError) -> bool:
     return any(word in str(error) for word in _DAMAGED)
