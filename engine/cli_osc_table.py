@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 FRESH_S, SILENT_S = 0.4, 3.0
-_BAR = 14  # characters
-_RANGE_FROM, _BAR_FROM = 96, 72  # columns a terminal must have for these
+_BAR, _RATE = 12, 4  # characters
+_RANGE_FROM, _BAR_FROM = 110, 72  # columns a terminal must have for these
 
 
 @dataclass
@@ -60,6 +60,8 @@ class View:
             (f"at {', '.join(reachable_at(self.host))} port {self.port}", "bold cyan"),
             f"   {self._rate_hz:.0f} messages/s   {known}   show {self.show}   ",
             ("Ctrl-C ends", "dim"),
+            no_wrap=True,
+            overflow="ellipsis",
         )
 
     def _nothing_yet(self) -> "list[Text]":
@@ -78,15 +80,18 @@ def _table(rows: list[Row], now_s: float, width: int) -> "Table":
     from rich.text import Text
 
     with_range, with_bar = width >= _RANGE_FROM, width >= _BAR_FROM
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    table.add_column("address", no_wrap=True, overflow="ellipsis")
-    table.add_column("/s", justify="right", no_wrap=True, min_width=4)
-    table.add_column("value", no_wrap=True, overflow="ellipsis", min_width=8)
+    address = min(max(len("address"), *(len(row.address) for row in rows)), 40 if with_bar else 24)
+    value = min(max(len("value"), *(len(row.values) for row in rows)), 20)
+    seen = min(max(len("seen"), *(len(row.seen) for row in rows)), 24)
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", expand=True)
+    table.add_column("address", no_wrap=True, overflow="ellipsis", width=address)
+    table.add_column("/s", justify="right", no_wrap=True, width=_RATE)
+    table.add_column("value", no_wrap=True, overflow="ellipsis", width=value)
     if with_bar:
         table.add_column("", no_wrap=True, width=_BAR)
     if with_range:
-        table.add_column("seen", no_wrap=True, overflow="ellipsis", style="dim")
-    table.add_column("drives", no_wrap=True, overflow="ellipsis")
+        table.add_column("seen", no_wrap=True, overflow="ellipsis", width=seen, style="dim")
+    table.add_column("drives", no_wrap=True, overflow="ellipsis", ratio=1)
     for row in rows:
         silent_s = now_s - row.last_s
         style = "bold" if silent_s < FRESH_S else "dim" if silent_s > SILENT_S else ""

@@ -25,7 +25,6 @@ LIBRARY = (
     "The show goes on without sound"
 )
 LOST_S = 1.0
-LOOK_S = 2.0  # between two looks for a device
 MAX_CHANNELS = 2
 
 
@@ -40,10 +39,16 @@ class Microphone:
     """See the module's head."""
 
     def __init__(
-        self, pattern: str, gain_db: float, queue: HeardQueue, tell: Callable[[str, str], None]
+        self,
+        pattern: str,
+        gain_db: float,
+        queue: HeardQueue,
+        tell: Callable[[str, str], None],
+        look_s: float,
     ) -> None:
         """pattern: the beginning of a device's name, `*` and `?` are wild; "" is the system's own choice."""
         self._pattern, self._gain_db, self._queue, self._tell = pattern, gain_db, queue, tell
+        self._look_s = look_s
         self._stream: Any = None
         self._analyser: Analyser | None = None
         self._name = ""
@@ -62,7 +67,7 @@ class Microphone:
 
         if self._stream is not None:
             if self._stream.active and time.perf_counter() - self._heard_s < LOST_S:
-                return LOST_S / 2
+                return min(LOST_S / 2, self._look_s)
             self._lose()
         # PortAudio looks for devices only when it starts.
         sounddevice._terminate()
@@ -70,8 +75,8 @@ class Microphone:
         try:
             self._open(sounddevice)
         except (sounddevice.PortAudioError, ValueError) as error:
-            self._say_once("warning", f"sound: the microphone cannot be opened ({error}); looking again every 2 s")
-        return LOOK_S
+            self._say_once("warning", f"sound: the microphone cannot be opened ({error}); trying again")
+        return self._look_s
 
     def close(self) -> None:
         """Lets go of the device."""
@@ -91,7 +96,7 @@ class Microphone:
         if not fitting:
             meant = f"no microphone fits {self._pattern!r}" if self._pattern else "no microphone is plugged in"
             others = f" (there: {', '.join(d['name'] for d in devices)})" if devices and self._pattern else ""
-            self._say_once("warning", f"{meant}{others}; looking for one every 2 s")
+            self._say_once("warning", f"{meant}{others}; it is used when it comes")
             return
         device = fitting[0]
         rate_hz = device["default_samplerate"]

@@ -18,7 +18,6 @@ from engine.control.heard import HeardQueue
 from engine.control.midi import ClockEvent, MidiDecoder
 
 INSTALL = "MIDI needs a package that is not installed: pip install 'pedesis[midi]'. The show goes on without MIDI"
-LOOK_S = 2.0  # between two looks for devices
 _OURS = "pedesis"
 _THROUGH = ("Midi Through", "RtMidi")  # Linux has them always; nothing is plugged in there
 
@@ -76,9 +75,11 @@ class _Port:
 class MidiPorts:
     """See the module's head."""
 
-    def __init__(self, pattern: str, queue: HeardQueue, tell: Callable[[str, str], None]) -> None:
+    def __init__(
+        self, pattern: str, queue: HeardQueue, tell: Callable[[str, str], None], look_s: float
+    ) -> None:
         """tell: given "info" or "warning", and a sentence."""
-        self._pattern, self._queue, self._tell = pattern, queue, tell
+        self._pattern, self._queue, self._tell, self._look_s = pattern, queue, tell, look_s
         self._open: dict[str, _Port] = {}
         self._finder: Any = None
         self._said = ""
@@ -97,7 +98,7 @@ class MidiPorts:
             there = list(self._finder.ports)
         except (RuntimeError, OSError) as error:
             self._say_once("warning", f"MIDI is not to be had on this machine ({_first_line(error)}); looking again")
-            return LOOK_S
+            return self._look_s
         wanted = fitting(self._pattern, there)
         for name in [name for name in self._open if name not in wanted]:
             self._open.pop(name).close()
@@ -113,8 +114,8 @@ class MidiPorts:
         if not self._open and not wanted and not self._said.startswith("gone"):
             meant = f"no MIDI device fits {self._pattern!r}" if self._pattern else "no MIDI device is plugged in"
             others = f" (there: {', '.join(there)})" if there and self._pattern else ""
-            self._say_once("warning", f"{meant}{others}; looking for one every 2 s")
-        return LOOK_S
+            self._say_once("warning", f"{meant}{others}; it is used when it comes")
+        return self._look_s
 
     def take_clock(self) -> list[ClockEvent]:
         """Clock pulses and the like since the last call, with their times, of all devices."""

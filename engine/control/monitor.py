@@ -9,13 +9,15 @@ is forgotten. One thread.
 """
 
 import math
+import re
 from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 
 from engine.control.message import BUNDLE, address_of, decode, describe, is_slashless, split_bundle
 from engine.control.resolve import Resolver
-from engine.show.params import ParamError, Registry, Value, shown
+from engine.show.params import ParamError, Registry, Value, did_you_mean, shown
 
 MAX_ROWS = 256
 MAX_ARGUMENTS = 4  # of one message, that are shown
@@ -40,7 +42,7 @@ class Row:
     address: str
     count: int = 0
     arguments: tuple[object, ...] = ()
-    lows: list[float] = field(default_factory=list)  # of each numeric argument
+    lows: list[float] = field(default_factory=list)  # of each argument; NaN of what is no number
     highs: list[float] = field(default_factory=list)
     last_s: float = 0.0
     rate_hz: float = 0.0
@@ -51,7 +53,7 @@ class Row:
         self.count += 1
         self.arguments, self.last_s = tuple(arguments), now_s
         for n, argument in enumerate(arguments[:MAX_ARGUMENTS]):
-            number = float(argument) if isinstance(argument, int | float) else math.nan
+            number = argument if isinstance(argument, int | float) else math.nan
             if n >= len(self.lows):
                 self.lows.append(number)
                 self.highs.append(number)
@@ -69,17 +71,22 @@ class Row:
         self.rate_hz = (self.count - before) / max(now_s - begun_s, RATE_S / 2)
 
     @property
+    def is_odd(self) -> bool:
+        """Whether this is what came that was no OSC, and why."""
+        return self.address.startswith("(")
+
+    @property
     def values(self) -> str:
-        """The last arguments, as one writes them."""
-        return written(self.arguments)
+        """The last arguments, as one writes them; what is no OSC has none."""
+        return "" if self.is_odd else written(self.arguments)
 
     @property
     def seen(self) -> str:
-        """The range of each numeric argument."""
+        """The range of each argument that has one."""
         ranges = [
-            f"{number(low)} to {number(high)}" if low != high else number(low)
+            f"{number(low)} to {number(high)}"
             for low, high in zip(self.lows, self.highs, strict=True)
-            if not math.isnan(low)
+            if low < high  # which is false of what is no number
         ]
         return ", ".join(ranges)
 
@@ -106,6 +113,7 @@ class Monitor:
         self.forgotten = 0
         self._registry, self._mapped = registry, mapped
         self._resolver = Resolver(registry)
+        self._nearest: dict[str, str] = {}
         self._rows: OrderedDict[str, Row] = OrderedDict()  # the longest silent first
 
     def packet(self, raw: bytes, now_s: float) -> list[Seen]:
@@ -146,7 +154,7 @@ class Monitor:
 
     def drives(self, row: Row) -> Drives:
         """What an address does with its last arguments."""
-        if row.address.startswith("("):
+        if row.is_odd:
             return Drives(str(row.arguments[0]), False)
         mapped = list(self._mapped(row.address))
         if mapped:
@@ -156,8 +164,7 @@ class Monitor:
         params = self._resolver.reached(row.address)
         if not params:
             mistake = self._resolver.unknown(row.address)
-            hint = mistake.hint() if mistake.hint else ""
-            return Drives(f"nothing{hint}" if mistake.hint else mistake.text, False)
+            return Drives(f"nothing{self._near(row.address)}" if mistake.hint else mistake.text, False)
         try:
             value = params[0].from_osc(row.arguments)
         except ParamError as error:
@@ -168,6 +175,15 @@ class Monitor:
             share = (value - low) / (high - low)
         more = f" and {len(params) - 1} more" if len(params) > 1 else ""
         return Drives(params[0].name + more, True, value, share)
+
+    def _near(self, address: str) -> str:
+        """The address that was meant, if it is nearly that: most of what comes is simply somebody else's."""
+        if address not in self._nearest:
+            if len(self._nearest) >= MAX_ROWS:
+                self._nearest.clear()
+            near = get_close_matches(address, list(self._resolver.kinds), 1, 0.8)
+            self._nearest[address] = did_you_mean(near[0]) if near else ""
+        return self._nearest[address]
 
     def _message(self, raw: bytes, now_s: float) -> Seen:
         if not raw.startswith(b"/") and not is_slashless(raw):
@@ -201,16 +217,7 @@ def number(value: float) -> str:
     return f"{value:.3f}" if abs(value) < 100 else f"{value:.1f}" if abs(value) < 1e6 else f"{value:.3e}"
 
 
-def _natural(address: str) -> list[tuple[int, str]]:
-    """So that fader10 comes after fader9."""
-    parts: list[tuple[int, str]] = []
-    digits = ""
-    for char in address + " ":
-        if char.isdigit():
-            digits += char
-            continue
-        if digits:
-            parts.append((int(digits[:12]), ""))
-            digits = ""
-        parts.append((-1, char))
-    return parts
+def _natural(address: str) -> list[tuple[bool, int, str]]:
+    """For sorting, so that fader10 comes after fader9."""
+    parts = re.findall(r"\d{1,12}|\D", address)
+    return [(not p.isdecimal(), int(p) if p.isdecimal() else 0, p) for p in parts]

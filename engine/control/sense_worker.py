@@ -23,6 +23,7 @@ from engine.control.midi import ClockEvent
 from engine.control.midi_ports import INSTALL as INSTALL_MIDI
 from engine.control.midi_ports import MidiPorts
 
+LOOK_S = 2.0  # between two looks for a device
 NAP_S = 0.004  # between two reports
 STUCK_S = 30.0  # a driver that has not come back for so long never will
 HOPELESS = 3  # exit code: starting again would change nothing
@@ -128,10 +129,11 @@ def main() -> None:
     threading.Thread(target=_follow_parent, name="parent-watch", daemon=True).start()
     worker = _Worker(kind, out)
     device: Device
+    look_s = settings.get("look_s", LOOK_S)
     if kind == "midi":
-        device = MidiPorts(settings["device"], worker.queue, worker.tell)
+        device = MidiPorts(settings["device"], worker.queue, worker.tell, look_s)
     else:
-        device = Microphone(settings["device"], settings["gain_db"], worker.queue, worker.tell)
+        device = Microphone(settings["device"], settings["gain_db"], worker.queue, worker.tell, look_s)
     threading.Thread(target=worker.look_after, args=(device,), name="devices", daemon=True).start()
     try:
         worker.report(device)
