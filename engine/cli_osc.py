@@ -17,8 +17,8 @@ import typer
 from engine.cli_osc_table import View
 from engine.control.listen import Listener, PortTaken, listen
 from engine.control.monitor import Monitor, Seen, written
-from engine.control.sense import SenseProcess, settings_of
 from engine.control.send import OscOut, argument, described, encode, full_address
+from engine.control.sense import SenseProcess, settings_of
 from engine.control.sim import SCENES, Scene
 
 osc_app = typer.Typer(help="Watch, send and simulate OSC.", no_args_is_help=True, rich_markup_mode=None)
@@ -116,7 +116,8 @@ def sim(
 
     chosen = SCENES.get(scene)
     if chosen is None:
-        fail(f"SCENE must be one of {', '.join(SCENES)}, got {scene!r}{did_you_mean(nearest_word(scene, list(SCENES)))}")
+        near = did_you_mean(nearest_word(scene, list(SCENES)))
+        fail(f"the hardware must be one of {', '.join(SCENES)}, got {scene!r}{near}")
     end_s = parse_duration(duration) if duration is not None else None
     typer.echo(_introduction(chosen, host, port, rate))
     with suppress(KeyboardInterrupt, BrokenPipeError), _sender(host, port) as out:
@@ -145,7 +146,8 @@ def _play(
             typer.echo(f"\r\x1b[K{line[: shutil.get_terminal_size().columns - 1]}", nl=False)
         if sent % 50 == 2 and out.refused(0.0) != refused:
             refused = not refused
-            typer.echo(f"\nnothing listens at {where} yet; still sending" if refused else f"\n{where} listens", err=True)
+            told = f"nothing listens at {where} yet; still sending" if refused else f"now {where} listens"
+            typer.echo(f"\n{told}", err=True)
     if not plain and sys.stdout.isatty():
         typer.echo()
     typer.echo(f"{sent} messages sent to {where}")

@@ -32,8 +32,9 @@ _BROADCAST = "255.255.255.255"
 
 
 class PortTaken(CannotStart):
-    """The address cannot be listened at; the message says why and what to do about it. `holder`: who has it, if somebody
-    has."""
+    """The address cannot be listened at; the message says why and what to do about it.
+
+    `holder`: who has it, if somebody has."""
 
     def __init__(self, message: str, holder: str = "") -> None:
         super().__init__(message)

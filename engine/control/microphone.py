@@ -4,8 +4,8 @@
     wait_s = microphone.look()               # on a thread that may wait; says when it wants to look again
     microphone.close()
 
-Belongs to the senses' process (sense_worker.py). The driver's own thread measures each block and queues what it says. When
-no block has come for LOST_S the device counts as gone, silence is fed in its place and the levels come down.
+Belongs to the senses' process (sense_worker.py). The driver's own thread measures each block and queues what it says.
+When no block has come for LOST_S the device counts as gone, silence is fed in its place and the levels come down.
 """
 
 import time

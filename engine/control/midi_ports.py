@@ -4,8 +4,8 @@
     wait_s = ports.look()                    # on a thread that may wait; says when it wants to look again
     ports.names                              # those that are listened to
 
-Belongs to the senses' process (sense_worker.py): a driver that crashes must not take the stage with it. The driver's own
-threads call `_Port.put`, which decodes and queues.
+Belongs to the senses' process (sense_worker.py): a driver that crashes must not take the stage with it. The driver's
+own threads call `_Port.put`, which decodes and queues.
 """
 
 import sys
@@ -18,6 +18,7 @@ from engine.control.heard import HeardQueue
 from engine.control.midi import ClockEvent, MidiDecoder
 
 INSTALL = "MIDI needs a package that is not installed: pip install 'pedesis[midi]'. The show goes on without MIDI"
+_CURE = "; if it should: sudo modprobe snd-seq" if sys.platform == "linux" else ""
 _OURS = "pedesis"
 _THROUGH = ("Midi Through", "RtMidi")  # Linux has them always; nothing is plugged in there
 
@@ -32,7 +33,7 @@ def fitting(pattern: str, names: Sequence[str]) -> list[str]:
 
 
 def device_names() -> list[str]:
-    """Every MIDI input of this machine. Raises ImportError without the package, RuntimeError without the system's MIDI."""
+    """Every MIDI input of this machine. Raises ImportError without the package, RuntimeError where there is no MIDI."""
     return list(_open_input().ports)
 
 
@@ -75,9 +76,7 @@ class _Port:
 class MidiPorts:
     """See the module's head."""
 
-    def __init__(
-        self, pattern: str, queue: HeardQueue, tell: Callable[[str, str], None], look_s: float
-    ) -> None:
+    def __init__(self, pattern: str, queue: HeardQueue, tell: Callable[[str, str], None], look_s: float) -> None:
         """tell: given "info" or "warning", and a sentence."""
         self._pattern, self._queue, self._tell, self._look_s = pattern, queue, tell, look_s
         self._open: dict[str, _Port] = {}
@@ -97,7 +96,7 @@ class MidiPorts:
                 self._finder = _open_input()
             there = list(self._finder.ports)
         except (RuntimeError, OSError) as error:
-            self._say_once("warning", f"MIDI is not to be had on this machine ({_first_line(error)}); looking again")
+            self._say_once("warning", f"this machine has no MIDI that answers ({_first_line(error)}){_CURE}")
             return self._look_s
         wanted = fitting(self._pattern, there)
         for name in [name for name in self._open if name not in wanted]:

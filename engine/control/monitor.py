@@ -4,8 +4,8 @@
     monitor.packet(received, now_s); monitor.heard("midi:cc/1/74", (101,), now_s)
     for row in monitor.rows(now_s): ...
 
-For `pedesis osc monitor`, which shows it. Bounded: of more than MAX_ROWS addresses the one that has been silent for longest
-is forgotten. One thread.
+For `pedesis osc monitor`, which shows it. Bounded: of more than MAX_ROWS addresses the one that has been silent for
+longest is forgotten. One thread.
 """
 
 import math
@@ -155,7 +155,7 @@ class Monitor:
     def drives(self, row: Row) -> Drives:
         """What an address does with its last arguments."""
         if row.is_odd:
-            return Drives(str(row.arguments[0]), False)
+            return Drives(str(row.arguments[0]), False)  # the sentence
         mapped = list(self._mapped(row.address))
         if mapped:
             return Drives(", ".join(mapped), True)

@@ -12,7 +12,6 @@ import math
 import socket
 import time
 from collections.abc import Sequence
-from types import TracebackType
 
 from pythonosc.osc_message_builder import OscMessageBuilder
 
@@ -114,7 +113,7 @@ class OscOut:
     def __enter__(self) -> "OscOut":
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, *ended: object) -> None:
         self._socket.close()
 
 

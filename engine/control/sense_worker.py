@@ -2,8 +2,8 @@
 
     python -c "from engine.control.sense_worker import main; main()" midi '{"device": "nanoKONTROL*"}'
 
-Started by SenseProcess (sense.py). Writes one JSON object a line to its standard output, as `Report` has it; ends when its
-standard input does. What drivers print goes to standard error.
+Started by SenseProcess (sense.py). Writes one JSON object a line to its standard output, as `Report` has it; ends when
+its standard input does. What drivers print goes to standard error.
 """
 
 import json
@@ -41,7 +41,7 @@ class Report:
 
     def line(self) -> str:
         """As one line of JSON, without what is empty."""
-        said = {name: value for name, value in asdict(self).items() if value or (name == "devices" and value is not None)}
+        said = {k: v for k, v in asdict(self).items() if v or (k == "devices" and v is not None)}
         return json.dumps(said) + "\n"
 
     @staticmethod

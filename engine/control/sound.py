@@ -164,7 +164,7 @@ class _Onsets:
         return middle + max(6 * float(np.median(np.abs(flux - middle))), 0.5 * middle, _FLUX_LEAST)
 
 
-def _bins(frequencies: NDArray[np.float64], low_hz: float, high_hz: float) -> NDArray[np.intp]:
+def _bins(frequencies: NDArray[np.floating], low_hz: float, high_hz: float) -> NDArray[np.intp]:
     """Which bins a band has; at least one."""
     inside = np.flatnonzero((frequencies >= low_hz) & (frequencies < high_hz))
     return inside if len(inside) else np.array([int(np.argmin(np.abs(frequencies - low_hz)))])

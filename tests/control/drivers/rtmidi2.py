@@ -1,7 +1,7 @@
 """A stand-in for the MIDI driver: its devices are the lines of a file, NAME PORT, and their bytes come over UDP.
 
-Usage: put its folder first on sys.path and the file's name into FAKE_MIDI. The word "abort" in the file kills the process,
-as a driver's own fault does.
+Usage: put its folder first on sys.path and the file's name into FAKE_MIDI. The word "abort" in the file kills the
+process, as a driver's own fault does.
 """
 
 import os
