@@ -5,8 +5,9 @@
     for kind, time_s in midi.take_clock(): ...                                    # the tempo's
 
 The device is in a process of its own (sense_worker.py); a thread of this one starts it, reads what it says into a
-bounded queue (heard.py), and starts it again if it ends. `drain`, `take_clock`, `status` and `close` belong to the thread that
-runs the show and never wait; what the device was holding is let go when its process ends. Addresses: see heard.py.
+bounded queue (heard.py), and starts it again if it ends. `drain`, `take_clock`, `status` and `close` belong to the
+thread that runs the show and never wait, but `close` a moment; what the device was holding is let go when its process
+ends. Addresses: see heard.py.
 """
 
 import json
