@@ -19,7 +19,7 @@ from engine.dreamer.noise import Noise
 from engine.dreamer.palettes import Palettes
 from engine.dreamer.prompts import INSTEAD, unsuited
 from engine.dreamer.sampler import Settings
-from engine.walk.navigator import Waypoint
+from engine.walk.waypoint import Waypoint
 
 NOISE_SEED = 0  # of the noise that a pipeline may add for itself: still while the walk moves
 _NEEDED = ("prompt_embeds", "latents", "width", "height")

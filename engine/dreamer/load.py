@@ -29,8 +29,8 @@ from engine.dreamer.sampler import HalfOverflow, Parts, Settings, UNetSampler
 from engine.dreamer.schedule import pick_scheduler
 from engine.dreamer.spec import Arithmetic, DreamSpec
 from engine.show.machine import usable_cpus
-from engine.walk.navigator import Waypoint
 from engine.walk.palette import Palette
+from engine.walk.waypoint import Waypoint
 
 log = logging.getLogger("pedesis")
 

@@ -6,8 +6,8 @@ Both processes; torch-free. The stage sends Dream and TakePalette; all else come
 from dataclasses import dataclass
 
 from engine.dreamer.spec import Arithmetic
-from engine.walk.navigator import Waypoint
 from engine.walk.palette import Palette
+from engine.walk.waypoint import Waypoint
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,14 @@ class PaletteReady:
 
 
 @dataclass(frozen=True)
+class PaletteRefused:
+    """The words of this palette cannot be encoded, and why."""
+
+    id: str
+    why: str
+
+
+@dataclass(frozen=True)
 class OutOfMemory:
     """Ending, for want of memory."""
 
@@ -87,4 +95,4 @@ class Hopeless:
 
 
 ToChild = Dream | TakePalette
-FromChild = Loading | Ready | Want | Done | PaletteReady | OutOfMemory | Fault | Hopeless
+FromChild = Loading | Ready | Want | Done | PaletteReady | PaletteRefused | OutOfMemory | Fault | Hopeless

@@ -18,8 +18,8 @@ import torch
 from torch import Tensor
 
 from engine.dreamer.counter import plane_normals
-from engine.walk.navigator import Waypoint, spread
 from engine.walk.spectrum import K
+from engine.walk.waypoint import Waypoint, spread
 
 KEEP = 8  # seeds: a walk and its home, those that blend into them, and a few that come back
 

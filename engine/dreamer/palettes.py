@@ -12,7 +12,7 @@ from torch import Tensor
 
 from engine.dreamer.noise import Conditioning
 from engine.dreamer.spec import PALETTES
-from engine.walk.navigator import Waypoint
+from engine.walk.waypoint import Waypoint
 
 log = logging.getLogger("pedesis")
 

@@ -22,7 +22,7 @@ from engine.dreamer.models import ModelError
 from engine.dreamer.noise import Noise
 from engine.dreamer.palettes import Palettes
 from engine.dreamer.schedule import Program, compile_schedule
-from engine.walk.navigator import Point, Waypoint
+from engine.walk.waypoint import Point, Waypoint
 
 log = logging.getLogger("pedesis")
 

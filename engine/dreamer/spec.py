@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.walk.navigator import Waypoint
 from engine.walk.palette import Palette
+from engine.walk.waypoint import Waypoint
 
 if TYPE_CHECKING:
     from engine.show.config import ModelSpec, Show
 
-PALETTES = 16  # that both sides keep: the present ones, those before, and what may be on its way
+PALETTES = 24  # that both sides keep: the present ones, those before, and what may be on its way
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,7 @@ def draw(size: tuple[int, int]) -> None:
     from engine.stage.look import Look
     from engine.stage.params import PART
     from engine.stage.shaders import Shaders
-    from engine.walk.navigator import Waypoint
+    from engine.walk.waypoint import Waypoint
 
     values = {param.name: param.default for param in PART.params({})}
     ctx = create_context(headless=True)

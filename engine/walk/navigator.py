@@ -3,27 +3,24 @@
 Usage: `nav = Navigator(show seed, materials, loop)`; `nav.tick(controls)` TICK_HZ times a second;
 `nav.waypoint(ahead_s)`. Stage process; no torch.
 
-A place in latent space is a sum of points of seeded walks (spectrum.py), scaled to unit variance with the
-covariance of those points, so that whatever is mixed (walk and home, an old seed and a new one) is an exact
-draw of N(0, I). Everything a hand can change moves the waypoint continuously; only `walk.jump` leaps, and
+Everything a hand can change moves the waypoint continuously; only `walk.jump` leaps, and
 counts up `epoch` so that the stage shows it with a transition instead of a crossfade. A home that was made by
 hand stays where it is; until there is one, home goes along with the seed.
 """
 
 import math
-from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from functools import lru_cache
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from engine.show.params import SEED_MAX, shown
+from engine.walk.mix import MAX_MIX, TICK_S, heard, turned
 from engine.walk.spectrum import K, coefficients
+from engine.walk.waypoint import Point, Waypoint, normalise, reduced, scaled
 
-TICK_HZ = 120
-TICK_S = 1.0 / TICK_HZ
 MATERIAL_PACE = 0.4  # materials drift slower than shapes: a place is stayed in for a few forms of it
 FADER_FOOT = 0.25  # below here a material's fader falls away by ratios,
 FADER_FLOOR = 1e-6  # to this: the sum stays off zero when every fader is down, and the change to that continuous
@@ -34,19 +31,11 @@ HOME_STAY_S = 3.0  # how long `walk.home` pulls before it lets go again
 HOME_S = 0.8  # time constant of the pull
 JUMP_PHASE = 1000.0  # farther than the walk remembers
 JUMP_SHARE = (3 - math.sqrt(5)) / 2  # of a loop: the golden section, so that no two jumps meet on the same place
-QUICKEST_S = 0.05  # shortest time constant of a blend: a tenth of a second is one picture of a quick dreamer
-MAX_MIX = 4  # seeds or homes that may be blending into one another at once
-FAINT = 0.01  # a share that is no longer heard, so that one that goes or comes makes no step
-RISEN = 0.1  # share the newest has before the next may follow, or in a flood none would ever be heard
 HOME_POINTS = 12  # a home made of more is reduced to as many
 MAX_POINTS = MAX_MIX * (HOME_POINTS + 1)  # of a waypoint; homes made of one another share most of theirs
 HOME_SEED = 0x40E  # the home of a seed's walk is in the walk of another seed, which is this xor the first
-SAME = 1e-3  # a distance that moves no pixel by a whole step of eight bits
 FARTHEST = 1e12  # largest number in a saved walk: beyond it a phase is too coarse to walk on
 FASTEST = 1e3  # phase units per second; a nudge on every tick comes to a tenth of it
-
-Kind = TypeVar("Kind", bound=Hashable)
-
 
 class Steering(Protocol):
     """What the navigator reads: smoothed values by name, and triggers that are consumed when taken."""
@@ -55,144 +44,7 @@ class Steering(Protocol):
     def take(self, name: str, /) -> float: ...
 
 
-@dataclass(frozen=True)
-class Point:
-    """One place of one seeded walk and its share in a latent."""
-
-    seed: int
-    phase: float  # correlation lengths
-    pedesis: float  # 0..1
-    gain: float
-
-
-@dataclass(frozen=True)
-class Wording:
-    """Words that have a share in a picture beside those of its own palette: a phrase, a memory, older words."""
-
-    palette: str
-    weights: tuple[float, ...]  # one a prompt of that palette, summing to 1
-    share: float  # 0..1; those of all wordings beside sum to 1 at most
-
-
-@dataclass(frozen=True)
-class Waypoint:
-    """Everything needed to dream one picture again."""
-
-    time_s: float
-    epoch: int
-    points: tuple[Point, ...]  # latent noise = sum of gain * z_seed(phase; pedesis), of unit variance
-    weights: tuple[float, ...]  # one a material, summing to 1
-    loop: float = 0.0  # period in phase units, 0 for the open walk
-    palette: str = ""  # id of the palette that the weights belong to; empty: the one a dreamer begins with
-    beside: tuple[Wording, ...] = ()  # other words, at the cost of the share of the palette's own
-    focus: float = 1.0  # 0..1, how far the noise is turned up: 0 the mean of everything, 1 this one picture
-
-    @property
-    def wordings(self) -> tuple[Wording, ...]:
-        """Everything that is said, the palette's own words first; shares sum to 1."""
-        rest = max(0.0, 1.0 - sum(w.share for w in self.beside))
-        return Wording(self.palette, self.weights, rest), *self.beside
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON-able form."""
-        return asdict(self)
-
-
 Home = tuple[Point, ...] | None  # a picture that was made home, or the home that goes with the walk's seed
-
-
-def spread(points: Sequence[Point], loop: float = 0.0) -> dict[int, NDArray[np.float64]]:
-    """What a sum of points takes of every seed's fields A_1..A_K, B_1..B_K: seed -> (2K,)."""
-    total: dict[int, NDArray[np.float64]] = {}
-    for p in points:
-        share = coefficients(p, loop)
-        total[p.seed] = total[p.seed] + share if p.seed in total else share
-    return total
-
-
-def covariance(a: Sequence[Point], b: Sequence[Point], loop: float = 0.0) -> float:
-    """E[z_a z_b] of two sums of points: walks of different seeds are independent."""
-    ours, theirs = spread(a, loop), spread(b, loop)
-    return sum(float(ours[seed] @ theirs[seed]) for seed in ours if seed in theirs)
-
-
-def normalise(points: Sequence[Point], loop: float = 0.0) -> tuple[Point, ...]:
-    """The same sum with unit variance, like points merged; never one left out, which would be a jump."""
-    merged: dict[tuple[int, float, float], float] = {}
-    for p in points:
-        key = (p.seed, p.phase, p.pedesis)
-        merged[key] = merged.get(key, 0.0) + p.gain
-    summed = sorted((Point(*key, gain=g) for key, g in merged.items() if abs(g) > 1e-6), key=lambda p: -abs(p.gain))
-    variance = sum(float(c @ c) for c in spread(summed, loop).values())
-    if variance < 1e-24:  # far less than 1 is no mistake: a place and the opposite one of a short loop all but cancel
-        raise ValueError("a latent needs at least one point with a gain, got none")
-    return scaled(summed, 1.0 / math.sqrt(variance))
-
-
-def reduced(points: Sequence[Point], most: int, loop: float = 0.0) -> tuple[Point, ...]:
-    """At most `most` of the points, their gains chosen again, for the unit latent nearest to that of all of them.
-
-    Orthogonal matching pursuit (Pati et al. 1993): the point that says most of what is still missing, again and
-    again. Those that are left need not be the loudest: two neighbours on one walk say nearly the same.
-    """
-    if len(points) <= most:
-        return normalise(points, loop)
-    rows = np.stack([coefficients(replace(p, gain=1.0), loop) for p in points])  # (N, 2K)
-    seeds = np.array([p.seed for p in points])
-    gram = (rows @ rows.T) * (seeds[:, None] == seeds[None, :])  # (N, N)
-    wanted = gram @ np.array([p.gain for p in points])  # (N,)
-    kept: list[int] = []
-    gains = np.zeros(0)
-    for _ in range(most):
-        missing = np.abs(wanted - gram[:, kept] @ gains)
-        missing[kept] = -1.0
-        kept.append(int(missing.argmax()))
-        gains = np.linalg.lstsq(gram[np.ix_(kept, kept)], wanted[kept], rcond=None)[0]
-    return normalise([replace(points[i], gain=float(g)) for i, g in zip(kept, gains, strict=True)], loop)
-
-
-def scaled(points: Sequence[Point], factor: float) -> tuple[Point, ...]:
-    """The points with every gain times factor."""
-    return tuple(replace(p, gain=p.gain * factor) for p in points)
-
-
-def distance(a: Waypoint, b: Waypoint) -> float:
-    """How far apart two pictures are likely to look: about one per correlation length or full change of material.
-
-    The root mean square of the difference of the noises, sqrt(2 (1 - correlation)), which is the phase step for a
-    small step of the smooth walk, plus the total variation between the material weights, plus the step of focus.
-    """
-    ours, theirs = spread(a.points, a.loop), spread(b.points, a.loop)
-    none = np.zeros(2 * K)
-    gaps = [ours.get(s, none) - theirs.get(s, none) for s in ours.keys() | theirs.keys()]
-    noise = math.sqrt(sum(sorted(float(g @ g) for g in gaps)))  # sorted: a set has no order, and a sum has one
-    return noise + abs(a.focus - b.focus) + _change_of_words(a, b)
-
-
-def _change_of_words(a: Waypoint, b: Waypoint) -> float:
-    """Total variation between what two waypoints say, 0..1."""
-    if a.palette == b.palette and not a.beside and not b.beside:
-        return 0.5 * sum(abs(x - y) for x, y in zip(a.weights, b.weights, strict=True))
-    ours, theirs = _said(a), _said(b)
-    gaps = [ours.get(k, 0.0) - theirs.get(k, 0.0) for k in {**ours, **theirs}]
-    return 0.5 * sum(abs(gap) for gap in gaps)
-
-
-def _said(waypoint: Waypoint) -> dict[tuple[str, int], float]:
-    """How much each prompt of each palette is heard."""
-    said: dict[tuple[str, int], float] = {}
-    for wording in waypoint.wordings:
-        for n, weight in enumerate(wording.weights):
-            key = wording.palette, n
-            said[key] = said.get(key, 0.0) + wording.share * weight
-    return said
-
-
-def same_place(a: Waypoint, b: Waypoint) -> bool:
-    """Whether two waypoints, whatever their times, are so near that no eye could tell their pictures apart."""
-    if (a.epoch, a.loop) != (b.epoch, b.loop):
-        return False
-    return replace(a, time_s=b.time_s) == b or distance(a, b) < SAME
 
 
 @lru_cache(maxsize=256)
@@ -225,29 +77,6 @@ def _drawn(fader: float) -> float:
     if fader >= FADER_FOOT:
         return fader
     return FADER_FOOT * (FADER_FLOOR / FADER_FOOT) ** (1 - max(fader, 0.0) / FADER_FOOT)
-
-
-def turned(mix: Mapping[Kind, float], wanted: Kind, time_s: float) -> dict[Kind, float]:
-    """Shares one tick on: what is wanted rises, the others fade, over about `time_s` seconds.
-
-    mix: share of each, the newest last. Nothing goes before it is FAINT, so where too many are fading, or the
-    newest has hardly begun, what is wanted waits; it may change meanwhile, and the last one always arrives.
-    """
-    newest = next(reversed(list(mix)))
-    if wanted not in mix and (len(mix) >= MAX_MIX or mix[newest] < RISEN):
-        wanted = newest
-    if list(mix) == [wanted]:
-        return dict(mix)
-    step = 1 - math.exp(-TICK_S / max(QUICKEST_S, time_s / 3))
-    left = {k: v * (1 - step) for k, v in mix.items() if k != wanted}
-    left = {k: v for k, v in left.items() if v > FAINT}
-    share = mix.get(wanted, 0.0)
-    return left | {wanted: share + (1 - share) * step if left else 1.0}
-
-
-def heard(mix: Mapping[Kind, float]) -> dict[Kind, float]:
-    """How much of each is heard: its share above FAINT, so that it comes and goes without a step."""
-    return {k: v - FAINT for k, v in mix.items() if v > FAINT}
 
 
 @dataclass
@@ -293,7 +122,7 @@ class Navigator:
         self._pull_home()
         if steer.take("walk.jump"):
             self.phase += self.loop * JUMP_SHARE if self.loop else JUMP_PHASE
-            self.epoch += 1
+            self.leap()
         self.shove += steer.take("walk.nudge") * NUDGE_PHASE / NUDGE_S
         self.running += (float(not steer["walk.pause"]) - self.running) * (1 - math.exp(-TICK_S / PAUSE_S))
         self.rate = float(steer["walk.speed"]) * self.running + self.shove
@@ -312,6 +141,17 @@ class Navigator:
             loop=self.loop,
             palette=self.palette,
         )
+
+    def leap(self) -> None:
+        """The next waypoint is shown by a transition instead of a crossfade."""
+        self.epoch += 1
+
+    def settle(self, points: Sequence[Point]) -> None:
+        """Moves the walk to where a place of its own lies, while that place is what is shown: it goes on from there.
+        Of another seed's place there is nothing to move to, and it stays where it is."""
+        own = [p for p in points if p.seed in self.voices]
+        if own:
+            self.phase = max(own, key=lambda p: abs(p.gain)).phase
 
     def to_dict(self) -> dict[str, Any]:
         """All of the state, JSON-able."""

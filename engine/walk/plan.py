@@ -9,7 +9,7 @@ every frame where the change is fast.
 
 from collections.abc import Iterator
 
-from engine.walk.navigator import Waypoint, distance
+from engine.walk.waypoint import Waypoint, distance
 
 LONGEST_S = 2.0  # even a walk that stands still gets a keyframe this often, so that work goes on evenly
 

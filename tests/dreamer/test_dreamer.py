@@ -28,8 +28,8 @@ from engine.dreamer.sampler import UNetSampler
 from engine.dreamer.schedule import Program, Stepper
 from engine.dreamer.spec import DreamSpec
 from engine.show.specs import ModelSpec
-from engine.walk.navigator import Point, Waypoint
 from engine.walk.palette import Palette
+from engine.walk.waypoint import Point, Waypoint
 from tests import tiny_models
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # the libraries' advice to themselves

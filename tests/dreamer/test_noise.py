@@ -11,8 +11,8 @@ import torch
 from scipy import stats
 
 from engine.dreamer.noise import Conditioning, Noise
-from engine.walk.navigator import Point, Waypoint, normalise
 from engine.walk.spectrum import K, kernel
+from engine.walk.waypoint import Point, Waypoint, normalise
 
 SHAPE = (4, 64, 64)
 

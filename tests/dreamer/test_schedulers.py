@@ -15,7 +15,7 @@ from engine.dreamer.palettes import Palettes
 from engine.dreamer.prompts import encode
 from engine.dreamer.sampler import Parts, Settings, UNetSampler
 from engine.dreamer.schedule import pick_scheduler
-from engine.walk.navigator import Point, Waypoint
+from engine.walk.waypoint import Point, Waypoint
 from tests import tiny_models
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # the libraries' advice to themselves

@@ -10,7 +10,7 @@ from engine.dreamer.load import Dreamer
 from engine.dreamer.spec import DreamSpec
 from engine.play.shows import load_show
 from engine.show.paths import house_model_dir
-from engine.walk.navigator import Point, Waypoint
+from engine.walk.waypoint import Point, Waypoint
 
 
 def test_plain_diffusers_loads_it_and_dreams_in_colour() -> None:

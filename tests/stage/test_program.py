@@ -13,7 +13,7 @@ from engine.stage.gl import make_target, read_pixels
 from engine.stage.look import Look
 from engine.stage.program import Program
 from engine.stage.shaders import Shaders
-from engine.walk.navigator import Waypoint
+from engine.walk.waypoint import Waypoint
 from tests.registry import build_registry
 
 COLOUR = (200, 120, 40)

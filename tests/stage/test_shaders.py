@@ -21,7 +21,7 @@ from engine.stage.look import Look
 from engine.stage.shaders import Shaders
 from engine.stage.spare import NATIVES
 from engine.stage.transitions import list_transitions
-from engine.walk.navigator import Waypoint
+from engine.walk.waypoint import Waypoint
 from tests.stage.values import DEFAULTS
 
 SAMPLERS = {"u_a", "u_b", "u_source", "u_grain", "u_field", "u_text"}

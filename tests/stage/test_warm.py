@@ -24,7 +24,7 @@ from engine.stage.blend import Blend
 from engine.stage.gl import create_context, make_target
 from engine.dreamer.spec import Keyframe
 from engine.stage.look import Look
-from engine.walk.navigator import Waypoint
+from engine.walk.waypoint import Waypoint
 from engine.stage.shaders import Shaders
 from tests.stage.values import DEFAULTS
 

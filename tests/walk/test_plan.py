@@ -10,7 +10,7 @@ from engine.play.conductor import Conductor, play_through
 from engine.play.shows import load_show
 from engine.show.config import Show
 from engine.walk import plan
-from engine.walk.navigator import Waypoint, distance
+from engine.walk.waypoint import Waypoint, distance
 
 FPS = Fraction(30)
 

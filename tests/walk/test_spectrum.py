@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from engine.walk import spectrum
-from engine.walk.navigator import Point
+from engine.walk.waypoint import Point
 
 
 def walk(phase: np.ndarray, pedesis: float, loop: float = 0.0, n: int = 4000, seed: int = 0) -> np.ndarray:

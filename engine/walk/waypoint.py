@@ -1,0 +1,157 @@
+"""A place in latent space as plain numbers: the points of seeded walks it is a sum of, and the words that are said.
+
+    here = Waypoint(time_s=0.0, epoch=0, points=normalise(points), weights=(1.0,), palette=palette.id)
+    distance(here, there), same_place(here, there)
+
+Frozen, hashable, any process; no torch. A latent is the sum of its points, scaled to unit variance with their
+covariance, so that whatever is mixed (walk and home, an old seed and a new one, a memory) is an exact draw of N(0, I).
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.walk.spectrum import K, coefficients
+
+SAME = 1e-3  # a distance that moves no pixel by a whole step of eight bits
+
+
+@dataclass(frozen=True)
+class Point:
+    """One place of one seeded walk and its share in a latent."""
+
+    seed: int
+    phase: float  # correlation lengths
+    pedesis: float  # 0..1
+    gain: float
+
+
+@dataclass(frozen=True)
+class Wording:
+    """Words that have a share in a picture beside those of its own palette: a phrase, a memory, older words."""
+
+    palette: str
+    weights: tuple[float, ...]  # one a prompt of that palette, summing to 1
+    share: float  # 0..1; those of all wordings beside sum to 1 at most
+
+
+@dataclass(frozen=True)
+class Waypoint:
+    """Everything needed to dream one picture again."""
+
+    time_s: float
+    epoch: int
+    points: tuple[Point, ...]  # latent noise = sum of gain * z_seed(phase; pedesis), of unit variance
+    weights: tuple[float, ...]  # one a material, summing to 1
+    loop: float = 0.0  # period in phase units, 0 for the open walk
+    palette: str = ""  # id of the palette that the weights belong to; empty: the one a dreamer begins with
+    beside: tuple[Wording, ...] = ()  # other words, at the cost of the share of the palette's own
+    focus: float = 1.0  # 0..1, how far the noise is turned up: 0 the mean of everything, 1 this one picture
+
+    @property
+    def wordings(self) -> tuple[Wording, ...]:
+        """Everything that is said, the palette's own words first; shares sum to 1."""
+        rest = max(0.0, 1.0 - sum(w.share for w in self.beside))
+        return Wording(self.palette, self.weights, rest), *self.beside
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON-able form."""
+        return asdict(self)
+
+
+def spread(points: Sequence[Point], loop: float = 0.0) -> dict[int, NDArray[np.float64]]:
+    """What a sum of points takes of every seed's fields A_1..A_K, B_1..B_K: seed -> (2K,)."""
+    total: dict[int, NDArray[np.float64]] = {}
+    for p in points:
+        share = coefficients(p, loop)
+        total[p.seed] = total[p.seed] + share if p.seed in total else share
+    return total
+
+
+def covariance(a: Sequence[Point], b: Sequence[Point], loop: float = 0.0) -> float:
+    """E[z_a z_b] of two sums of points: walks of different seeds are independent."""
+    ours, theirs = spread(a, loop), spread(b, loop)
+    return sum(float(ours[seed] @ theirs[seed]) for seed in ours if seed in theirs)
+
+
+def normalise(points: Sequence[Point], loop: float = 0.0) -> tuple[Point, ...]:
+    """The same sum with unit variance, like points merged; never one left out, which would be a jump."""
+    merged: dict[tuple[int, float, float], float] = {}
+    for p in points:
+        key = (p.seed, p.phase, p.pedesis)
+        merged[key] = merged.get(key, 0.0) + p.gain
+    summed = sorted((Point(*key, gain=g) for key, g in merged.items() if abs(g) > 1e-6), key=lambda p: -abs(p.gain))
+    variance = sum(float(c @ c) for c in spread(summed, loop).values())
+    if variance < 1e-24:  # far less than 1 is no mistake: a place and the opposite one of a short loop all but cancel
+        raise ValueError("a latent needs at least one point with a gain, got none")
+    return scaled(summed, 1.0 / math.sqrt(variance))
+
+
+def reduced(points: Sequence[Point], most: int, loop: float = 0.0) -> tuple[Point, ...]:
+    """At most `most` of the points, their gains chosen again, for the unit latent nearest to that of all of them.
+
+    Orthogonal matching pursuit (Pati et al. 1993): the point that says most of what is still missing, again and
+    again. Those that are left need not be the loudest: two neighbours on one walk say nearly the same.
+    """
+    if len(points) <= most:
+        return normalise(points, loop)
+    rows = np.stack([coefficients(replace(p, gain=1.0), loop) for p in points])  # (N, 2K)
+    seeds = np.array([p.seed for p in points])
+    gram = (rows @ rows.T) * (seeds[:, None] == seeds[None, :])  # (N, N)
+    wanted = gram @ np.array([p.gain for p in points])  # (N,)
+    kept: list[int] = []
+    gains = np.zeros(0)
+    for _ in range(most):
+        missing = np.abs(wanted - gram[:, kept] @ gains)
+        missing[kept] = -1.0
+        kept.append(int(missing.argmax()))
+        gains = np.linalg.lstsq(gram[np.ix_(kept, kept)], wanted[kept], rcond=None)[0]
+    return normalise([replace(points[i], gain=float(g)) for i, g in zip(kept, gains, strict=True)], loop)
+
+
+def scaled(points: Sequence[Point], factor: float) -> tuple[Point, ...]:
+    """The points with every gain times factor."""
+    return tuple(replace(p, gain=p.gain * factor) for p in points)
+
+
+def distance(a: Waypoint, b: Waypoint) -> float:
+    """How far apart two pictures are likely to look: about one per correlation length or full change of material.
+
+    The root mean square of the difference of the noises, sqrt(2 (1 - correlation)), which is the phase step for a
+    small step of the smooth walk, plus the total variation between the material weights, plus the step of focus.
+    """
+    ours, theirs = spread(a.points, a.loop), spread(b.points, a.loop)
+    none = np.zeros(2 * K)
+    gaps = [ours.get(s, none) - theirs.get(s, none) for s in ours.keys() | theirs.keys()]
+    noise = math.sqrt(sum(sorted(float(g @ g) for g in gaps)))  # sorted: a set has no order, and a sum has one
+    return noise + abs(a.focus - b.focus) + _change_of_words(a, b)
+
+
+def _change_of_words(a: Waypoint, b: Waypoint) -> float:
+    """Total variation between what two waypoints say, 0..1."""
+    if a.palette == b.palette and not a.beside and not b.beside:
+        return 0.5 * sum(abs(x - y) for x, y in zip(a.weights, b.weights, strict=True))
+    ours, theirs = _said(a), _said(b)
+    gaps = [ours.get(k, 0.0) - theirs.get(k, 0.0) for k in {**ours, **theirs}]
+    return 0.5 * sum(abs(gap) for gap in gaps)
+
+
+def _said(waypoint: Waypoint) -> dict[tuple[str, int], float]:
+    """How much each prompt of each palette is heard."""
+    said: dict[tuple[str, int], float] = {}
+    for wording in waypoint.wordings:
+        for n, weight in enumerate(wording.weights):
+            key = wording.palette, n
+            said[key] = said.get(key, 0.0) + wording.share * weight
+    return said
+
+
+def same_place(a: Waypoint, b: Waypoint) -> bool:
+    """Whether two waypoints, whatever their times, are so near that no eye could tell their pictures apart."""
+    if (a.epoch, a.loop) != (b.epoch, b.loop):
+        return False
+    return replace(a, time_s=b.time_s) == b or distance(a, b) < SAME
