@@ -82,7 +82,7 @@ class SenseProcess:
     def status(self) -> str:
         """One line for the overlay: what is listened to, or why nothing is."""
         devices = self._devices
-        return f"{self.kind}: {', '.join(devices)}" if devices else f"{self.kind}: {self._said or 'looking'}"
+        return f"{self.kind}: {', '.join(devices)}" if devices else self._said or f"{self.kind}: looking"
 
     def close(self) -> None:
         """Ends the process, by force after a moment."""
@@ -130,7 +130,10 @@ class SenseProcess:
             except (ValueError, KeyError, TypeError, IndexError):
                 log.debug("%s: its process said something unreadable: %.80r", self.kind, line)
         self._process.stdout.close()
-        return self._process.wait()
+        code = self._process.wait()
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        return code
 
     def _spawn(self) -> "subprocess.Popen[str]":
         # It must find the very modules that this process has, also those of a checkout that is not installed.
