@@ -1,8 +1,7 @@
 """Senses other than OSC, MIDI and sound, as the show's loop meets them.
 
     midi = SenseProcess("midi", {"device": "nanoKONTROL*"}); midi.start()
-    for address, arguments in midi.drain(): mapper.hear(address, arguments)      # once a frame
-    for kind, time_s in midi.take_clock(): ...                                    # the tempo's
+    pass_on([midi], mapper.hear, clock)      # once a frame: what was heard, and the MIDI clock's pulses
 
 The device is in a process of its own (sense_worker.py); a thread of this one starts it, reads what it says into a
 bounded queue (heard.py), and starts it again if it ends. `drain`, `take_clock`, `status` and `close` belong to the
@@ -17,7 +16,7 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from engine.control.heard import SENSES, Heard, HeardQueue
@@ -37,6 +36,18 @@ class Sense(Protocol):
 
     def drain(self) -> list[Heard]:
         """Addresses and arguments since the last call, oldest first. Never waits and never raises."""
+        ...
+
+
+class Follower(Protocol):
+    """What follows a MIDI clock."""
+
+    def clock_pulse(self, time_s: float) -> None:
+        """One of 24 pulses a quarter note, and when it came (time.perf_counter)."""
+        ...
+
+    def start(self) -> None:
+        """The song begins: the next pulse is a beat."""
         ...
 
 
@@ -175,6 +186,22 @@ class SenseProcess:
     def _say(self, level: str, sentence: str) -> None:
         self._said = sentence
         log.log(logging.WARNING if level == "warning" else logging.INFO, "%s", sentence)
+
+
+def pass_on(
+    senses: Sequence[SenseProcess], hear: Callable[[str, Sequence[object]], None], clock: Follower | None = None
+) -> None:
+    """Hands on what is new: what was heard to the mappings, the clock to the tempo. Never waits."""
+    for sense in senses:
+        for address, arguments in sense.drain():
+            hear(address, arguments)
+        if clock is None:
+            continue
+        for kind, time_s in sense.take_clock():
+            if kind == "pulse":
+                clock.clock_pulse(time_s)
+            elif kind == "start":
+                clock.start()
 
 
 def settings_of(kind: str, values: Mapping[str, Value]) -> dict[str, Any]:
