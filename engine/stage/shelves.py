@@ -1,0 +1,258 @@
+"""The bank seen: shelves of lit glass spheres, each holding a memory, and the way out of one and back into it.
+
+    shelves = Shelves(ctx, shaders, fit="cover")
+    shelves.set(np.array([(7, 0, 0.0, 1.0)], SPHERE))   # when the bank changes
+    for memory in shelves.wanted: ask for its picture, and some time later
+    shelves.put_thumbnail(7, rgb)
+    picture = shelves.render(picture, now_s, values, screen)   # once a frame, after the blend
+
+Stage process, GL thread only. At `memory.view` 0 it hands the picture on as it came: nothing is drawn, and before the
+first use nothing is made. Everything seen is a function of the times and values it was given.
+"""
+
+import math
+from collections import deque
+from collections.abc import Mapping
+
+import moderngl
+import numpy as np
+
+from engine.stage.blend import Picture
+from engine.stage.camera import Glide, Pose, at, blended, out_of
+from engine.stage.gl import is_software
+from engine.stage.hall import COLUMNS, DEPTH, INSTANCE, Hall, Scene, glow_of, lens_of
+from engine.stage.shaders import Shaders
+from engine.stage.shelving import AISLE, BOARD_PITCH, BOARDS, FRONT, PITCH, RADIUS, SPHERE, Shelving, path
+
+Values = Mapping[str, float | int | bool | str]
+
+REST = 0.004  # of memory.view: below it nobody could tell the difference
+MOST_LINES, SOFTWARE_LINES = 1440, 360  # of what is drawn into; a processor draws less, and the look makes it larger
+SMALL_PX = 22.0  # radius from which a sphere shows its large picture
+LIVE_SHARE = 0.15  # radius, in heights of the frame, from which the present one is drawn by itself
+UPLOADS = 3  # thumbnails a frame
+WAITING = 64  # thumbnails; beyond it the oldest is dropped, and asked for again
+WANTED = 24  # pictures asked for at a time
+FADE_S = 1.2  # in which a picture comes into its sphere
+TRAVEL_S = 3.0  # from one memory to another
+GREY = 0.10  # a sphere whose picture has not come yet
+LONGEST_STEP_S = 0.25
+CLOSE = 1.36  # radius of the sphere at view 0, in half diagonals of the frame
+BEFORE = 3.4  # distance to which the camera draws straight back
+RIM_SHARE = 0.45  # radius, in heights of the frame, from which on its picture begins to fill it
+
+
+class Shelves:
+    """The view of the bank. Holds no picture but those in its atlas."""
+
+    def __init__(self, ctx: moderngl.Context, shaders: Shaders, fit: str = "cover") -> None:
+        self._ctx, self._shaders, self._fit = ctx, shaders, fit
+        self._lines = SOFTWARE_LINES if is_software(ctx) else MOST_LINES
+        self._hall: Hall | None = None
+        self._shelving = Shelving()
+        self._given: np.ndarray | None = None  # a list that is not arranged yet
+        self._waiting: deque[tuple[int, np.ndarray]] = deque(maxlen=WAITING)
+        self._colours = np.empty((0, 3), np.float32)  # mean of each picture, linear
+        self._came_s = np.empty(0)  # when its picture came
+        self._glide = Glide()
+        self._entered: int | None = None
+        self._home = np.array([FRONT, 0.0, 0.0])  # where the present one is: s, aside, height
+        self._left: tuple[np.ndarray, float] | None = None  # where it set out from, and when
+        self._now_s: float | None = None
+        self._away = False
+        self.wanted: list[int] = []  # ids whose pictures would be seen now, the nearest first
+        self.drawn = 0  # spheres in the last frame
+
+    def set(self, spheres: np.ndarray) -> None:
+        """What is in the bank now: dtype SPHERE, `place` the order along its kind's shelf, strength 0 to 1.
+
+        It is only kept, and arranged when it is seen.
+        """
+        if spheres.dtype != SPHERE:
+            raise ValueError(f"spheres must be {SPHERE}, got {spheres.dtype}")
+        self._given = spheres
+
+    def enter(self, identity: int | None) -> None:
+        """The present picture lives in that memory's sphere from now on; None: in a new one at the front."""
+        if identity != self._entered:
+            self._entered = identity
+            if self._away and self._now_s is not None:
+                self._left = self._home.copy(), self._now_s
+
+    def put_thumbnail(self, identity: int, rgb: np.ndarray) -> None:
+        """A memory's picture, (h, w, 3) uint8, top row first. It is uploaded in one of the next frames."""
+        if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8 or min(rgb.shape) < 1:
+            raise ValueError(f"a thumbnail must be (h, w, 3) uint8, got {rgb.shape} {rgb.dtype}")
+        self._waiting.append((identity, rgb))
+
+    def render(self, picture: Picture, now_s: float, values: Values, screen: tuple[int, int]) -> Picture:
+        """The picture that goes on to the look: the same while memory.view is 0. screen: pixels it will be seen on."""
+        step_s = 0.0 if self._now_s is None else min(max(now_s - self._now_s, 0.0), LONGEST_STEP_S)
+        self._now_s = now_s
+        view = min((float(values["memory.view"]) - REST) / (1.0 - 2.0 * REST), 1.0)
+        if view <= 0.0:
+            self._away = False
+            self._left = None
+            self.wanted = []
+            return picture
+        if self._hall is None:
+            self._hall = Hall(self._ctx, self._shaders)
+        hall = self._hall
+        self._take(hall, now_s)
+        self._travel(now_s)
+        if not self._away:
+            self._away = True
+            self._glide.start(float(self._home[0]), self._shelving.length, now_s)
+        self._glide.step(step_s, self._shelving.length, float(values["memory.glide"]))
+        scene = self._scene(picture, view, float(values["memory.colour"]), screen, now_s)
+        target, disc = hall.begin(scene.size), scene.disc()
+        radius, height = disc[2], scene.size[1]
+        if radius < scene.corner_px + math.hypot(disc[0], disc[1]):  # else its sphere is all around the eye
+            if radius < 2.0 * LIVE_SHARE * height:
+                hall.keep_live(picture)
+            instances = self._instances(hall, scene, now_s)
+            hall.draw_dark(scene, glow_of(scene, instances))
+            first = math.floor(scene.s / PITCH) - 24
+            hall.draw_boards(scene, self._light(now_s, first), first)
+            hall.draw_spheres(scene, instances)
+        cover = _smooth((radius / height / LIVE_SHARE - 1.0) / 0.5)
+        if cover > 0.0:
+            whole = math.log(radius / (RIM_SHARE * height)) / math.log(CLOSE * scene.corner_px / (RIM_SHARE * height))
+            hall.draw_inside(scene, hall.hold(picture), disc, cover, _smooth(whole))
+        return Picture.of(target)
+
+    def _take(self, hall: Hall, now_s: float) -> None:
+        """Take in what was given since the last frame, a few thumbnails at most."""
+        if self._given is not None:
+            old = self._shelving.arrange(self._given, now_s)
+            self._given = None
+            blank = np.full((1, 3), GREY, np.float32)
+            self._colours = np.append(self._colours, blank, 0)[old]
+            self._came_s = np.append(self._came_s, np.inf)[old]
+            hall.atlas.renumber(old)
+        self._shelving.move(now_s)
+        hall.atlas.next_frame()
+        for _ in range(min(UPLOADS, len(self._waiting))):
+            identity, rgb = self._waiting.popleft()
+            index = self._shelving.index(identity)
+            if index is None:
+                continue
+            if not np.isfinite(self._came_s[index]):
+                self._came_s[index] = now_s
+                self._colours[index] = np.mean((rgb / np.float32(255.0)) ** 2.2, axis=(0, 1))
+            hall.atlas.put(index, rgb, fine=True)
+
+    def _travel(self, now_s: float) -> None:
+        """Bring the present one's sphere to where it belongs now."""
+        index = None if self._entered is None else self._shelving.index(self._entered)
+        goal = np.array([FRONT, 0.0, 0.0]) if index is None else self._shelving.at[index].astype(float)
+        part = 1.0 if self._left is None else _smooth((now_s - self._left[1]) / TRAVEL_S)
+        if self._left is None or part >= 1.0:
+            self._left, self._home = None, goal
+            return
+        self._home = self._left[0] + (goal - self._left[0]) * part
+
+    def _scene(
+        self, picture: Picture, view: float, colour: float, screen: tuple[int, int], now_s: float
+    ) -> Scene:
+        aspect = screen[0] / screen[1] if self._fit == "cover" else picture.size[0] / picture.size[1]
+        lines = min(screen[1], self._lines) if aspect >= 1.0 else min(screen[0], self._lines) / aspect
+        size = max(round(lines * aspect), 16), max(round(lines), 16)
+        s, aside, height = self._home
+        home = at(s, aside, height)
+        _, tx, tz = (float(v) for v in path(np.float32(s)))
+        # One that hovers in the aisle is seen down the aisle, one on a shelf from before it.
+        across = min(abs(aside) / AISLE, 1.0)
+        along = np.array([tx, 0.0, tz])
+        inward = np.array([tz, 0.0, -tx]) * -np.sign(aside)
+        facing = -along * (1.0 - 0.5 * across) + inward * across
+        close = RADIUS * lens_of(aspect)[1] / (CLOSE * math.hypot(1.0, aspect))
+        distance = close * (BEFORE / close) ** _smooth(view / 0.62)
+        near = out_of(home, facing / np.linalg.norm(facing), distance)
+        glide = self._glide.pose()
+        pose: Pose = blended(near, glide, _smooth((view - 0.35) / 0.65))
+        return Scene(pose, size, now_s, 1.0 - view * (1.0 - colour), home, float(pose.eye[2]))
+
+    def _light_of(self, now_s: float) -> tuple[np.ndarray, np.ndarray]:
+        """(n,) how strongly each shines and (n,) how far its picture has come in, 0 to 1."""
+        shelving = self._shelving
+        breath = 1.0 + 0.06 * np.sin(now_s % 3600.0 * 0.7 + shelving.ids % 628 / 100.0)
+        shines = (0.07 + 0.93 * shelving.strength**1.3) * breath
+        return shines.astype(np.float32), np.clip((now_s - self._came_s) / FADE_S, 0.0, 1.0).astype(np.float32)
+
+    def _light(self, now_s: float, first: int) -> np.ndarray:
+        """(2 * BOARDS, COLUMNS, 4) float16: the light that stands on the boards, from a column on."""
+        shelving = self._shelving
+        column = shelving.at[:, 0] / PITCH - first
+        height = shelving.at[:, 2] / BOARD_PITCH + (BOARDS - 1) / 2
+        on = np.flatnonzero((np.abs(shelving.at[:, 1]) > AISLE - 0.6) & (column >= 0) & (column < COLUMNS - 1))
+        board = np.rint(height[on]).astype(int) + np.where(shelving.at[on, 1] < 0, BOARDS, 0)
+        left = np.floor(column[on]).astype(int)
+        share = column[on] - left
+        cell = np.clip(board, 0, 2 * BOARDS - 1) * COLUMNS + left
+        shines, shown = self._light_of(now_s)
+        colours = self._tint(shown)[on] * shines[on, None]
+        light = np.zeros((2 * BOARDS * COLUMNS, 4), np.float32)
+        for c in range(3):
+            light[:, c] = np.bincount(cell, colours[:, c] * (1.0 - share), len(light))
+            light[:, c] += np.bincount(cell + 1, colours[:, c] * share, len(light) + 1)[: len(light)]
+        return light.reshape(2 * BOARDS, COLUMNS, 4).astype(np.float16)
+
+    def _tint(self, shown: np.ndarray) -> np.ndarray:
+        return GREY + (self._colours - GREY) * shown[:, None]
+
+    def _instances(self, hall: Hall, scene: Scene, now_s: float) -> np.ndarray:
+        """(n, INSTANCE) float32 of what is in view, the furthest first; says what pictures are wanted."""
+        shelving = self._shelving
+        lx, ly = scene.lens
+        seen = scene.pose.seen(shelving.world)
+        right, up, ahead = seen[:, 0], seen[:, 1], seen[:, 2]
+        inside = (ahead > 0.4) & (ahead < 2.0 * DEPTH)
+        inside &= (np.abs(right) - RADIUS) * lx < ahead
+        inside &= (np.abs(up) - RADIUS) * ly < ahead
+        if self._entered is not None and (own := shelving.index(self._entered)) is not None and self._left is None:
+            inside[own] = False  # the present picture is in it
+        chosen = np.flatnonzero(inside)
+        chosen = chosen[np.argsort(-ahead[chosen])]
+        fine = scene.radius_px(ahead[chosen]) > SMALL_PX
+        self._want(hall, chosen, fine)
+        shines, shown = self._light_of(now_s)
+        found = np.empty((len(chosen) + 1, INSTANCE), np.float32)
+        rows = found[:-1]
+        rows[:, 0:3], rows[:, 3] = seen[chosen], RADIUS
+        rows[:, 4:8] = hall.atlas.rect(chosen, fine)
+        rows[:, 7] *= shown[chosen]
+        rows[:, 8:11], rows[:, 11] = self._tint(shown)[chosen], shines[chosen]
+        turn = shelving.rolled[chosen] * np.sign(shelving.at[chosen, 1])
+        rows[:, 12], rows[:, 13] = np.cos(turn), np.sin(turn)
+        rows[:, 14] = _fog(np.linalg.norm(rows[:, 0:3], axis=1))
+        self.drawn = len(chosen)
+        return self._with_present(hall, scene, found)
+
+    def _with_present(self, hall: Hall, scene: Scene, found: np.ndarray) -> np.ndarray:
+        """The same with the present picture's sphere at its place, if it is in view."""
+        place = scene.pose.seen(scene.home[None].astype(np.float32))[0]
+        if place[2] < 0.4:
+            return found[:-1]
+        after = int(np.searchsorted(-found[:-1, 2], -place[2]))
+        found[after + 1 :] = found[after:-1].copy()
+        fog = float(_fog(np.linalg.norm(place)))
+        found[after] = (*place, RADIUS, *hall.atlas.live_rect(), 0.3, 0.26, 0.24, 1.0, 1.0, 0.0, fog, 0.0)
+        return found
+
+    def _want(self, hall: Hall, chosen: np.ndarray, fine: np.ndarray) -> None:
+        """Keep the pictures of what is in view, and note which of them are missing. chosen: the furthest first."""
+        most_fine, most = hall.atlas.room
+        near = chosen[fine][-most_fine:][::-1]
+        missing = np.append(hall.atlas.use(near, True), hall.atlas.use(chosen[-most:][::-1], False))
+        self.wanted = list(dict.fromkeys(self._shelving.ids[missing[: 2 * WANTED]].tolist()))[:WANTED]
+
+
+def _fog(distance: np.ndarray) -> np.ndarray:
+    """What the dark between leaves of a light so far away (boards.frag has the same)."""
+    return np.exp(-((distance / DEPTH) ** 2))
+
+
+def _smooth(part: float) -> float:
+    part = min(max(part, 0.0), 1.0)
+    return part * part * (3.0 - 2.0 * part)

@@ -1,0 +1,158 @@
+"""Where every memory's sphere stands on the shelves, and how it gets there.
+
+Usage: `shelving = Shelving(); shelving.arrange(spheres, now_s); shelving.move(now_s); shelving.at  # (n, 3)`.
+Numbers only: numpy, no OpenGL. Lengths in diameters of a sphere.
+
+The hall is an aisle between two walls of shelves, bending gently. Along it runs `s`, from the front (0) into the past;
+across it `aside`, right positive; `height` is counted from the eye. Every kind has a shelf of its own, at eye level
+first, right and left in turn; a shelf that fills gets more boards, so that it stays a shelf and not a mile of it.
+"""
+
+import math
+
+import numpy as np
+
+SPHERE = np.dtype([("id", "i8"), ("kind", "i4"), ("place", "f4"), ("strength", "f4")])
+MOST = 16_384  # spheres on the shelves; of more memories, the strongest
+BOARDS = 20  # of one wall
+PITCH, BOARD_PITCH = 1.24, 1.62  # between spheres along a board, and between boards
+AISLE = 4.6  # from the middle to the spheres
+RADIUS = 0.5
+COLUMNS = 26.0  # a shelf gets another board when it is so many times longer than it has boards
+FRONT = -4.0  # s where the newest picture hovers
+ROLL_S, ROLL_PER_LENGTH_S, LONGEST_ROLL_S = 3.0, 0.08, 7.0
+COMES_FROM = 28.0  # a new one rolls this far at most
+
+
+def path(s: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The aisle's middle at s: x, and the unit tangent's (x, z). z is s."""
+    s = np.asarray(s, np.float32)
+    x = 10.0 * np.sin(s / 34.0) + 3.5 * (np.sin(s / 15.0 + 2.0) - math.sin(2.0))
+    slope = 10.0 / 34.0 * np.cos(s / 34.0) + 3.5 / 15.0 * np.cos(s / 15.0 + 2.0)
+    norm = 1.0 / np.sqrt(1.0 + slope * slope)
+    return x, slope * norm, norm
+
+
+def world(way: np.ndarray) -> np.ndarray:
+    """(n, 3) s, aside, height -> (n, 3) x, y, z."""
+    x, tx, tz = path(way[:, 0])
+    return np.stack([x + way[:, 1] * tz, way[:, 2], way[:, 0] - way[:, 1] * tx], 1)
+
+
+def boards_of(counts: np.ndarray, before: int = 1) -> int:
+    """Boards a shelf has, from how many spheres the shelves hold. before: as it was; it is not changed for a trifle."""
+    wanted = math.sqrt(max(float(counts.max(initial=1)), 1.0) / COLUMNS)
+    boards = max(math.ceil(wanted), 1)
+    if boards < before < wanted + 1.3:
+        boards = before
+    while boards > 1 and 2 * (BOARDS // boards) < len(counts):
+        boards -= 1
+    return boards
+
+
+def slots(kinds: int, boards: int) -> tuple[np.ndarray, np.ndarray]:
+    """(kinds,) side, -1 or 1, and the lowest board of each shelf, counted from the wall's lowest."""
+    levels = BOARDS // boards
+    order = sorted(range(levels), key=lambda level: (abs(level - (levels - 1) / 2), -level))
+    places = [(side, order[k] * boards + (BOARDS - levels * boards) // 2) for k in range(levels) for side in (1, -1)]
+    chosen = np.array([places[k % len(places)] for k in range(kinds)], int).reshape(-1, 2)
+    return chosen[:, 0], chosen[:, 1]
+
+
+def height_of(board: np.ndarray) -> np.ndarray:
+    """Height of the spheres' middles on a board."""
+    return (board - (BOARDS - 1) / 2) * BOARD_PITCH
+
+
+class Shelving:
+    """All spheres: their numbers, and where each is at present. They are kept in order of their ids."""
+
+    def __init__(self) -> None:
+        self.ids = np.empty(0, np.int64)
+        self.strength = np.empty(0, np.float32)
+        self.at = np.empty((0, 3), np.float32)  # s, aside, height
+        self.world = np.empty((0, 3), np.float32)
+        self.rolled = np.empty(0, np.float32)  # radians
+        self.length = 0.0  # of the longest shelf
+        self._goal = np.empty((0, 3), np.float32)
+        self._from = np.empty((0, 3), np.float32)
+        self._start_s = np.empty(0)
+        self._took_s = np.empty(0)
+        self._boards = 1
+        self._moving = np.empty(0, int)
+
+    def arrange(self, spheres: np.ndarray, now_s: float) -> np.ndarray:
+        """Take a new list of spheres (dtype SPHERE); returns (n,) which each was before, -1 for a new one.
+
+        The first list stands where it belongs; from then on spheres roll to their places.
+        """
+        if len(spheres) > MOST:
+            keep = np.argpartition(-spheres["strength"], MOST)[:MOST]
+            spheres = spheres[keep]
+        spheres = spheres[np.unique(spheres["id"], return_index=True)[1]]
+        goal = self._places(spheres)
+        first = not self.ids.size
+        old = np.searchsorted(self.ids, spheres["id"])
+        known = np.append(self.ids, np.iinfo(np.int64).max)[old] == spheres["id"]
+        old = np.where(known, old, -1)
+        begin = goal.copy()
+        if not first:
+            begin[known] = self.at[old[known]]
+            new = ~known
+            begin[new, 0] = np.maximum(goal[new, 0] - COMES_FROM, min(FRONT, 0.0))
+        self.rolled = np.where(known, np.append(self.rolled, 0.0)[old], 0.0).astype(np.float32)
+        distance = np.linalg.norm(goal - begin, axis=1)
+        changed = distance > 1e-4
+        if not first:  # on its way there already: go on
+            same = known & (np.abs(np.append(self._goal, [[np.inf] * 3], 0)[old] - goal).max(1, initial=0.0) < 1e-4)
+        else:
+            same = np.zeros(len(spheres), bool)
+        self._start_s = np.where(same, np.append(self._start_s, 0.0)[old], now_s)
+        self._took_s = np.where(
+            same,
+            np.append(self._took_s, 0.0)[old],
+            np.where(changed, np.minimum(ROLL_S + ROLL_PER_LENGTH_S * distance, LONGEST_ROLL_S), 0.0),
+        )
+        self._from = np.where(same[:, None], np.append(self._from, [[0.0] * 3], 0)[old], begin).astype(np.float32)
+        self.ids, self.strength = spheres["id"].copy(), np.clip(spheres["strength"], 0.0, 1.0)
+        self._goal, self.at = goal, begin.astype(np.float32)
+        self.world = world(self.at)
+        self._moving = np.flatnonzero(changed)
+        self.length = float(goal[:, 0].max(initial=0.0))
+        return old
+
+    def move(self, now_s: float) -> None:
+        """Bring every sphere that is on its way to where it is now."""
+        on = self._moving
+        if not on.size:
+            return
+        part = np.clip((now_s - self._start_s[on]) / np.maximum(self._took_s[on], 1e-6), 0.0, 1.0)
+        ease = (part * part * part * (part * (6 * part - 15) + 10)).astype(np.float32)[:, None]
+        # Up to its board first, along it afterwards.
+        lift = np.clip(ease * 2.5, 0.0, 1.0)
+        share = np.concatenate([ease, lift * lift * (3 - 2 * lift), lift * lift * (3 - 2 * lift)], 1)
+        now = self._from[on] + (self._goal[on] - self._from[on]) * share
+        self.rolled[on] += (now[:, 0] - self.at[on, 0]) / RADIUS
+        self.at[on] = now
+        self.world[on] = world(now)
+        self._moving = on[part < 1.0]
+
+    def index(self, identity: int) -> int | None:
+        """Number of the sphere with that id."""
+        place = int(np.searchsorted(self.ids, identity))
+        return place if place < len(self.ids) and self.ids[place] == identity else None
+
+    def _places(self, spheres: np.ndarray) -> np.ndarray:
+        """(n, 3) where each belongs."""
+        kinds, kind, counts = np.unique(spheres["kind"], return_inverse=True, return_counts=True)
+        self._boards = boards_of(counts, self._boards)
+        side, lowest = slots(len(kinds), self._boards)
+        # Kinds beyond the last shelf share one, so ranks are counted by shelf and not by kind.
+        shelf = (side[kind] + 1) * BOARDS + lowest[kind]
+        order = np.lexsort((spheres["place"], shelf))
+        ordered = shelf[order]
+        begins = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1])) if len(order) else np.empty(0, int)
+        rank = np.empty(len(spheres), int)
+        rank[order] = np.arange(len(order)) - np.repeat(begins, np.diff(np.append(begins, len(order))))
+        board = lowest[kind] + (self._boards - 1 - rank % self._boards)
+        return np.stack([rank // self._boards * PITCH, side[kind] * AISLE, height_of(board)], 1).astype(np.float32)

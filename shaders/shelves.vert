@@ -1,0 +1,21 @@
+// One sphere of the shelves: a square that faces the camera, as large as its disc and a pixel more.
+in vec4 i_place;  // right, up and ahead of the camera, and radius
+in vec4 i_tile;   // its picture in the atlas: left, bottom, size; how far it has come in
+in vec4 i_light;  // the picture's mean colour, and how strongly it shines
+in vec4 i_turn;   // cosine and sine of how far it has rolled; what the dark between leaves of it
+uniform vec2 u_lens;    // how a length beside becomes one on screen, -1 to 1
+uniform float u_lines;  // height of what is drawn into, pixels
+out vec2 v_p;
+flat out vec4 v_tile;
+flat out vec4 v_light;
+flat out vec4 v_turn;
+
+void main() {
+    float radius_px = 0.5 * i_place.w * u_lens.y * u_lines / i_place.z;
+    vec2 corner = vec2(gl_VertexID & 1, gl_VertexID >> 1) * 2.0 - 1.0;
+    v_p = corner * (1.0 + 1.0 / radius_px);
+    v_tile = i_tile;
+    v_light = i_light;
+    v_turn = vec4(i_turn.xyz, radius_px);
+    gl_Position = vec4((i_place.xy + v_p * i_place.w) * u_lens, 0.0, i_place.z);
+}
