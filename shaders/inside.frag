@@ -38,7 +38,7 @@ void main() {
     vec2 uv = 0.5 + mix(lens(p, min(r2, 1.0)) * u_shape, full, u_all);
     vec3 inner = u_level < 0.5 ? cubic(uv) : textureLod(u_live, uv, u_level).rgb;
     vec3 mean = textureLod(u_live, vec2(0.5), 16.0).rgb;
-    vec3 c = mix(glass(p, min(r2, 1.0), inner, mean, u_shine), inner, u_all) * cover;
+    vec3 c = mix(glass(p, min(r2, 1.0), inner, mean, mean, u_shine), inner, u_all) * cover;
     // The light that it throws around itself.
     float out_of = max(1.7 - r, 0.0) * (1.0 - cover);
     c += mean * out_of * out_of * out_of * 0.28 * (1.0 - u_all);

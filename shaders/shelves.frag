@@ -4,6 +4,7 @@ in vec2 v_p;
 flat in vec4 v_tile;
 flat in vec4 v_light;
 flat in vec4 v_turn;
+flat in vec3 v_around;
 out vec4 colour;
 uniform sampler2D u_atlas;
 uniform float u_colour;  // 0 takes all colour out
@@ -16,7 +17,7 @@ void main() {
     vec3 s = textureLod(u_atlas, v_tile.xy + (q + 0.5) * v_tile.z, 0.0).rgb;
     s *= s * (s * 0.305306011 + 0.682171111) + 0.012522878;  // the sRGB curve as a cubic, within half an 8-bit step
     vec3 inner = mix(v_light.rgb, s, v_tile.w);
-    vec3 c = glass(v_p, min(r2, 1.0), inner, v_light.rgb, v_light.w);
+    vec3 c = glass(v_p, min(r2, 1.0), inner, v_light.rgb, v_around, v_light.w);
     c = mix(vec3(luminance(c)), c, u_colour);
     colour = vec4(c, 1.0) * (cover * v_turn.z);
 }

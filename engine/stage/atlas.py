@@ -16,6 +16,7 @@ import numpy as np
 SIDE = 2048  # pixels
 FINE, COARSE, LIVE = 128, 32, 256  # pixels of one picture; LIVE is what is on stage now
 NONE = -1
+_LINEAR = (np.arange(256, dtype=np.float32) / 255.0) ** 2.2
 
 
 def _grid(side: int, x: range, y: range) -> np.ndarray:
@@ -89,12 +90,17 @@ class Atlas:
         self._fine.renumber(old)
         self._coarse.renumber(old)
 
-    def put(self, index: int, rgb: np.ndarray, fine: bool) -> None:
-        """A memory's picture, (h, w, 3) uint8 of any size, top row first: its middle square is kept."""
-        for tier in (self._coarse, self._fine) if fine else (self._coarse,):
-            corner = tier.claim(index, self._frame)
-            if corner is not None:
-                self._write(corner, squared(rgb, tier.side))
+    def put(self, index: int, rgb: np.ndarray, fine: bool) -> np.ndarray:
+        """A memory's picture, (h, w, 3) uint8 of any size, top row first: its middle square is kept, if there is room.
+
+        Returns its mean colour in linear light.
+        """
+        small = squared(rgb, COARSE)
+        for tier, picture in ((self._coarse, small), (self._fine, squared(rgb, FINE) if fine else None)):
+            corner = None if picture is None else tier.claim(index, self._frame)
+            if picture is not None and corner is not None:
+                self._write(corner, picture)
+        return np.asarray(_LINEAR[small].mean((0, 1)))
 
     def use(self, indices: np.ndarray, fine: bool) -> np.ndarray:
         """Say that these are on screen now; returns those that have no picture of that size yet."""

@@ -77,7 +77,7 @@ class Glide:
     _low = FRONT - BEHIND
 
     def _goal(self, length: float) -> float:
-        return max(0.8 * length, 6.0) - self._low
+        return max(0.75 * length - 8.0, 3.0) - self._low
 
 
 def out_of(home: Vector, facing: Vector, distance: float) -> Pose:

@@ -160,6 +160,7 @@ class Hall:
                 "u_eye": tuple(scene.pose.eye.tolist()),
                 "u_axes": tuple(scene.pose.axes().ravel().tolist()),
                 "u_lens": scene.lens,
+                "u_lines": float(scene.size[1]),
                 "u_columns": (float(first), float(COLUMNS)),
                 "u_pitch": (PITCH, float(2 * BOARDS)),
                 "u_depth": DEPTH,
@@ -172,7 +173,7 @@ class Hall:
 
     def draw_spheres(self, scene: Scene, instances: np.ndarray) -> None:
         """All of them in one call. instances: (n, INSTANCE) float32, the furthest first."""
-        assert self._target
+        assert self._target and self._glow
         shader = self._shaders.native("shelves.frag")
         if self._spheres.size < instances.nbytes or id(shader) not in self._fed:
             if self._spheres.size < instances.nbytes:
@@ -188,7 +189,7 @@ class Hall:
         shader.render(
             self._target.framebuffer,
             {"u_lens": scene.lens, "u_lines": float(scene.size[1]), "u_colour": scene.colour},
-            {"u_atlas": self.atlas.texture},
+            {"u_atlas": self.atlas.texture, "u_glow": self._glow},
             (4, len(instances)),
         )
         self._ctx.disable(moderngl.BLEND)

@@ -30,9 +30,10 @@ REST = 0.004  # of memory.view: below it nobody could tell the difference
 MOST_LINES, SOFTWARE_LINES = 1440, 360  # of what is drawn into; a processor draws less, and the look makes it larger
 SMALL_PX = 22.0  # radius from which a sphere shows its large picture
 LIVE_SHARE = 0.15  # radius, in heights of the frame, from which the present one is drawn by itself
-UPLOADS = 3  # thumbnails a frame
+UPLOADS = 4  # thumbnails a frame
 WAITING = 64  # thumbnails; beyond it the oldest is dropped, and asked for again
-WANTED = 24  # pictures asked for at a time
+WANTED = 12  # pictures asked for in a frame
+ASK_AGAIN_S = 5.0  # if a picture has not come by then
 FADE_S = 1.2  # in which a picture comes into its sphere
 TRAVEL_S = 3.0  # from one memory to another
 GREY = 0.10  # a sphere whose picture has not come yet
@@ -54,13 +55,15 @@ class Shelves:
         self._waiting: deque[tuple[int, np.ndarray]] = deque(maxlen=WAITING)
         self._colours = np.empty((0, 3), np.float32)  # mean of each picture, linear
         self._came_s = np.empty(0)  # when its picture came
+        self._near = np.empty(0, bool)  # near enough for a large picture
         self._glide = Glide()
         self._entered: int | None = None
         self._home = np.array([FRONT, 0.0, 0.0])  # where the present one is: s, aside, height
         self._left: tuple[np.ndarray, float] | None = None  # where it set out from, and when
         self._now_s: float | None = None
         self._away = False
-        self.wanted: list[int] = []  # ids whose pictures would be seen now, the nearest first
+        self._asked: dict[int, float] = {}  # when a picture was asked for
+        self.wanted: list[int] = []  # ids whose pictures to fetch now, the nearest first; each is asked for once
         self.drawn = 0  # spheres in the last frame
 
     def set(self, spheres: np.ndarray) -> None:
@@ -129,18 +132,18 @@ class Shelves:
             blank = np.full((1, 3), GREY, np.float32)
             self._colours = np.append(self._colours, blank, 0)[old]
             self._came_s = np.append(self._came_s, np.inf)[old]
+            self._near = np.zeros(len(old), bool)
             hall.atlas.renumber(old)
         self._shelving.move(now_s)
         hall.atlas.next_frame()
         for _ in range(min(UPLOADS, len(self._waiting))):
             identity, rgb = self._waiting.popleft()
+            self._asked.pop(identity, None)
             index = self._shelving.index(identity)
             if index is None:
                 continue
-            if not np.isfinite(self._came_s[index]):
-                self._came_s[index] = now_s
-                self._colours[index] = np.mean((rgb / np.float32(255.0)) ** 2.2, axis=(0, 1))
-            hall.atlas.put(index, rgb, fine=True)
+            self._colours[index] = hall.atlas.put(index, rgb, fine=bool(self._near[index]))
+            self._came_s[index] = min(self._came_s[index], now_s)
 
     def _travel(self, now_s: float) -> None:
         """Bring the present one's sphere to where it belongs now."""
@@ -215,7 +218,7 @@ class Shelves:
         chosen = np.flatnonzero(inside)
         chosen = chosen[np.argsort(-ahead[chosen])]
         fine = scene.radius_px(ahead[chosen]) > SMALL_PX
-        self._want(hall, chosen, fine)
+        self._want(hall, chosen, fine, now_s)
         shines, shown = self._light_of(now_s)
         found = np.empty((len(chosen) + 1, INSTANCE), np.float32)
         rows = found[:-1]
@@ -240,12 +243,18 @@ class Shelves:
         found[after] = (*place, RADIUS, *hall.atlas.live_rect(), 0.3, 0.26, 0.24, 1.0, 1.0, 0.0, fog, 0.0)
         return found
 
-    def _want(self, hall: Hall, chosen: np.ndarray, fine: np.ndarray) -> None:
+    def _want(self, hall: Hall, chosen: np.ndarray, fine: np.ndarray, now_s: float) -> None:
         """Keep the pictures of what is in view, and note which of them are missing. chosen: the furthest first."""
         most_fine, most = hall.atlas.room
         near = chosen[fine][-most_fine:][::-1]
+        self._near[:] = False
+        self._near[near] = True
         missing = np.append(hall.atlas.use(near, True), hall.atlas.use(chosen[-most:][::-1], False))
-        self.wanted = list(dict.fromkeys(self._shelving.ids[missing[: 2 * WANTED]].tolist()))[:WANTED]
+        self._asked = {i: s for i, s in self._asked.items() if now_s - ASK_AGAIN_S < s <= now_s}
+        room = min(WANTED, WAITING - len(self._asked))
+        ids = dict.fromkeys(self._shelving.ids[missing].tolist()) if room > 0 else ()
+        self.wanted = [i for i in ids if i not in self._asked][:room]
+        self._asked |= dict.fromkeys(self.wanted, now_s)
 
 
 def _fog(distance: np.ndarray) -> np.ndarray:

@@ -18,7 +18,7 @@ BOARDS = 20  # of one wall
 PITCH, BOARD_PITCH = 1.24, 1.62  # between spheres along a board, and between boards
 AISLE = 4.6  # from the middle to the spheres
 RADIUS = 0.5
-COLUMNS = 26.0  # a shelf gets another board when it is so many times longer than it has boards
+COLUMNS = 12.0  # a shelf gets another board when it is so many times longer than it has boards
 FRONT = -4.0  # s where the newest picture hovers
 ROLL_S, ROLL_PER_LENGTH_S, LONGEST_ROLL_S = 3.0, 0.08, 7.0
 COMES_FROM = 28.0  # a new one rolls this far at most
@@ -39,24 +39,44 @@ def world(way: np.ndarray) -> np.ndarray:
     return np.stack([x + way[:, 1] * tz, way[:, 2], way[:, 0] - way[:, 1] * tx], 1)
 
 
-def boards_of(counts: np.ndarray, before: int = 1) -> int:
-    """Boards a shelf has, from how many spheres the shelves hold. before: as it was; it is not changed for a trifle."""
-    wanted = math.sqrt(max(float(counts.max(initial=1)), 1.0) / COLUMNS)
-    boards = max(math.ceil(wanted), 1)
-    if boards < before < wanted + 1.3:
-        boards = before
-    while boards > 1 and 2 * (BOARDS // boards) < len(counts):
-        boards -= 1
-    return boards
+def boards_of(counts: np.ndarray, before: np.ndarray | None = None) -> np.ndarray:
+    """(kinds,) boards of each shelf, from how many spheres it holds; together no more than there are, if they can.
+
+    before: what each had, 0 for a new one. A shelf is not built anew for a trifle.
+    """
+    wanted = np.sqrt(np.maximum(counts, 1) / COLUMNS)
+    share = 1.0
+    while True:
+        boards = np.maximum(np.ceil(wanted * share), 1).astype(int)
+        if before is not None:
+            boards = np.where((boards < before) & (before < wanted * share + 1.3), before, boards)
+        if boards.sum() <= 2 * BOARDS - 2 or boards.max(initial=1) == 1:
+            return boards
+        share *= 0.94
+        before = None
 
 
-def slots(kinds: int, boards: int) -> tuple[np.ndarray, np.ndarray]:
-    """(kinds,) side, -1 or 1, and the lowest board of each shelf, counted from the wall's lowest."""
-    levels = BOARDS // boards
-    order = sorted(range(levels), key=lambda level: (abs(level - (levels - 1) / 2), -level))
-    places = [(side, order[k] * boards + (BOARDS - levels * boards) // 2) for k in range(levels) for side in (1, -1)]
-    chosen = np.array([places[k % len(places)] for k in range(kinds)], int).reshape(-1, 2)
-    return chosen[:, 0], chosen[:, 1]
+def slots(boards: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(kinds,) side, -1 or 1, and the lowest board of each shelf: at eye level first, then above and below."""
+    middle = BOARDS // 2
+    ends = {(side, up): middle for side in (1, -1) for up in (1, -1)}  # the next free board, upward and downward
+    side, lowest = np.empty(len(boards), int), np.empty(len(boards), int)
+    for k, count in enumerate(boards.tolist()):
+        free = [(abs(e - middle), -s, u) for (s, u), e in ends.items() if 0 <= (e - count if u < 0 else e) <= BOARDS - count]
+        if not free:  # more kinds than boards: they share
+            side[k], lowest[k] = 1 - k % 2 * 2, k // 2 % BOARDS
+            continue
+        _, minus, up = min(free)
+        side[k] = -minus
+        lowest[k] = ends[-minus, up] if up > 0 else ends[-minus, up] - count
+        if ends[-minus, up] == middle and ends[-minus, -up] == middle and up > 0:
+            # The first shelf of a wall lies around the eye and not above it.
+            lowest[k] = max(middle - count // 2, 0)
+            ends[-minus, -1] = int(lowest[k])
+            ends[-minus, 1] = int(lowest[k]) + count
+        else:
+            ends[-minus, up] += count * up
+    return side, lowest
 
 
 def height_of(board: np.ndarray) -> np.ndarray:
@@ -73,12 +93,12 @@ class Shelving:
         self.at = np.empty((0, 3), np.float32)  # s, aside, height
         self.world = np.empty((0, 3), np.float32)
         self.rolled = np.empty(0, np.float32)  # radians
-        self.length = 0.0  # of the longest shelf
+        self.length = 0.0  # up to where most shelves are filled
         self._goal = np.empty((0, 3), np.float32)
         self._from = np.empty((0, 3), np.float32)
         self._start_s = np.empty(0)
         self._took_s = np.empty(0)
-        self._boards = 1
+        self._boards: dict[int, int] = {}  # of each kind
         self._moving = np.empty(0, int)
 
     def arrange(self, spheres: np.ndarray, now_s: float) -> np.ndarray:
@@ -118,7 +138,7 @@ class Shelving:
         self._goal, self.at = goal, begin.astype(np.float32)
         self.world = world(self.at)
         self._moving = np.flatnonzero(changed)
-        self.length = float(goal[:, 0].max(initial=0.0))
+        self.length = float(np.percentile(goal[:, 0], 80)) if len(goal) else 0.0
         return old
 
     def move(self, now_s: float) -> None:
@@ -145,8 +165,10 @@ class Shelving:
     def _places(self, spheres: np.ndarray) -> np.ndarray:
         """(n, 3) where each belongs."""
         kinds, kind, counts = np.unique(spheres["kind"], return_inverse=True, return_counts=True)
-        self._boards = boards_of(counts, self._boards)
-        side, lowest = slots(len(kinds), self._boards)
+        before = np.array([self._boards.get(k, 0) for k in kinds.tolist()], int)
+        boards = boards_of(counts, before)
+        self._boards = dict(zip(kinds.tolist(), boards.tolist(), strict=True))
+        side, lowest = slots(boards)
         # Kinds beyond the last shelf share one, so ranks are counted by shelf and not by kind.
         shelf = (side[kind] + 1) * BOARDS + lowest[kind]
         order = np.lexsort((spheres["place"], shelf))
@@ -154,5 +176,5 @@ class Shelving:
         begins = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1])) if len(order) else np.empty(0, int)
         rank = np.empty(len(spheres), int)
         rank[order] = np.arange(len(order)) - np.repeat(begins, np.diff(np.append(begins, len(order))))
-        board = lowest[kind] + (self._boards - 1 - rank % self._boards)
-        return np.stack([rank // self._boards * PITCH, side[kind] * AISLE, height_of(board)], 1).astype(np.float32)
+        board = lowest[kind] + (boards[kind] - 1 - rank % boards[kind])
+        return np.stack([rank // boards[kind] * PITCH, side[kind] * AISLE, height_of(board)], 1).astype(np.float32)

@@ -45,13 +45,14 @@ class Warmer:
 
 
 def draw(size: tuple[int, int]) -> None:
-    """Draw what a stage draws: each transition and a crossfade, with the look and without."""
+    """Draw what a stage draws: each transition and a crossfade, with the look and without, and the shelves."""
     from engine.dreamer.spec import Keyframe
     from engine.stage.blend import Blend, Picture
     from engine.stage.gl import create_context, make_target
     from engine.stage.look import Look
     from engine.stage.params import PART
     from engine.stage.shaders import Shaders
+    from engine.stage.shelves import SPHERE, Shelves
     from engine.walk.waypoint import Waypoint
 
     values = {param.name: param.default for param in PART.params({})}
@@ -64,7 +65,10 @@ def draw(size: tuple[int, int]) -> None:
         blend.upload(Keyframe(Waypoint(time_s, 0, (), ()), np.zeros((size[1], size[0], 3), np.uint8), 0, 0.0))
     crossfade, held = blend.render(0.5, values, live=False), make_target(ctx, size)
     blend.draw(crossfade, held)
-    for picture in (crossfade, Picture.of(held)):
+    shelves = Shelves(ctx, shaders)
+    shelves.set(np.zeros(1, SPHERE))
+    seen = [shelves.render(crossfade, 0.5, {**values, "memory.view": view}, target.size) for view in (0.3, 1.0)]
+    for picture in (crossfade, Picture.of(held), seen[-1]):
         for enabled in (True, False):
             look.render(picture, target.framebuffer, {**values, "look.enabled": enabled}, 0.5)
     ctx.finish()
