@@ -13,7 +13,7 @@ uniform float u_depth;      // how far one sees
 void main() {
     vec3 light = textureLod(u_light, v_light, 0.0).rgb;
     float haze = v_ahead / u_depth;
-    float fog = exp(-haze * haze);
+    float fog = max(exp(-haze * haze) - 0.1, 0.0) / 0.9;
     float on = 1.0 - abs(2.0 * v_across - 1.0);
     vec3 c = v_kind < 1.5 ? (light * 0.55 + vec3(0.006, 0.009, 0.016)) * min(2.0 * on, 1.0) * v_faint : light * (0.05 + 0.36 * on * on);
     c = mix(vec3(luminance(c)), c, u_colour);

@@ -17,10 +17,10 @@ void main() {
     float open = 1.0 / (1.0 + 10.0 * dot(d * vec2(0.8, 1.0), d));
     vec4 mist = textureLod(u_field, p * 0.30 + u_sky + vec2(0.0031, -0.0012) * u_time, 2.0);
     float veil = mist.r * mist.g;
-    vec3 c = vec3(0.0010, 0.0014, 0.0034) + vec3(0.0030, 0.0054, 0.0150) * open * open;
+    vec3 c = vec3(0.0010, 0.0014, 0.0034) + vec3(0.0050, 0.0085, 0.0200) * open * open * open;
     c += mix(vec3(0.003, 0.006, 0.016), vec3(0.022, 0.016, 0.016), open) * veil * open;
     vec3 glow = textureLod(u_glow, v_uv, 0.0).rgb;
-    c += glow * (0.16 + 0.20 * mist.b);
+    c += glow * (0.11 + 0.20 * mist.b);
     c = mix(vec3(luminance(c)), c, u_colour);
     colour = vec4(c, 1.0);
 }

@@ -2,7 +2,8 @@
 #include "glass.glsl"
 in vec2 v_place;
 out vec4 colour;
-uniform sampler2D u_live;   // the picture of now, with smaller ones of itself
+uniform sampler2D u_live;   // the picture of now, with smaller ones of itself if they are needed
+uniform sampler2D u_mean;   // its mean colour
 uniform vec2 u_screen;      // size of what is drawn into, pixels
 uniform vec4 u_disc;        // the sphere's middle and its radius, pixels; how much it covers
 uniform vec2 u_fill;        // how the frame's height and width become the picture's when the picture fills it
@@ -37,7 +38,7 @@ void main() {
     vec2 full = from / u_screen.y * u_fill;
     vec2 uv = 0.5 + mix(lens(p, min(r2, 1.0)) * u_shape, full, u_all);
     vec3 inner = u_level < 0.5 ? cubic(uv) : textureLod(u_live, uv, u_level).rgb;
-    vec3 mean = textureLod(u_live, vec2(0.5), 16.0).rgb;
+    vec3 mean = textureLod(u_mean, vec2(0.5), 0.0).rgb;
     vec3 c = mix(glass(p, min(r2, 1.0), inner, mean, mean, u_shine), inner, u_all) * cover;
     // The light that it throws around itself.
     float out_of = max(1.7 - r, 0.0) * (1.0 - cover);

@@ -14,7 +14,11 @@ flat out vec3 v_around;  // the light of the others that falls on it
 
 void main() {
     float radius_px = 0.5 * i_place.w * u_lens.y * u_lines / i_place.z;
-    vec2 corner = vec2(gl_VertexID & 1, gl_VertexID >> 1) * 2.0 - 1.0;
+    // Of most spheres, which are far, the corners cost more than the pixels: a triangle around the disc, its last
+    // corner twice. Of the others the pixels: a square.
+    int n = gl_VertexID;
+    vec2 corner = radius_px > 9.0 ? vec2(n & 1, n >> 1) * 2.0 - 1.0
+        : n == 0 ? vec2(0.0, 2.0) : vec2(n == 1 ? -1.7320508 : 1.7320508, -1.0);
     v_p = corner * (1.0 + 1.0 / radius_px);
     v_tile = i_tile;
     v_light = i_light;

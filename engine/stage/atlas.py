@@ -16,7 +16,7 @@ import numpy as np
 SIDE = 2048  # pixels
 FINE, COARSE, LIVE = 128, 32, 256  # pixels of one picture; LIVE is what is on stage now
 NONE = -1
-_LINEAR = (np.arange(256, dtype=np.float32) / 255.0) ** 2.2
+LINEAR = (np.arange(256, dtype=np.float32) / 255.0) ** 2.2
 
 
 def _grid(side: int, x: range, y: range) -> np.ndarray:
@@ -100,7 +100,7 @@ class Atlas:
             corner = None if picture is None else tier.claim(index, self._frame)
             if picture is not None and corner is not None:
                 self._write(corner, picture)
-        return np.asarray(_LINEAR[small].mean((0, 1)))
+        return np.asarray(LINEAR[small].mean((0, 1)))
 
     def use(self, indices: np.ndarray, fine: bool) -> np.ndarray:
         """Say that these are on screen now; returns those that have no picture of that size yet."""
@@ -119,11 +119,16 @@ class Atlas:
         use_fine = (large >= 0) & (fine | (small < 0))
         use_small = (small >= 0) & ~use_fine
         found = np.empty((len(indices), 4), np.float32)
-        found[:, :2], found[:, 2], found[:, 3] = (_WHITE + FINE / 2) / SIDE, 0.0, 0.0
+        found[:] = self.blank()
         for mask, tiles, tier in ((use_small, small, self._coarse), (use_fine, large, self._fine)):
             found[mask, :2] = (tier.corners[tiles[mask]] + 0.5) / SIDE
             found[mask, 2], found[mask, 3] = (tier.side - 1) / SIDE, 1.0
         return found
+
+    def blank(self) -> tuple[float, float, float, float]:
+        """A place where there is no picture."""
+        left, bottom = (_WHITE + FINE / 2) / SIDE
+        return float(left), float(bottom), 0.0, 0.0
 
     def live_rect(self) -> tuple[float, float, float, float]:
         """Where what is on stage now is kept."""

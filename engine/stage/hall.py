@@ -13,19 +13,22 @@ import numpy as np
 from engine.stage.atlas import LIVE, LIVE_AT, Atlas
 from engine.stage.blend import Picture
 from engine.stage.camera import Pose
-from engine.stage.gl import Target, make_field, make_target
+from engine.stage.gl import Target, Uniform, make_field, make_target
 from engine.stage.shaders import Shaders
 from engine.stage.shelving import AISLE, BOARD_PITCH, BOARDS, PITCH, RADIUS, height_of, path
 
 INSTANCE = 16  # numbers a sphere: place, tile, light, turn (see shelves.vert)
 COLUMNS = 256  # of the boards' light, around the camera
-BACK, EDGE = 0.72, 0.62  # how far the wall and a board's edge are from the spheres' middles
+DEEP, WIDE = 0.72, 0.62  # how far a board goes behind and before the spheres' middles
 LENS = 2.35  # half the frame's height is seen from so far away, in halves
 DEPTH = 78.0  # how far one sees
 HALO = 1.7  # radii to which the present one's light is seen around it
+HINTED = 8.0  # height up to which an empty board is seen at all
+DARK_PX = 4  # pixels of one of the dark, which is soft
 GLOW_PX = 8  # pixels of a cell of the light around the spheres
 GLOW_LEVELS = 4  # each of cells twice as large
-RIM, PLANE = 1.0, 2.0  # what a strip of the boards is
+STRAIGHT: dict[str, Uniform] = {"u_turn": (1.0, 0.0, 0.0, 1.0), "u_shift": (0.5, 0.5)}
+EDGE, PLANE = 1.0, 2.0  # what a strip of the boards is
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,8 @@ class Scene:
         if ahead < 0.02:
             return 0.0, 0.0, 0.0
         (lx, ly), (width, height) = self.lens, self.size
-        return right * lx / ahead * width / 2, up * ly / ahead * height / 2, 0.5 * RADIUS * ly * height / ahead
+        x, y = right * lx / ahead * width / 2, up * ly / ahead * height / 2
+        return float(x), float(y), float(0.5 * RADIUS * ly * height / ahead)
 
     @property
     def corner_px(self) -> float:
@@ -77,27 +81,29 @@ class Hall:
         self._field = make_field(ctx)
         self._target: Target | None = None
         self._glow: moderngl.Texture | None = None
+        self._dark: Target | None = None
+        self._means = make_target(ctx, (4, 4)), make_target(ctx, (2, 2))
         self._plain: Target | None = None
         self._live: Target | None = None
         self._spheres = ctx.buffer(reserve=4 * INSTANCE * 1024, dynamic=True)
         self._light = ctx.texture((COLUMNS, 2 * BOARDS), 4, dtype="f2")
         self._light.filter = (moderngl.LINEAR, moderngl.LINEAR)
         self._light.repeat_x = self._light.repeat_y = False
-        self._along = np.concatenate([[-12.0, -6.0], np.geomspace(1.0, 12.0 + 1.9 * DEPTH, 52) - 4.0])
+        self._along = np.concatenate([[-12.0, -6.0], np.geomspace(1.0, 12.0 + 1.55 * DEPTH, 36) - 4.0])
         self._aisle = ctx.buffer(reserve=len(self._along) * 2 * 5 * 4, dynamic=True)
-        strips = _strips()
-        self._strips = ctx.buffer(strips.tobytes())
-        self._strip_count = len(strips)
+        self._strips = _strips()
+        self._strip_buffer = ctx.buffer(self._strips.tobytes(), dynamic=True)
         self._fed: set[int] = set()
 
     def begin(self, size: tuple[int, int]) -> Target:
         """What this frame is drawn into."""
         if self._target is None or self._target.size != size:
-            for part in (self._target, self._glow):
+            for part in (self._target, self._glow, self._dark):
                 if part is not None:
                     part.release()
             self._target = make_target(self._ctx, size)
             self._glow = self._ctx.texture(glow_size(size), 4, dtype="f2")
+            self._dark = make_target(self._ctx, (max(size[0] // DARK_PX, 2), max(size[1] // DARK_PX, 2)))
             self._glow.filter = (moderngl.LINEAR, moderngl.LINEAR)
             self._glow.repeat_x = self._glow.repeat_y = False
         return self._target
@@ -109,19 +115,21 @@ class Hall:
                 if target is not None:
                     target.release()
             self._plain, self._live = make_target(self._ctx, picture.size), make_target(self._ctx, picture.size)
-            self._live.texture.filter = (moderngl.LINEAR_MIPMAP_LINEAR, moderngl.LINEAR)
         self._shaders.native("crossfade.frag").render(
             self._plain.framebuffer, picture.uniforms(), picture.textures()
         )
         self._shaders.native("sharpen.frag").render(
             self._live.framebuffer, {"u_amount": 0.4, "u_step": 0.0}, {"u_source": self._plain.texture}
         )
-        self._live.texture.build_mipmaps()
+        source = self._plain.texture
+        for mean in self._means:  # sixteen places of it, and their means
+            self._shaders.native("plain.frag").render(mean.framebuffer, STRAIGHT, {"u_source": source})
+            source = mean.texture
         return self._live.texture
 
     def draw_dark(self, scene: Scene, glow: np.ndarray) -> None:
         """The hall without anything in it. glow: the light around the spheres, (h, w, 4) float16 of glow_size."""
-        assert self._target and self._glow
+        assert self._target and self._glow and self._dark
         self._glow.write(glow.tobytes())
         x, tx, tz = (float(v) for v in path(np.float32(scene.s + 40.0)))
         far = scene.pose.seen(np.array([[x, 0.0, scene.s + 40.0]], np.float32))[0]
@@ -129,7 +137,7 @@ class Hall:
         lx, ly = scene.lens
         axes = scene.pose.axes()
         self._shaders.native("hall.frag").render(
-            self._target.framebuffer,
+            self._dark.framebuffer,
             {
                 "u_far": (float(far[0]) * lx / ahead, float(far[1]) * ly / ahead),
                 "u_sky": (0.4 * math.atan2(axes[2, 0], axes[2, 2]), 0.4 * float(axes[2, 1])),
@@ -139,6 +147,9 @@ class Hall:
             },
             {"u_field": self._field, "u_glow": self._glow},
         )
+        self._shaders.native("plain.frag").render(
+            self._target.framebuffer, STRAIGHT, {"u_source": self._dark.texture}
+        )
 
     def draw_boards(self, scene: Scene, light: np.ndarray, first: int) -> None:
         """The shelves. light: (2 * BOARDS, COLUMNS, 4) float16, from that column on."""
@@ -147,10 +158,15 @@ class Hall:
         x, tx, tz = path(along)
         self._aisle.write(np.repeat(np.stack([x, along, tx, tz, along], 1), 2, axis=0).astype("f4").tobytes())
         self._light.write(light.tobytes())
+        # What lies in the dark is hinted at by its edge alone.
+        lit = light[..., :3].max(axis=(1, 2)) > 0.0
+        near = (self._strips[:, 6] == EDGE) & (np.abs(self._strips[:, 1]) < HINTED)
+        strips = self._strips[near | lit[self._strips[:, 4].astype(int)]]
+        self._strip_buffer.write(strips.tobytes())
         shader = self._shaders.native("boards.frag")
         if id(shader) not in self._fed:
             shader.feed(
-                [(self._aisle, "4f 1f", "i_aisle", "i_s"), (self._strips, "4f 3f /i", "i_lines", "i_board")]
+                [(self._aisle, "4f 1f", "i_aisle", "i_s"), (self._strip_buffer, "4f 3f /i", "i_lines", "i_board")]
             )
             self._fed.add(id(shader))
         self._mixing(moderngl.ONE, moderngl.ONE)
@@ -167,7 +183,7 @@ class Hall:
                 "u_colour": scene.colour,
             },
             {"u_light": self._light},
-            (2 * len(self._along), self._strip_count),
+            (2 * len(self._along), len(strips)),
         )
         self._ctx.disable(moderngl.BLEND)
 
@@ -215,6 +231,10 @@ class Hall:
         low, high = (min(max(round(height / 2 + y + k * reach), 0), height) for k in (-1, 1))
         if left >= right or low >= high:
             return
+        level = max(math.log2(max(0.345 * live.height / radius, 1e-3)), 0.0)
+        if level > 0.0:
+            live.build_mipmaps()
+        live.filter = (moderngl.LINEAR_MIPMAP_LINEAR if level > 0.0 else moderngl.LINEAR, moderngl.LINEAR)
         self._target.framebuffer.scissor = (left, low, right - left, high - low)
         self._mixing(moderngl.ONE, moderngl.ONE_MINUS_SRC_ALPHA)
         self._shaders.native("inside.frag").render(
@@ -226,10 +246,10 @@ class Hall:
                 "u_shape": shape_of(live.size),
                 "u_all": whole,
                 "u_shine": 1.0,
-                "u_level": max(math.log2(max(0.345 * live.height / radius, 1e-3)), 0.0),
+                "u_level": level,
                 "u_colour": scene.colour,
             },
-            {"u_live": live},
+            {"u_live": live, "u_mean": self._means[-1].texture},
         )
         self._ctx.disable(moderngl.BLEND)
         self._target.framebuffer.scissor = None
@@ -263,7 +283,8 @@ def glow_of(scene: Scene, instances: np.ndarray) -> np.ndarray:
     for k in reversed(range(GLOW_LEVELS)):
         here = np.flatnonzero(level == k)
         w, h = width >> k, height >> k
-        grid = _splat(place[here] / 2**k, light[here] * (3.0 * (radius[here] / 2**k) ** 2)[:, None], w, h)
+        # The smallest are many and faint: which cell they are in is near enough.
+        grid = _splat(place[here] / 2**k, light[here] * (3.0 * (radius[here] / 2**k) ** 2)[:, None], w, h, k > 0)
         if sums is not None:
             grid += np.repeat(np.repeat(sums, 2, 0), 2, 1)
         sums = _soft(_soft(grid))
@@ -273,31 +294,26 @@ def glow_of(scene: Scene, instances: np.ndarray) -> np.ndarray:
     return glow
 
 
-def _splat(place: np.ndarray, light: np.ndarray, width: int, height: int) -> np.ndarray:
-    """(h, w, 3) the lights at their places, each shared among the four cells around it."""
-    corner = np.floor(place - 0.5).astype(int)
-    share = place - 0.5 - corner
+def _splat(place: np.ndarray, light: np.ndarray, width: int, height: int, smooth: bool) -> np.ndarray:
+    """(h, w, 3) the lights at their places. smooth: each shared among the four cells around it."""
     grid = np.zeros((height * width, 3), np.float32)
-    for dx in (0, 1):
-        for dy in (0, 1):
-            x, y = corner[:, 0] + dx, corner[:, 1] + dy
-            on = (x >= 0) & (x < width) & (y >= 0) & (y < height)
-            weight = np.abs(1 - dx - share[on, 0]) * np.abs(1 - dy - share[on, 1])
-            cell = y[on] * width + x[on]
-            for c in range(3):
-                grid[:, c] += np.bincount(cell, light[on, c] * weight, len(grid))
+    corner = np.floor(place - 0.5 if smooth else place).astype(np.int32)
+    share = place - 0.5 - corner
+    for dx, dy in ((0, 0), (0, 1), (1, 0), (1, 1)) if smooth else ((0, 0),):
+        x, y = corner[:, 0] + dx, corner[:, 1] + dy
+        on = np.flatnonzero((x >= 0) & (x < width) & (y >= 0) & (y < height))
+        cell = y[on] * width + x[on]
+        weight = np.abs(1 - dx - share[on, 0]) * np.abs(1 - dy - share[on, 1]) if smooth else 1.0
+        for c in range(3):
+            grid[:, c] += np.bincount(cell, light[on, c] * weight, len(grid))
     return grid.reshape(height, width, 3)
 
 
 def _soft(grid: np.ndarray) -> np.ndarray:
     """A little softer along both directions."""
-    for axis in (0, 1):
-        padded = np.take(grid, np.clip(np.arange(-1, grid.shape[axis] + 1), 0, grid.shape[axis] - 1), axis)
-        low, middle, high = (
-            np.take(padded, np.arange(k, k + grid.shape[axis]), axis) for k in (0, 1, 2)
-        )
-        grid = 0.25 * low + 0.5 * middle + 0.25 * high
-    return grid
+    padded = np.pad(grid, ((1, 1), (1, 1), (0, 0)), "edge")
+    rows = padded[:-2] + 2.0 * padded[1:-1] + padded[2:]
+    return np.asarray(rows[:, :-2] + 2.0 * rows[:, 1:-1] + rows[:, 2:]) / np.float32(16.0)
 
 
 def shape_of(size: tuple[int, int]) -> tuple[float, float]:
@@ -310,10 +326,10 @@ def _strips() -> np.ndarray:
     """(n, 7) the strips along the aisle: two lines, the boards they lie at, and what it is."""
     found = []
     for side, base in ((1.0, 0.0), (-1.0, float(BOARDS))):
-        wall, edge = side * (AISLE + BACK), side * (AISLE - EDGE)
+        back, edge = side * (AISLE + DEEP), side * (AISLE - WIDE)
         for board in range(BOARDS):
             height, at = float(height_of(np.array(board))) - RADIUS - 0.03, base + board + 0.5
-            found.append((edge, height, edge, height - 0.07, at, at, RIM))
-            found.append((edge, height, wall, height, at, at, PLANE))
+            found.append((edge, height, edge, height - 0.07, at, at, EDGE))
+            found.append((edge, height, back, height, at, at, PLANE))
     assert BOARD_PITCH > 2 * RADIUS
     return np.array(found, np.float32)

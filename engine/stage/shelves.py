@@ -17,26 +17,30 @@ from collections.abc import Mapping
 import moderngl
 import numpy as np
 
+from engine.stage.atlas import LINEAR
 from engine.stage.blend import Picture
 from engine.stage.camera import Glide, Pose, at, blended, out_of
 from engine.stage.gl import is_software
 from engine.stage.hall import COLUMNS, DEPTH, INSTANCE, Hall, Scene, glow_of, lens_of
 from engine.stage.shaders import Shaders
-from engine.stage.shelving import AISLE, BOARD_PITCH, BOARDS, FRONT, PITCH, RADIUS, SPHERE, Shelving, path
+from engine.stage.shelving import AISLE, BOARD_PITCH, BOARDS, FRONT, PITCH, RADIUS, SPHERE, Dust, Shelving, path
 
 Values = Mapping[str, float | int | bool | str]
 
 REST = 0.004  # of memory.view: below it nobody could tell the difference
-MOST_LINES, SOFTWARE_LINES = 1440, 360  # of what is drawn into; a processor draws less, and the look makes it larger
+MOST_LINES, SOFTWARE_LINES = 1440, 320  # of what is drawn into; a processor draws less, and the look makes it larger
+DOT_PX = 2.5  # radius up to which its mean colour is all that is seen of a sphere
 SMALL_PX = 22.0  # radius from which a sphere shows its large picture
-LIVE_SHARE = 0.15  # radius, in heights of the frame, from which the present one is drawn by itself
-UPLOADS = 4  # thumbnails a frame
+LIVE_PX = 112.0  # radius from which the present one is drawn by itself, larger than the atlas keeps it
+UPLOADS = 3  # thumbnails a frame
 WAITING = 64  # thumbnails; beyond it the oldest is dropped, and asked for again
 WANTED = 12  # pictures asked for in a frame
 ASK_AGAIN_S = 5.0  # if a picture has not come by then
 FADE_S = 1.2  # in which a picture comes into its sphere
 TRAVEL_S = 3.0  # from one memory to another
-GREY = 0.10  # a sphere whose picture has not come yet
+EMPTY = (0.045, 0.050, 0.062)  # linear; a sphere of which nothing is known yet
+LIGHT_HZ = 12.0  # how often the boards' light is worked out
+SIGHT = 1.52 * DEPTH  # from here on all is dark
 LONGEST_STEP_S = 0.25
 CLOSE = 1.36  # radius of the sphere at view 0, in half diagonals of the frame
 BEFORE = 3.4  # distance to which the camera draws straight back
@@ -50,7 +54,7 @@ class Shelves:
         self._ctx, self._shaders, self._fit = ctx, shaders, fit
         self._lines = SOFTWARE_LINES if is_software(ctx) else MOST_LINES
         self._hall: Hall | None = None
-        self._shelving = Shelving()
+        self._shelving, self._dust = Shelving(), Dust()
         self._given: np.ndarray | None = None  # a list that is not arranged yet
         self._waiting: deque[tuple[int, np.ndarray]] = deque(maxlen=WAITING)
         self._colours = np.empty((0, 3), np.float32)  # mean of each picture, linear
@@ -111,14 +115,15 @@ class Shelves:
         target, disc = hall.begin(scene.size), scene.disc()
         radius, height = disc[2], scene.size[1]
         if radius < scene.corner_px + math.hypot(disc[0], disc[1]):  # else its sphere is all around the eye
-            if radius < 2.0 * LIVE_SHARE * height:
+            if radius < 2.0 * LIVE_PX:
                 hall.keep_live(picture)
             instances = self._instances(hall, scene, now_s)
             hall.draw_dark(scene, glow_of(scene, instances))
+            instances = np.append(instances, self._motes(hall, scene), 0)
             first = math.floor(scene.s / PITCH) - 24
             hall.draw_boards(scene, self._light(now_s, first), first)
             hall.draw_spheres(scene, instances)
-        cover = _smooth((radius / height / LIVE_SHARE - 1.0) / 0.5)
+        cover = _smooth((radius / min(LIVE_PX, 0.36 * height) - 1.0) / 0.5)
         if cover > 0.0:
             whole = math.log(radius / (RIM_SHARE * height)) / math.log(CLOSE * scene.corner_px / (RIM_SHARE * height))
             hall.draw_inside(scene, hall.hold(picture), disc, cover, _smooth(whole))
@@ -129,11 +134,14 @@ class Shelves:
         if self._given is not None:
             old = self._shelving.arrange(self._given, now_s)
             self._given = None
-            blank = np.full((1, 3), GREY, np.float32)
-            self._colours = np.append(self._colours, blank, 0)[old]
+            given = self._shelving.colour
+            told = np.where(given.any(1)[:, None], LINEAR[given], np.float32(EMPTY))
+            self._colours = np.where(old[:, None] >= 0, np.append(self._colours, [EMPTY], 0)[old], told)
+            self._colours = self._colours.astype(np.float32)
             self._came_s = np.append(self._came_s, np.inf)[old]
             self._near = np.zeros(len(old), bool)
             hall.atlas.renumber(old)
+            self._lit = None
         self._shelving.move(now_s)
         hall.atlas.next_frame()
         for _ in range(min(UPLOADS, len(self._waiting))):
@@ -176,15 +184,22 @@ class Shelves:
         pose: Pose = blended(near, glide, _smooth((view - 0.35) / 0.65))
         return Scene(pose, size, now_s, 1.0 - view * (1.0 - colour), home, float(pose.eye[2]))
 
-    def _light_of(self, now_s: float) -> tuple[np.ndarray, np.ndarray]:
-        """(n,) how strongly each shines and (n,) how far its picture has come in, 0 to 1."""
-        shelving = self._shelving
-        breath = 1.0 + 0.06 * np.sin(now_s % 3600.0 * 0.7 + shelving.ids % 628 / 100.0)
-        shines = (0.07 + 0.93 * shelving.strength**1.3) * breath
-        return shines.astype(np.float32), np.clip((now_s - self._came_s) / FADE_S, 0.0, 1.0).astype(np.float32)
+    def _shine(self, chosen: np.ndarray, now_s: float) -> np.ndarray:
+        """How strongly each of them shines, 0 to 1: by its strength, and breathing a little."""
+        breath = 1.0 + 0.06 * np.sin(now_s % 3600.0 * 0.7 + self._shelving.ids[chosen] % 628 / 100.0)
+        return ((0.07 + 0.93 * self._shelving.strength[chosen] ** 1.3) * breath).astype(np.float32)
 
     def _light(self, now_s: float, first: int) -> np.ndarray:
-        """(2 * BOARDS, COLUMNS, 4) float16: the light that stands on the boards, from a column on."""
+        """(2 * BOARDS, COLUMNS, 4) float16: the light that stands on the boards, from a column on.
+
+        A few times a second is often enough.
+        """
+        key = first, math.floor(now_s * LIGHT_HZ)
+        if self._lit is None or self._lit[0] != key:
+            self._lit = key, self._new_light(now_s, first)
+        return self._lit[1]
+
+    def _new_light(self, now_s: float, first: int) -> np.ndarray:
         shelving = self._shelving
         column = shelving.at[:, 0] / PITCH - first
         height = shelving.at[:, 2] / BOARD_PITCH + (BOARDS - 1) / 2
@@ -193,39 +208,39 @@ class Shelves:
         left = np.floor(column[on]).astype(int)
         share = column[on] - left
         cell = np.clip(board, 0, 2 * BOARDS - 1) * COLUMNS + left
-        shines, shown = self._light_of(now_s)
-        colours = self._tint(shown)[on] * shines[on, None]
+        colours = self._colours[on] * self._shine(on, now_s)[:, None]
         light = np.zeros((2 * BOARDS * COLUMNS, 4), np.float32)
         for c in range(3):
             light[:, c] = np.bincount(cell, colours[:, c] * (1.0 - share), len(light))
             light[:, c] += np.bincount(cell + 1, colours[:, c] * share, len(light) + 1)[: len(light)]
         return light.reshape(2 * BOARDS, COLUMNS, 4).astype(np.float16)
 
-    def _tint(self, shown: np.ndarray) -> np.ndarray:
-        return GREY + (self._colours - GREY) * shown[:, None]
-
     def _instances(self, hall: Hall, scene: Scene, now_s: float) -> np.ndarray:
         """(n, INSTANCE) float32 of what is in view, the furthest first; says what pictures are wanted."""
         shelving = self._shelving
         lx, ly = scene.lens
-        seen = scene.pose.seen(shelving.world)
+        way = shelving.at[:, 0]
+        near = np.flatnonzero((way > scene.s - SIGHT) & (way < scene.s + SIGHT))
+        if self._entered is not None and (own := shelving.index(self._entered)) is not None and self._left is None:
+            near = near[near != own]  # the present picture is in it
+        seen = scene.pose.seen(shelving.world[near])
         right, up, ahead = seen[:, 0], seen[:, 1], seen[:, 2]
-        inside = (ahead > 0.4) & (ahead < 2.0 * DEPTH)
+        inside = (ahead > 0.4) & (ahead < SIGHT)
         inside &= (np.abs(right) - RADIUS) * lx < ahead
         inside &= (np.abs(up) - RADIUS) * ly < ahead
-        if self._entered is not None and (own := shelving.index(self._entered)) is not None and self._left is None:
-            inside[own] = False  # the present picture is in it
-        chosen = np.flatnonzero(inside)
-        chosen = chosen[np.argsort(-ahead[chosen])]
-        fine = scene.radius_px(ahead[chosen]) > SMALL_PX
-        self._want(hall, chosen, fine, now_s)
-        shines, shown = self._light_of(now_s)
+        order = np.flatnonzero(inside)
+        order = order[np.argsort(-ahead[order])]
+        chosen, seen, ahead = near[order], seen[order], ahead[order]
+        radius_px = scene.radius_px(ahead)
+        fine = radius_px > SMALL_PX
+        self._want(hall, chosen, fine, radius_px > DOT_PX, now_s)
+        shown = np.clip((now_s - self._came_s[chosen]) / FADE_S, 0.0, 1.0)
         found = np.empty((len(chosen) + 1, INSTANCE), np.float32)
         rows = found[:-1]
-        rows[:, 0:3], rows[:, 3] = seen[chosen], RADIUS
+        rows[:, 0:3], rows[:, 3] = seen, RADIUS
         rows[:, 4:8] = hall.atlas.rect(chosen, fine)
-        rows[:, 7] *= shown[chosen]
-        rows[:, 8:11], rows[:, 11] = self._tint(shown)[chosen], shines[chosen]
+        rows[:, 7] *= shown
+        rows[:, 8:11], rows[:, 11] = self._colours[chosen], self._shine(chosen, now_s)
         turn = shelving.rolled[chosen] * np.sign(shelving.at[chosen, 1])
         rows[:, 12], rows[:, 13] = np.cos(turn), np.sin(turn)
         rows[:, 14] = _fog(np.linalg.norm(rows[:, 0:3], axis=1))
@@ -243,9 +258,22 @@ class Shelves:
         found[after] = (*place, RADIUS, *hall.atlas.live_rect(), 0.3, 0.26, 0.24, 1.0, 1.0, 0.0, fog, 0.0)
         return found
 
-    def _want(self, hall: Hall, chosen: np.ndarray, fine: np.ndarray, now_s: float) -> None:
-        """Keep the pictures of what is in view, and note which of them are missing. chosen: the furthest first."""
+    def _motes(self, hall: Hall, scene: Scene) -> np.ndarray:
+        """(n, INSTANCE) float32: dust in the air between the shelves."""
+        seen = scene.pose.seen(self._dust.world(scene.s, scene.time_s))
+        near = np.flatnonzero((seen[:, 2] > 0.8) & (np.abs(seen[:, 0]) * scene.lens[0] < seen[:, 2]))
+        found = np.empty((len(near), INSTANCE), np.float32)
+        found[:, 0:3], found[:, 3] = seen[near], self._dust.radius[near]
+        found[:, 4:8] = hall.atlas.blank()
+        found[:, 8:16] = 0.85, 0.80, 0.72, 0.9, 1.0, 0.0, 0.0, 0.0
+        found[:, 14] = 0.34 * _fog(1.6 * seen[near, 2]) * np.clip((seen[near, 2] - 0.8) / 1.5, 0.0, 1.0)
+        return found
+
+    def _want(self, hall: Hall, chosen: np.ndarray, fine: np.ndarray, worth: np.ndarray, now_s: float) -> None:
+        """Keep the pictures of what is in view, and note which of them are missing. chosen: the furthest first;
+        fine, worth: which of them are near enough for a large picture, and for any."""
         most_fine, most = hall.atlas.room
+        chosen, fine = chosen[worth], fine[worth]
         near = chosen[fine][-most_fine:][::-1]
         self._near[:] = False
         self._near[near] = True
@@ -258,8 +286,8 @@ class Shelves:
 
 
 def _fog(distance: np.ndarray) -> np.ndarray:
-    """What the dark between leaves of a light so far away (boards.frag has the same)."""
-    return np.exp(-((distance / DEPTH) ** 2))
+    """What the dark between leaves of a light so far away; nothing from SIGHT on (boards.frag has the same)."""
+    return np.maximum(np.exp(-((distance / DEPTH) ** 2)) - 0.1, 0.0) / 0.9
 
 
 def _smooth(part: float) -> float:

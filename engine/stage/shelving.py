@@ -12,7 +12,8 @@ import math
 
 import numpy as np
 
-SPHERE = np.dtype([("id", "i8"), ("kind", "i4"), ("place", "f4"), ("strength", "f4")])
+# place: the order along its kind's shelf. colour: the mean of its picture, sRGB; black while it is not known.
+SPHERE = np.dtype([("id", "i8"), ("kind", "i4"), ("place", "f4"), ("strength", "f4"), ("colour", "u1", 3)])
 MOST = 16_384  # spheres on the shelves; of more memories, the strongest
 BOARDS = 20  # of one wall
 PITCH, BOARD_PITCH = 1.24, 1.62  # between spheres along a board, and between boards
@@ -21,6 +22,7 @@ RADIUS = 0.5
 COLUMNS = 12.0  # a shelf gets another board when it is so many times longer than it has boards
 FRONT = -4.0  # s where the newest picture hovers
 ROLL_S, ROLL_PER_LENGTH_S, LONGEST_ROLL_S = 3.0, 0.08, 7.0
+DUST_REACH = 34.0
 COMES_FROM = 28.0  # a new one rolls this far at most
 
 
@@ -50,32 +52,37 @@ def boards_of(counts: np.ndarray, before: np.ndarray | None = None) -> np.ndarra
         boards = np.maximum(np.ceil(wanted * share), 1).astype(int)
         if before is not None:
             boards = np.where((boards < before) & (before < wanted * share + 1.3), before, boards)
-        if boards.sum() <= 2 * BOARDS - 2 or boards.max(initial=1) == 1:
+        fits = len(boards) == 0 or (boards.max() <= BOARDS and -1 not in slots(boards)[1])
+        if fits or boards.max(initial=1) == 1:
             return boards
         share *= 0.94
         before = None
 
 
 def slots(boards: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(kinds,) side, -1 or 1, and the lowest board of each shelf: at eye level first, then above and below."""
-    middle = BOARDS // 2
-    ends = {(side, up): middle for side in (1, -1) for up in (1, -1)}  # the next free board, upward and downward
+    """(kinds,) side, -1 or 1, and the lowest board of each shelf: at eye level first, then above and below.
+
+    One that there is no room for has the board -1.
+    """
+    free = {1: (BOARDS // 2, BOARDS // 2), -1: (BOARDS // 2, BOARDS // 2)}  # what is taken: from this board to below that
     side, lowest = np.empty(len(boards), int), np.empty(len(boards), int)
-    for k, count in enumerate(boards.tolist()):
-        free = [(abs(e - middle), -s, u) for (s, u), e in ends.items() if 0 <= (e - count if u < 0 else e) <= BOARDS - count]
-        if not free:  # more kinds than boards: they share
-            side[k], lowest[k] = 1 - k % 2 * 2, k // 2 % BOARDS
+    for k, count in enumerate(np.minimum(boards, BOARDS).tolist()):
+        places = []
+        for wall, (low, high) in free.items():
+            if low == high:  # the first of a wall lies around the eye
+                places.append((0, -wall, min(max(low - count // 2, 0), BOARDS - count)))
+                continue
+            if high + count <= BOARDS:
+                places.append((high - BOARDS // 2, -wall, high))
+            if low - count >= 0:
+                places.append((BOARDS // 2 - low, -wall, low - count))
+        if not places:  # more kinds than boards: they share
+            side[k], lowest[k] = 1, -1
             continue
-        _, minus, up = min(free)
-        side[k] = -minus
-        lowest[k] = ends[-minus, up] if up > 0 else ends[-minus, up] - count
-        if ends[-minus, up] == middle and ends[-minus, -up] == middle and up > 0:
-            # The first shelf of a wall lies around the eye and not above it.
-            lowest[k] = max(middle - count // 2, 0)
-            ends[-minus, -1] = int(lowest[k])
-            ends[-minus, 1] = int(lowest[k]) + count
-        else:
-            ends[-minus, up] += count * up
+        _, minus, at = min(places)
+        low, high = free[-minus]
+        free[-minus] = (at, at + count) if low == high else (min(low, at), max(high, at + count))
+        side[k], lowest[k] = -minus, at
     return side, lowest
 
 
@@ -90,6 +97,7 @@ class Shelving:
     def __init__(self) -> None:
         self.ids = np.empty(0, np.int64)
         self.strength = np.empty(0, np.float32)
+        self.colour = np.empty((0, 3), np.uint8)
         self.at = np.empty((0, 3), np.float32)  # s, aside, height
         self.world = np.empty((0, 3), np.float32)
         self.rolled = np.empty(0, np.float32)  # radians
@@ -135,6 +143,7 @@ class Shelving:
         )
         self._from = np.where(same[:, None], np.append(self._from, [[0.0] * 3], 0)[old], begin).astype(np.float32)
         self.ids, self.strength = spheres["id"].copy(), np.clip(spheres["strength"], 0.0, 1.0)
+        self.colour = spheres["colour"].copy()
         self._goal, self.at = goal, begin.astype(np.float32)
         self.world = world(self.at)
         self._moving = np.flatnonzero(changed)
@@ -169,6 +178,9 @@ class Shelving:
         boards = boards_of(counts, before)
         self._boards = dict(zip(kinds.tolist(), boards.tolist(), strict=True))
         side, lowest = slots(boards)
+        homeless = np.flatnonzero(lowest < 0)  # more kinds than boards
+        for part in (side, lowest):
+            part[homeless] = part[homeless % (2 * BOARDS)]
         # Kinds beyond the last shelf share one, so ranks are counted by shelf and not by kind.
         shelf = (side[kind] + 1) * BOARDS + lowest[kind]
         order = np.lexsort((spheres["place"], shelf))
@@ -178,3 +190,24 @@ class Shelving:
         rank[order] = np.arange(len(order)) - np.repeat(begins, np.diff(np.append(begins, len(order))))
         board = lowest[kind] + (boards[kind] - 1 - rank % boards[kind])
         return np.stack([rank // boards[kind] * PITCH, side[kind] * AISLE, height_of(board)], 1).astype(np.float32)
+
+
+class Dust:
+    """Motes in the aisle around the camera, restless as grains in water: their way is a function of time."""
+
+    def __init__(self, count: int = 240, seed: int = 7) -> None:
+        rng = np.random.default_rng(seed)
+        self._home = rng.uniform(0.0, 1.0, (count, 3)).astype(np.float32)
+        self._rate = rng.uniform(0.05, 0.45, (3, count, 3)).astype(np.float32)
+        self._phase = rng.uniform(0.0, 2.0 * math.pi, (3, count, 3)).astype(np.float32)
+        self.radius = rng.uniform(0.007, 0.020, count).astype(np.float32)
+
+    def world(self, s: float, time_s: float) -> np.ndarray:
+        """(count, 3) where they are, around that place along the aisle."""
+        time_s %= 3600.0
+        jitter = sum(np.sin(self._rate[k] * (k + 1) * time_s + self._phase[k]) / (k + 1) for k in range(3))
+        way = np.empty_like(self._home)
+        way[:, 0] = s + ((self._home[:, 0] * DUST_REACH - s) % DUST_REACH) - 2.0
+        way[:, 1] = (self._home[:, 1] * 2.0 - 1.0) * (AISLE - 1.2)
+        way[:, 2] = (self._home[:, 2] * 2.0 - 1.0) * 5.0
+        return world(way + 0.4 * np.asarray(jitter, np.float32))
