@@ -33,3 +33,11 @@ vec3 glass(vec2 p, float r2, vec3 inner, vec3 mean, vec3 around, float light) {
     c += vec3(0.90, 0.95, 1.00) * spot * spot * (0.12 + 0.42 * light);
     return c;
 }
+
+// Colour taken out, and with it most of what is to be seen in the glass: light of many strengths is left.
+vec3 inside_without(vec3 inner, vec3 mean, float colour) { return mix(mean, inner, 0.30 + 0.70 * colour); }
+
+vec3 without(vec3 c, float colour) {
+    float y = luminance(c);
+    return mix(vec3(y * (0.72 + 0.55 * min(y, 1.0))), c, colour);
+}

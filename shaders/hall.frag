@@ -20,7 +20,7 @@ void main() {
     vec3 c = vec3(0.0010, 0.0014, 0.0034) + vec3(0.0050, 0.0085, 0.0200) * open * open * open;
     c += mix(vec3(0.003, 0.006, 0.016), vec3(0.022, 0.016, 0.016), open) * veil * open;
     vec3 glow = textureLod(u_glow, v_uv, 0.0).rgb;
-    c += glow * (0.11 + 0.20 * mist.b);
+    c += glow * (0.07 + 0.20 * mist.b);
     c = mix(vec3(luminance(c)), c, u_colour);
     colour = vec4(c, 1.0);
 }

@@ -8,8 +8,7 @@ uniform vec2 u_screen;      // size of what is drawn into, pixels
 uniform vec4 u_disc;        // the sphere's middle and its radius, pixels; how much it covers
 uniform vec2 u_fill;        // how the frame's height and width become the picture's when the picture fills it
 uniform vec2 u_shape;       // how a square becomes part of the picture
-uniform float u_all;        // 1 the picture as it is, 0 seen in a sphere
-uniform float u_shine;      // how strongly it shines
+uniform vec2 u_all;         // 1 as it fills the frame, 0 as seen in a sphere; 1 without any glass
 uniform float u_level;      // which of the smaller pictures
 uniform float u_colour;
 
@@ -32,17 +31,18 @@ vec3 cubic(vec2 uv) {
 
 void main() {
     vec2 from = v_place * u_screen - u_disc.xy;
-    vec2 p = from / u_disc.z;
+    vec2 p = from / max(u_disc.z, 1e-3);
     float r2 = dot(p, p), r = sqrt(r2);
     float cover = clamp((1.0 - r) * u_disc.z + 0.5, 0.0, 1.0);
     vec2 full = from / u_screen.y * u_fill;
-    vec2 uv = 0.5 + mix(lens(p, min(r2, 1.0)) * u_shape, full, u_all);
+    vec2 uv = 0.5 + mix(lens(p, min(r2, 1.0)) * u_shape, full, u_all.x);
     vec3 inner = u_level < 0.5 ? cubic(uv) : textureLod(u_live, uv, u_level).rgb;
     vec3 mean = textureLod(u_mean, vec2(0.5), 0.0).rgb;
-    vec3 c = mix(glass(p, min(r2, 1.0), inner, mean, mean, u_shine), inner, u_all) * cover;
+    inner = inside_without(inner, mean, u_colour);
+    vec3 c = mix(glass(p, min(r2, 1.0), inner, mean, mean, 1.0), inner, u_all.y) * cover;
     // The light that it throws around itself.
     float out_of = max(1.7 - r, 0.0) * (1.0 - cover);
-    c += mean * out_of * out_of * out_of * 0.28 * (1.0 - u_all);
-    c = mix(vec3(luminance(c)), c, u_colour);
+    c += mean * out_of * out_of * out_of * 0.28 * (1.0 - u_all.y);
+    c = without(c, u_colour);
     colour = vec4(c, cover) * u_disc.w;
 }

@@ -16,8 +16,8 @@ void main() {
     q = vec2(v_turn.x * q.x - v_turn.y * q.y, v_turn.y * q.x + v_turn.x * q.y);
     vec3 s = textureLod(u_atlas, v_tile.xy + (q + 0.5) * v_tile.z, 0.0).rgb;
     s *= s * (s * 0.305306011 + 0.682171111) + 0.012522878;  // the sRGB curve as a cubic, within half an 8-bit step
-    vec3 inner = mix(v_light.rgb, s, v_tile.w);
+    vec3 inner = inside_without(mix(v_light.rgb, s, v_tile.w), v_light.rgb, u_colour);
     vec3 c = glass(v_p, min(r2, 1.0), inner, v_light.rgb, v_around, v_light.w);
-    c = mix(vec3(luminance(c)), c, u_colour);
+    c = without(c, u_colour);
     colour = vec4(c, 1.0) * (cover * v_turn.z);
 }

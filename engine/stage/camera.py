@@ -69,7 +69,7 @@ class Glide:
         s = self._low + self._span * (0.5 - 0.5 * math.cos(2.0 * math.pi * self._way))
         aside = 1.5 * _wave(t, 41.0, 0.0)
         height = 2.0 * _wave(t, 67.0, 0.25)
-        turn = 0.62 * _wave(t, 53.0, 0.05)  # from one wall to the other
+        turn = 0.66 * _wave(t, 34.0, 0.05)  # from one wall to the other
         reach = 8.0
         look_s, look_aside = s + reach * math.cos(turn), aside * 0.6 + reach * math.sin(turn) * 0.75
         return Pose(at(s, aside, height), at(look_s, look_aside, height + 1.1 * _wave(t, 47.0, 0.6)))

@@ -277,9 +277,7 @@ class Pass:
                 raise _misfit(self._source, name, value) from error
 
 
-def _build(
-    ctx: moderngl.Context, source: Source, geometry: Geometry
-) -> tuple[moderngl.Program, moderngl.VertexArray]:
+def _build(ctx: moderngl.Context, source: Source, geometry: Geometry) -> tuple[moderngl.Program, moderngl.VertexArray]:
     own = source.vertex
     try:
         program = ctx.program(vertex_shader=own.text if own else VERTEX_SOURCE, fragment_shader=source.text)

@@ -1,18 +1,19 @@
 """Draws the hall of the shelves: the dark, the boards, the spheres, and the sphere in which the picture plays.
 
-Usage: `hall = Hall(ctx, shaders); target = hall.begin(scene); hall.draw_spheres(instances); hall.draw_inside(scene, live, disc, 1.0, 0.5)`.
+Usage: `hall = Hall(ctx, shaders); target = hall.begin(size); hall.draw_spheres(scene, instances)`.
 Stage process, GL thread only. Linear light in 16-bit float. What it shows is decided in shelves.py.
 """
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import moderngl
 import numpy as np
 
 from engine.stage.atlas import LIVE, LIVE_AT, Atlas
 from engine.stage.blend import Picture
-from engine.stage.camera import Pose
+from engine.stage.camera import Pose, at
 from engine.stage.gl import Target, Uniform, make_field, make_target
 from engine.stage.shaders import Shaders
 from engine.stage.shelving import AISLE, BOARD_PITCH, BOARDS, PITCH, RADIUS, height_of, path
@@ -89,7 +90,7 @@ class Hall:
         self._light = ctx.texture((COLUMNS, 2 * BOARDS), 4, dtype="f2")
         self._light.filter = (moderngl.LINEAR, moderngl.LINEAR)
         self._light.repeat_x = self._light.repeat_y = False
-        self._along = np.concatenate([[-12.0, -6.0], np.geomspace(1.0, 12.0 + 1.55 * DEPTH, 36) - 4.0])
+        self._along = np.concatenate([[-12.0, -6.0], np.geomspace(1.0, 12.0 + 1.55 * DEPTH, 28) - 4.0])
         self._aisle = ctx.buffer(reserve=len(self._along) * 2 * 5 * 4, dynamic=True)
         self._strips = _strips()
         self._strip_buffer = ctx.buffer(self._strips.tobytes(), dynamic=True)
@@ -115,9 +116,7 @@ class Hall:
                 if target is not None:
                     target.release()
             self._plain, self._live = make_target(self._ctx, picture.size), make_target(self._ctx, picture.size)
-        self._shaders.native("crossfade.frag").render(
-            self._plain.framebuffer, picture.uniforms(), picture.textures()
-        )
+        self._shaders.native("crossfade.frag").render(self._plain.framebuffer, picture.uniforms(), picture.textures())
         self._shaders.native("sharpen.frag").render(
             self._live.framebuffer, {"u_amount": 0.4, "u_step": 0.0}, {"u_source": self._plain.texture}
         )
@@ -131,8 +130,7 @@ class Hall:
         """The hall without anything in it. glow: the light around the spheres, (h, w, 4) float16 of glow_size."""
         assert self._target and self._glow and self._dark
         self._glow.write(glow.tobytes())
-        x, tx, tz = (float(v) for v in path(np.float32(scene.s + 40.0)))
-        far = scene.pose.seen(np.array([[x, 0.0, scene.s + 40.0]], np.float32))[0]
+        far = scene.pose.seen(at(scene.s + 40.0, 0.0, 0.0)[None].astype(np.float32))[0]
         ahead = max(float(far[2]), 1.0)
         lx, ly = scene.lens
         axes = scene.pose.axes()
@@ -147,9 +145,7 @@ class Hall:
             },
             {"u_field": self._field, "u_glow": self._glow},
         )
-        self._shaders.native("plain.frag").render(
-            self._target.framebuffer, STRAIGHT, {"u_source": self._dark.texture}
-        )
+        self._shaders.native("plain.frag").render(self._target.framebuffer, STRAIGHT, {"u_source": self._dark.texture})
 
     def draw_boards(self, scene: Scene, light: np.ndarray, first: int) -> None:
         """The shelves. light: (2 * BOARDS, COLUMNS, 4) float16, from that column on."""
@@ -218,15 +214,22 @@ class Hall:
         self._shaders.native("encode.frag").render(self.atlas.framebuffer, uniforms, picture.textures())
 
     def draw_inside(
-        self, scene: Scene, live: moderngl.Texture, disc: tuple[float, float, float], cover: float, whole: float
+        self,
+        scene: Scene,
+        live: moderngl.Texture,
+        disc: tuple[float, float, float],
+        cover: float,
+        whole: float,
+        bare: float,
     ) -> None:
-        """The present picture's sphere by itself. cover: how much of it shows; whole: 1 the bare picture."""
+        """The present picture's sphere by itself. cover: how much of it shows; whole: 1 as the picture fills the frame,
+        0 as it is seen in a sphere; bare: 1 without any glass."""
         assert self._target
         width, height = scene.size
         own, aspect = live.width / live.height, width / height
         scale = max(1.0, aspect / own)
         x, y, radius = disc
-        reach = radius * (HALO if whole < 0.5 else 1.0) + 2.0
+        reach = radius * HALO
         left, right = (min(max(round(width / 2 + x + k * reach), 0), width) for k in (-1, 1))
         low, high = (min(max(round(height / 2 + y + k * reach), 0), height) for k in (-1, 1))
         if left >= right or low >= high:
@@ -235,7 +238,8 @@ class Hall:
         if level > 0.0:
             live.build_mipmaps()
         live.filter = (moderngl.LINEAR_MIPMAP_LINEAR if level > 0.0 else moderngl.LINEAR, moderngl.LINEAR)
-        self._target.framebuffer.scissor = (left, low, right - left, high - low)
+        framebuffer: Any = self._target.framebuffer  # the stub knows no None
+        framebuffer.scissor = (left, low, right - left, high - low)
         self._mixing(moderngl.ONE, moderngl.ONE_MINUS_SRC_ALPHA)
         self._shaders.native("inside.frag").render(
             self._target.framebuffer,
@@ -244,15 +248,14 @@ class Hall:
                 "u_disc": (x, y, radius, cover),
                 "u_fill": (1.0 / (own * scale), 1.0 / scale),
                 "u_shape": shape_of(live.size),
-                "u_all": whole,
-                "u_shine": 1.0,
+                "u_all": (whole, bare),
                 "u_level": level,
                 "u_colour": scene.colour,
             },
             {"u_live": live, "u_mean": self._means[-1].texture},
         )
         self._ctx.disable(moderngl.BLEND)
-        self._target.framebuffer.scissor = None
+        framebuffer.scissor = None
 
     def _mixing(self, source: int, destination: int) -> None:
         self._ctx.enable(moderngl.BLEND)

@@ -10,8 +10,8 @@ Stage process, GL thread only. At `memory.view` 0 it hands the picture on as it 
 first use nothing is made. Everything seen is a function of the times and values it was given.
 """
 
+import itertools
 import math
-from collections import deque
 from collections.abc import Mapping
 
 import moderngl
@@ -56,7 +56,7 @@ class Shelves:
         self._hall: Hall | None = None
         self._shelving, self._dust = Shelving(), Dust()
         self._given: np.ndarray | None = None  # a list that is not arranged yet
-        self._waiting: deque[tuple[int, np.ndarray]] = deque(maxlen=WAITING)
+        self._waiting: dict[int, np.ndarray] = {}  # thumbnails
         self._colours = np.empty((0, 3), np.float32)  # mean of each picture, linear
         self._came_s = np.empty(0)  # when its picture came
         self._near = np.empty(0, bool)  # near enough for a large picture
@@ -66,6 +66,7 @@ class Shelves:
         self._left: tuple[np.ndarray, float] | None = None  # where it set out from, and when
         self._now_s: float | None = None
         self._away = False
+        self._lit: tuple[tuple[int, int], np.ndarray] | None = None  # the boards' light: of when, and what
         self._asked: dict[int, float] = {}  # when a picture was asked for
         self.wanted: list[int] = []  # ids whose pictures to fetch now, the nearest first; each is asked for once
         self.drawn = 0  # spheres in the last frame
@@ -90,7 +91,9 @@ class Shelves:
         """A memory's picture, (h, w, 3) uint8, top row first. It is uploaded in one of the next frames."""
         if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8 or min(rgb.shape) < 1:
             raise ValueError(f"a thumbnail must be (h, w, 3) uint8, got {rgb.shape} {rgb.dtype}")
-        self._waiting.append((identity, rgb))
+        while len(self._waiting) >= WAITING:
+            del self._waiting[next(iter(self._waiting))]
+        self._waiting[identity] = rgb
 
     def render(self, picture: Picture, now_s: float, values: Values, screen: tuple[int, int]) -> Picture:
         """The picture that goes on to the look: the same while memory.view is 0. screen: pixels it will be seen on."""
@@ -126,7 +129,8 @@ class Shelves:
         cover = _smooth((radius / min(LIVE_PX, 0.36 * height) - 1.0) / 0.5)
         if cover > 0.0:
             whole = math.log(radius / (RIM_SHARE * height)) / math.log(CLOSE * scene.corner_px / (RIM_SHARE * height))
-            hall.draw_inside(scene, hall.hold(picture), disc, cover, _smooth(whole))
+            bare = (radius / scene.corner_px - 0.95) / (CLOSE - 0.95)
+            hall.draw_inside(scene, hall.hold(picture), disc, cover, _smooth(whole), _smooth(bare))
         return Picture.of(target)
 
     def _take(self, hall: Hall, now_s: float) -> None:
@@ -135,7 +139,7 @@ class Shelves:
             old = self._shelving.arrange(self._given, now_s)
             self._given = None
             given = self._shelving.colour
-            told = np.where(given.any(1)[:, None], LINEAR[given], np.float32(EMPTY))
+            told = np.where(given.any(axis=1, keepdims=True), LINEAR[given], np.array(EMPTY))
             self._colours = np.where(old[:, None] >= 0, np.append(self._colours, [EMPTY], 0)[old], told)
             self._colours = self._colours.astype(np.float32)
             self._came_s = np.append(self._came_s, np.inf)[old]
@@ -144,14 +148,15 @@ class Shelves:
             self._lit = None
         self._shelving.move(now_s)
         hall.atlas.next_frame()
-        for _ in range(min(UPLOADS, len(self._waiting))):
-            identity, rgb = self._waiting.popleft()
+        places = {identity: self._shelving.index(identity) for identity in self._waiting}
+        # Those that stand before the eye first, in the order in which they came.
+        order = sorted(places, key=lambda identity: (index := places[identity]) is None or not self._near[index])
+        for identity in order[:UPLOADS]:
+            rgb, index = self._waiting.pop(identity), places[identity]
             self._asked.pop(identity, None)
-            index = self._shelving.index(identity)
-            if index is None:
-                continue
-            self._colours[index] = hall.atlas.put(index, rgb, fine=bool(self._near[index]))
-            self._came_s[index] = min(self._came_s[index], now_s)
+            if index is not None:
+                self._colours[index] = hall.atlas.put(index, rgb, fine=bool(self._near[index]))
+                self._came_s[index] = min(self._came_s[index], now_s)
 
     def _travel(self, now_s: float) -> None:
         """Bring the present one's sphere to where it belongs now."""
@@ -163,15 +168,13 @@ class Shelves:
             return
         self._home = self._left[0] + (goal - self._left[0]) * part
 
-    def _scene(
-        self, picture: Picture, view: float, colour: float, screen: tuple[int, int], now_s: float
-    ) -> Scene:
+    def _scene(self, picture: Picture, view: float, colour: float, screen: tuple[int, int], now_s: float) -> Scene:
         aspect = screen[0] / screen[1] if self._fit == "cover" else picture.size[0] / picture.size[1]
         lines = min(screen[1], self._lines) if aspect >= 1.0 else min(screen[0], self._lines) / aspect
         size = max(round(lines * aspect), 16), max(round(lines), 16)
         s, aside, height = self._home
         home = at(s, aside, height)
-        _, tx, tz = (float(v) for v in path(np.float32(s)))
+        _, tx, tz = (float(v) for v in path(np.array(s)))
         # One that hovers in the aisle is seen down the aisle, one on a shelf from before it.
         across = min(abs(aside) / AISLE, 1.0)
         along = np.array([tx, 0.0, tz])
@@ -196,7 +199,7 @@ class Shelves:
         """
         key = first, math.floor(now_s * LIGHT_HZ)
         if self._lit is None or self._lit[0] != key:
-            self._lit = key, self._new_light(now_s, first)
+            self._lit = (key, self._new_light(now_s, first))
         return self._lit[1]
 
     def _new_light(self, now_s: float, first: int) -> np.ndarray:
@@ -254,7 +257,7 @@ class Shelves:
             return found[:-1]
         after = int(np.searchsorted(-found[:-1, 2], -place[2]))
         found[after + 1 :] = found[after:-1].copy()
-        fog = float(_fog(np.linalg.norm(place)))
+        fog = float(_fog(np.array(np.linalg.norm(place))))
         found[after] = (*place, RADIUS, *hall.atlas.live_rect(), 0.3, 0.26, 0.24, 1.0, 1.0, 0.0, fog, 0.0)
         return found
 
@@ -277,12 +280,16 @@ class Shelves:
         near = chosen[fine][-most_fine:][::-1]
         self._near[:] = False
         self._near[near] = True
-        missing = np.append(hall.atlas.use(near, True), hall.atlas.use(chosen[-most:][::-1], False))
+        ids = self._shelving.ids
+        soon = ids[hall.atlas.use(near, True)].tolist()
+        later = ids[hall.atlas.use(chosen[-most:][::-1], False)].tolist()
         self._asked = {i: s for i, s in self._asked.items() if now_s - ASK_AGAIN_S < s <= now_s}
-        room = min(WANTED, WAITING - len(self._asked))
-        ids = dict.fromkeys(self._shelving.ids[missing].tolist()) if room > 0 else ()
-        self.wanted = [i for i in ids if i not in self._asked][:room]
-        self._asked |= dict.fromkeys(self.wanted, now_s)
+        self.wanted = []
+        for wanted, share in ((soon, 1.0), (later, 0.5)):  # what is far may not stand in the way of what is near
+            room = min(WANTED - len(self.wanted), int(WAITING * share) - len(self._asked))
+            new = itertools.islice((i for i in wanted if i not in self._asked), max(room, 0))
+            self.wanted += new
+            self._asked |= dict.fromkeys(self.wanted, now_s)
 
 
 def _fog(distance: np.ndarray) -> np.ndarray:

@@ -23,6 +23,7 @@ COLUMNS = 12.0  # a shelf gets another board when it is so many times longer tha
 FRONT = -4.0  # s where the newest picture hovers
 ROLL_S, ROLL_PER_LENGTH_S, LONGEST_ROLL_S = 3.0, 0.08, 7.0
 DUST_REACH = 34.0
+PASSING = 1.1  # how far before the others one that is on its way rolls
 COMES_FROM = 28.0  # a new one rolls this far at most
 
 
@@ -64,7 +65,10 @@ def slots(boards: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     One that there is no room for has the board -1.
     """
-    free = {1: (BOARDS // 2, BOARDS // 2), -1: (BOARDS // 2, BOARDS // 2)}  # what is taken: from this board to below that
+    free = {
+        1: (BOARDS // 2, BOARDS // 2),
+        -1: (BOARDS // 2, BOARDS // 2),
+    }  # what is taken: from this board to below that
     side, lowest = np.empty(len(boards), int), np.empty(len(boards), int)
     for k, count in enumerate(np.minimum(boards, BOARDS).tolist()):
         places = []
@@ -161,6 +165,10 @@ class Shelving:
         lift = np.clip(ease * 2.5, 0.0, 1.0)
         share = np.concatenate([ease, lift * lift * (3 - 2 * lift), lift * lift * (3 - 2 * lift)], 1)
         now = self._from[on] + (self._goal[on] - self._from[on]) * share
+        # Before the others and not through them.
+        aside = np.clip(ease[:, 0] * 5.0, 0.0, 1.0) * np.clip((1.0 - ease[:, 0]) * 9.0, 0.0, 1.0)
+        far = np.abs(self._goal[on, 0] - self._from[on, 0]) > PITCH
+        now[:, 1] -= np.sign(self._goal[on, 1]) * PASSING * aside * aside * (3.0 - 2.0 * aside) * far
         self.rolled[on] += (now[:, 0] - self.at[on, 0]) / RADIUS
         self.at[on] = now
         self.world[on] = world(now)

@@ -65,12 +65,14 @@ def draw(size: tuple[int, int]) -> None:
         blend.upload(Keyframe(Waypoint(time_s, 0, (), ()), np.zeros((size[1], size[0], 3), np.uint8), 0, 0.0))
     crossfade, held = blend.render(0.5, values, live=False), make_target(ctx, size)
     blend.draw(crossfade, held)
-    shelves = Shelves(ctx, shaders)
-    shelves.set(np.zeros(1, SPHERE))
-    seen = [shelves.render(crossfade, 0.5, {**values, "memory.view": view}, target.size) for view in (0.3, 1.0)]
-    for picture in (crossfade, Picture.of(held), seen[-1]):
+    for picture in (crossfade, Picture.of(held)):
         for enabled in (True, False):
             look.render(picture, target.framebuffer, {**values, "look.enabled": enabled}, 0.5)
+    # Last: Mesa compiles some of what is above another way after these.
+    shelves = Shelves(ctx, shaders)
+    shelves.set(np.zeros(1, SPHERE))
+    for view in (0.3, 1.0):
+        shelves.render(crossfade, 0.5, {**values, "memory.view": view}, target.size)
     ctx.finish()
 
 

@@ -1,15 +1,19 @@
 """The bank seen: shelves of lit spheres, drawn for real."""
 
 import itertools
+import os
+import shutil
+from pathlib import Path
 from typing import Any
 
 import moderngl
 import numpy as np
 import pytest
 
+from engine.show.paths import shaders_dir
 from engine.stage.atlas import Atlas, squared
 from engine.stage.blend import Picture
-from engine.stage.gl import Pass, Target, make_target, read_pixels
+from engine.stage.gl import Pass, make_target, read_pixels
 from engine.stage.look import Look
 from engine.stage.shaders import Shaders
 from engine.stage.shelves import UPLOADS, WAITING, Shelves
@@ -169,12 +173,13 @@ def test_any_window_is_drawn(ctx: moderngl.Context, shaders: Shaders, screen: tu
     assert shelves.drawn > 0
 
 
-@pytest.mark.parametrize("count", [0, 1, 2])
+@pytest.mark.parametrize("count", [None, 0, 1, 2])  # None: nobody ever told what is in it
 def test_an_empty_bank_is_a_dark_hall_with_the_present_in_it(
-    ctx: moderngl.Context, shaders: Shaders, count: int
+    ctx: moderngl.Context, shaders: Shaders, count: int | None
 ) -> None:
     shelves = Shelves(ctx, shaders)
-    shelves.set(bank(count))
+    if count is not None:
+        shelves.set(bank(count))
     shown = linear(watch(shelves, live(ctx, (0.9, 0.2, 0.2)), 0.0, 4, memory_view=0.6))
     assert shown[..., 0].max() > 0.3 and np.median(shown) < 0.1
 
@@ -327,19 +332,9 @@ def test_a_memory_entered_while_away_is_travelled_to(ctx: moderngl.Context, shad
     assert np.abs(before - later).mean() > 0.01
 
 
-def held(shelves: Shelves) -> Target:
-    assert shelves._hall and shelves._hall._target
-    return shelves._hall._target
-
-
 def test_a_broken_shader_plays_plainly_and_is_repaired(
-    ctx: moderngl.Context, tmp_path: Any, caplog: pytest.LogCaptureFixture
+    ctx: moderngl.Context, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    import os
-    import shutil
-
-    from engine.show.paths import shaders_dir
-
     folder = tmp_path / "shaders"
     shutil.copytree(shaders_dir(), folder)
     good = (folder / "shelves.vert").read_text()
@@ -349,7 +344,9 @@ def test_a_broken_shader_plays_plainly_and_is_repaired(
     shelves.set(bank(60))
     plain = linear(watch(shelves, picture, 0.0, 3))
     error = shaders.errors[0]
-    assert error.file == folder / "shelves.vert" and "v_q" in good.replace("v_p =", "v_q =").splitlines()[error.line - 1]
+    assert (
+        error.file == folder / "shelves.vert" and "v_q" in good.replace("v_p =", "v_q =").splitlines()[error.line - 1]
+    )
     assert plain.max() > 0.02, "spheres all the same"
     (folder / "shelves.vert").write_text(good)
     os.utime(folder / "shelves.vert", ns=(10**18 * 2, 10**18 * 2))
