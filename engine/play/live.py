@@ -29,6 +29,7 @@ from engine.stage.look import Look
 from engine.stage.overlay import Overlay
 from engine.stage.program import Output, Program
 from engine.stage.shaders import Shaders
+from engine.stage.shelves import Shelves
 from engine.stage.warm import COLD_S, Warmer
 from engine.stage.window import NoDisplay, Pacer, Stage, open_stage
 from engine.walk.mix import TICK_S
@@ -85,6 +86,7 @@ class Player:
         stack.callback(self.stage.close)  # the window goes first: ending the dreamer can take a second
         self.shaders = Shaders(self.stage.ctx)
         self.blend = Blend(self.stage.ctx, self.shaders, (show.model.width, show.model.height))
+        self.shelves = Shelves(self.stage.ctx, self.shaders, show.stage.fit)
         self.look = Look(self.stage.ctx, self.shaders, show.stage.fit)
         self.overlay = Overlay(self.stage.ctx, self.shaders)
         size = show.program.width or self.stage.size[0], show.program.height or self.stage.size[1]
@@ -156,6 +158,7 @@ class Player:
         """Draws the program and shows it; returns the framebuffer that holds it."""
         begun = time.perf_counter()
         picture = self.blend.render(now_s, self.conductor)
+        picture = self.shelves.render(picture, now_s, self.conductor, self.stage.size)
         framebuffer = self.program.draw(picture, self.conductor, now_s, self.stage, self.outputs)
         took_s = time.perf_counter() - begun
         if self.meter.frames == 0 and self._waiting and took_s > COLD_S:
