@@ -37,6 +37,7 @@ _ANY = ("", "random", "any", "anything")
 _FIRST, _LATEST = ("first", "oldest", "the first"), ("last", "latest", "newest", "the last")
 _SMALL = {"a", "an", "the", "of", "in", "on", "at", "and", "with", "to", "its", "is", "by", "for", "from", "into"}
 _LEAST = 3  # letters from which a word's beginning does for the word: whale, whales
+_ENDING = 2  # letters
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,19 @@ def _has(words: list[str], word: str) -> bool:
 def _fit(one: str, other: str) -> bool:
     """Whether they differ in their endings only."""
     short, long = sorted((one, other), key=len)
-    return long.startswith(short) and len(long) - len(short) <= 2
+    return long.startswith(short) and len(long) - len(short) <= _ENDING
+
+
+def variants(word: str) -> tuple[list[str], str, int]:
+    """What to look up so that every word is found that fits this one: these; and those between it and the second, if
+    they are no longer than the third."""
+    if len(word) < _LEAST:
+        return [word], word, 0
+    return (
+        [word[:n] for n in range(max(_LEAST, len(word) - _ENDING), len(word) + 1)],
+        word + "\U0010ffff",
+        len(word) + 2,
+    )
 
 
 def told(words: dict[str, float], others: Iterable[dict[str, float]]) -> str:
@@ -118,6 +131,11 @@ def told(words: dict[str, float], others: Iterable[dict[str, float]]) -> str:
     ours, all_else = _counted(words), [_counted(other) for other in others]
     best = sorted(ours, key=lambda w: (-ours[w] / (1 + sum(other.get(w, 0.0) for other in all_else)), w))
     return " ".join(best[:2])
+
+
+def named(words: dict[int, dict[str, float]]) -> dict[int, str]:
+    """A name for each kind, from how much each prompt is heard in it."""
+    return {kind: told(said, [other for k, other in words.items() if k != kind]) for kind, said in words.items()}
 
 
 def _counted(words: dict[str, float]) -> dict[str, float]:
