@@ -11,8 +11,10 @@ the show's loop; no GL, no torch.
 
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
+from itertools import chain
 
 from engine.control.controls import Controls
+from engine.control.dissolve import Dissolve
 from engine.control.source import Source
 from engine.show.config import Show
 from engine.show.params import Value
@@ -21,6 +23,8 @@ from engine.walk.palette import Palette
 from engine.walk.waypoint import Waypoint
 
 RESET_S = 2.0  # how long the way back to the show's own values takes
+# How much of a view is shown, 0..1, beside the parameters: `look.view` dissolves from one to another over blend.time.
+SHOWN = {f"look.view.{choice}": choice for choice in ("latent", "noise")}
 STAYS = "walk.seed"  # belongs to the walk's place, and that stays
 
 
@@ -35,18 +39,19 @@ class Conductor(Mapping[str, Value]):
             loop=float(show.values["walk.loop"]),
             palette=Palette.of([m.prompt for m in show.materials]).id,
         )
+        self._view = Dissolve(str(show.values["look.view"]))
         self._sources = list(sources)
         self._own = dict(show.values)
         self.tick()
 
     def __getitem__(self, name: str) -> Value:
-        return self.controls[name]
+        return self._view[SHOWN[name]] if name in SHOWN else self.controls[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self.controls)
+        return chain(self.controls, SHOWN)
 
     def __len__(self) -> int:
-        return len(self.controls)
+        return len(self.controls) + len(SHOWN)
 
     @property
     def time_s(self) -> float:
@@ -70,6 +75,7 @@ class Conductor(Mapping[str, Value]):
     def tick(self) -> None:
         """One step of TICK_S seconds for everything that is steered."""
         self.controls.tick(TICK_S)
+        self._view.tick(str(self.controls["look.view"]), float(self.controls["blend.time"]), TICK_S)
         if self.controls.take("show.reset"):
             self._reset()
         self.navigator.tick(self.controls)

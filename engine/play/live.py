@@ -26,6 +26,7 @@ from engine.show.config import Show
 from engine.stage.blend import Blend
 from engine.stage.gl import is_software
 from engine.stage.look import Look
+from engine.stage.numbers import NumbersView
 from engine.stage.overlay import Overlay
 from engine.stage.program import Output, Program
 from engine.stage.shaders import Shaders
@@ -85,6 +86,7 @@ class Player:
         stack.callback(self.stage.close)  # the window goes first: ending the dreamer can take a second
         self.shaders = Shaders(self.stage.ctx)
         self.blend = Blend(self.stage.ctx, self.shaders, (show.model.width, show.model.height))
+        self.numbers = NumbersView(self.stage.ctx, self.shaders)
         self.look = Look(self.stage.ctx, self.shaders, show.stage.fit)
         self.overlay = Overlay(self.stage.ctx, self.shaders)
         size = show.program.width or self.stage.size[0], show.program.height or self.stage.size[1]
@@ -150,6 +152,7 @@ class Player:
         """Draws the program and shows it; returns the framebuffer that holds it."""
         begun = time.perf_counter()
         picture = self.blend.render(now_s, self.conductor)
+        picture = self.numbers.render(picture, self.blend.numbers, self.conductor, now_s)
         framebuffer = self.program.draw(picture, self.conductor, now_s, self.stage, self.outputs)
         took_s = time.perf_counter() - begun
         if self.meter.frames == 0 and self._waiting and took_s > COLD_S:

@@ -27,6 +27,7 @@ _PASSES = {
     "sharpen.frag": _SOURCE + "void main() { colour = texelFetch(u_source, ivec2(gl_FragCoord.xy), 0); }",
     "screen.frag": _SOURCE + "uniform float u_fade;\nvoid main() { colour = texture(u_source, v_uv) * u_fade; }",
     "plain.frag": _SOURCE + "void main() { colour = texture(u_source, v_uv); }",
+    "numbers.frag": _PICTURE + "void main() { colour = picture(); }",
     "overlay.frag": "uniform sampler2D u_text;\nvoid main() { colour = texture(u_text, vec2(v_uv.x, 1.0 - v_uv.y)); }",
     "waiting.frag": "uniform float u_time;\n"
     "void main() { colour = vec4(vec3(0.20, 0.15, 0.11) * (1.0 + 0.2 * sin(u_time * 0.5))"
