@@ -11,8 +11,8 @@ uniform int u_channels;      // 1..16
 uniform vec3 u_shares;       // of picture, latent and noise; they sum to 1
 
 const int LAYERS = 4;
-const vec3 PAPER = vec3(0.90, 0.87, 0.80);
-const float STRENGTH = 1.3;  // of the inks
+const vec3 PAPER = vec3(0.92, 0.895, 0.835);
+const float STRENGTH = 1.0;  // of the inks
 const float CRISP = 0.17;    // half the width of a block's edge, in cells
 // Layers lie a little beside one another, as sheets of tissue do: so that all the numbers of a cell can be seen.
 const vec2 BESIDE[LAYERS] = vec2[LAYERS](vec2(-0.3, -0.1), vec2(0.1, -0.3), vec2(0.3, 0.1), vec2(-0.1, 0.3));

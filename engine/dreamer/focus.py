@@ -99,13 +99,11 @@ def learn(latent: Callable[[float, int], Tensor], trials: int, kept: Path | None
     """The curve that was kept for this model, or else measured now, unless that would take long; then kept."""
     if kept is not None and (curve := read_curve(kept)) is not None:
         return curve
-    begun_s = time.monotonic()
     try:
         curve = _measured(latent, trials)
     except (NotImplementedError, TypeError, ValueError, AttributeError, IndexError) as error:
         log.info("focus: this model's latents cannot be had (%s); the usual curve is taken", error)
         curve = DEFAULT
-    log.info("focus: this model's curve was found in %.1f s", time.monotonic() - begun_s)
     if kept is not None:
         try:
             kept.parent.mkdir(parents=True, exist_ok=True)
@@ -123,7 +121,9 @@ def _measured(latent: Callable[[float, int], Tensor], trials: int) -> Curve:
     if took_s > SLOW_S:
         log.info("focus: at %.1f s a latent this model is too slow to be measured; the usual curve is taken", took_s)
         return DEFAULT
-    return measure(latent, trials)
+    curve = measure(latent, trials)
+    log.info("focus: this model was measured in %.1f s", time.monotonic() - begun_s)
+    return curve
 
 
 def read_curve(file: Path, weights: str | None = None) -> Curve | None:

@@ -115,7 +115,9 @@ class Dreamer:
         torch.from_numpy(out).copy_(made.picture)  # (H, W, 3)
         if came_of is None:
             return None, None
-        return numbers.put(made.noise, came_of[0]), None if made.latent is None else numbers.put(made.latent, came_of[1])
+        return numbers.put(made.noise, came_of[0]), None if made.latent is None else numbers.put(
+            made.latent, came_of[1]
+        )
 
     def _find_focus(self, place: ModelPlace) -> focus.Focus:
         """The curve that pictures so far were made with, or the one in the model's folder, or what was measured on this

@@ -1,6 +1,6 @@
 """What a picture came of, made small enough to be shown: noise and latent, a byte a number.
 
-Usage: `shape = put(latent, ring.numbers(slot)[1])` in the dreamer process; torch. The stage draws them (stage/numbers.py).
+Usage: `shape = put(latent, ring.numbers(slot)[1])`. Dreamer process; torch. The stage draws them (stage/numbers.py).
 
 A number x becomes 127.5 + 127.5 tanh(x / 2): those of noise lie mostly within -3..3, and none is cut off. For the eye
 only; nothing is dreamt from them.

@@ -79,7 +79,8 @@ class NumbersView:
                 self._left = None
             else:
                 u = np.float32(progress(since_s, length_s))
-                fields = _Fields(old.noise + (fields.noise - old.noise) * u, old.latent + (fields.latent - old.latent) * u)
+                noise = old.noise + (fields.noise - old.noise) * u
+                fields = _Fields(noise, old.latent + (fields.latent - old.latent) * u)
         self._shown = between.epoch, fields
         return fields
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -53,7 +54,7 @@ def travel(sampler: UNetSampler, waypoints: list[Waypoint], factors: list[float]
     for waypoint in waypoints:
         with torch.inference_mode():
             seen = [lab(sampler._decoded(sampler.latent(waypoint, f)).numpy()) for f in factors]
-        steps = np.array([np.linalg.norm(b - a, axis=-1).mean() for a, b in zip(seen, seen[1:], strict=False)])
+        steps = np.array([np.linalg.norm(b - a, axis=-1).mean() for a, b in pairwise(seen)])
         shares += steps / steps.sum() / len(waypoints)
     return shares
 

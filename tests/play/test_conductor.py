@@ -70,3 +70,10 @@ def test_reset_eases_every_value_back_and_leaves_the_walk_where_it_is() -> None:
     assert conductor["walk.seed"] == 99 and {p.seed for p in conductor.waypoint().points} == {
         p.seed for p in before.points
     }, "the place stays"
+
+
+def test_a_view_dissolves_over_blend_time_at_the_same_ticks_always() -> None:
+    conductor = conducted({12: [("look.view", "latent")]}, blend__time=1.0)
+    seen = [dict(conductor)["look.view.latent"] for _ in play_through(conductor, Fraction(20), 30)]
+    assert seen[0] == 0.0 and seen[-1] == 1.0 and conductor["look.view.noise"] == 0.0
+    assert seen == sorted(seen) and 0.4 < seen[12] < 0.6
