@@ -75,6 +75,14 @@ class PaletteReady:
 
 
 @dataclass(frozen=True)
+class PaletteRefused:
+    """The words of this palette cannot be encoded, and why."""
+
+    id: str
+    why: str
+
+
+@dataclass(frozen=True)
 class OutOfMemory:
     """Ending, for want of memory."""
 
@@ -97,4 +105,4 @@ class Hopeless:
 
 
 ToChild = Dream | TakePalette
-FromChild = Loading | Ready | Learnt | Want | Done | PaletteReady | OutOfMemory | Fault | Hopeless
+FromChild = Loading | Ready | Learnt | Want | Done | PaletteReady | PaletteRefused | OutOfMemory | Fault | Hopeless

@@ -39,6 +39,7 @@ from engine.stage.look import Look
 from engine.stage.numbers import NumbersView
 from engine.stage.shaders import Shaders
 from engine.walk import plan
+from engine.walk.palette import Palette
 from engine.walk.waypoint import Waypoint
 
 log = logging.getLogger("pedesis")
@@ -76,12 +77,14 @@ class _Script:
         """first: the frame that the film begins or resumes at."""
         self._conductor, self._job, self._first = conductor, job, first
         self._values: deque[Mapping[str, Value]] = deque()  # of the frames that are not drawn yet
+        self.on_palettes: Callable[[tuple[Palette, ...]], None] = lambda palettes: None  # before waypoints name them
 
     def waypoints(self) -> Iterator[Waypoint]:
         """The waypoint of every frame, from the film's beginning on."""
         for n, waypoint in enumerate(play_through(self._conductor, self._job.fps, self._job.frames)):
             if n >= self._first:
                 self._values.append(dict(self._conductor))
+            self.on_palettes(self._conductor.words.wanted)
             yield waypoint
 
     def next_values(self) -> Mapping[str, Value]:
@@ -219,12 +222,13 @@ def run_film(
         unfinished = _unfinished(file, job)
         first = unfinished.frames if unfinished else 0
         clock = LockstepClock(job.fps, first)
-        script = _Script(Conductor(show), job, first)
+        script = _Script(Conductor(show, words_at_once=True), job, first)
         supply = _Supply(plan.since(plan.keyframes(script.waypoints(), show.film.gap), clock.now()))
         spec = DreamSpec.from_show(show, film=True)
         if unfinished and unfinished.arithmetic:
             spec = replace(spec, focus=unfinished.arithmetic.get("focus", ""))
         dreamer = DreamerProcess(spec, supply, lossless=True)
+        script.on_palettes = dreamer.set_palettes
         stack.callback(lambda: measured(stats.report(meter, dreamer.status, None)))
         stack.callback(dreamer.stop)
         dreamer.start()
@@ -377,6 +381,8 @@ class _Watch:
             self._keyframes, self._forgiven = status.keyframes, status.losses
         if status.state == "failed":
             raise FilmError(f"the dreamer has failed: {status.message}")
+        if status.refused:
+            raise FilmError(f"words of this film cannot be encoded: {next(iter(status.refused.values()))}")
         if status.losses - self._forgiven >= PATIENCE:
             raise FilmError(f"given up after the dreamer ended {PATIENCE} times in a row: {status.message}")
         if status.losses > self._said:

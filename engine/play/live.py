@@ -32,7 +32,7 @@ from engine.stage.program import Output, Program
 from engine.stage.shaders import Shaders
 from engine.stage.warm import COLD_S, Warmer
 from engine.stage.window import NoDisplay, Pacer, Stage, open_stage
-from engine.walk.navigator import TICK_S
+from engine.walk.mix import TICK_S
 from engine.walk.waypoint import Waypoint, same_place
 
 if TYPE_CHECKING:
@@ -91,7 +91,8 @@ class Player:
         self.overlay = Overlay(self.stage.ctx, self.shaders)
         size = show.program.width or self.stage.size[0], show.program.height or self.stage.size[1]
         self.program = Program(self.stage.ctx, self.shaders, self.look, size, show.stage.fit)
-        self.still = StillOutput(Stills(options.stills), lambda: self.blend.showing, show)
+        palettes_of = self.conductor.words.palettes_of
+        self.still = StillOutput(Stills(options.stills), lambda: self.blend.showing, show, palettes_of)
         self.outputs: list[Output] = [self.still]
         stack.callback(self.still.close)
         self.recording: Recording | None = None
@@ -117,6 +118,8 @@ class Player:
         if self.conductor.time_s == self._asked_s:
             return None
         here, newest = self.conductor.waypoint(), self._newest
+        if self.conductor.visits.locked and self.conductor.visits.at is None:
+            return None
         if newest is not None and same_place(here, newest):
             self.blend.hold(here.time_s)
             return None
@@ -131,9 +134,12 @@ class Player:
             self._key(key)
         self.conductor.listen()
         now_s = self._walk()
+        self.dreamer.set_palettes(self.conductor.words.wanted)
         for keyframe in self.dreamer.poll():
             self.blend.upload(keyframe)
             self._newest = keyframe.waypoint
+        status = self.dreamer.status
+        self.conductor.answer(status.palettes, status.refused)
         self._tell_of_dreamer()
         framebuffer = self._draw(now_s)
         for output in self.outputs:

@@ -34,7 +34,7 @@ from engine.show.paths import configs_dir
 from engine.show.specs import FilmSpec, Material, ModelSpec, OscSpec, ProgramSpec, StageSpec
 
 _MAX_FILE_BYTES = 1_000_000
-_FILES = ("model.name", "model.decoder")  # may name a folder
+_FILES = ("model.name", "model.decoder", "memory.file")  # may name a folder or a file
 _NONE_IF_EMPTY = ("model.decoder", "model.scheduler")
 
 
@@ -199,7 +199,7 @@ class _Reader:
             name=self.path.stem,
             path=self.path.absolute(),
             model=ModelSpec(**_table(values, "model")),
-            materials=tuple(replace(m, weight=values[f"material.{m.name}"]) for m in self.things["material"]),
+            materials=tuple(self._material(m, values) for m in self.things["material"]),
             values=values,
             osc=OscSpec(**_table(values, "osc")),
             stage=StageSpec(**_table(values, "window")),
@@ -210,6 +210,11 @@ class _Reader:
             program=ProgramSpec(**_table(values, "program")),
             things=self.things,
         )
+
+    @staticmethod
+    def _material(material: Material, values: Mapping[str, Value]) -> Material:
+        name = f"material.{material.name}"
+        return replace(material, weight=float(values[name]), prompt=str(values[f"{name}.prompt"]))
 
     def _keep(self, where: str, param: Param, value: Value) -> None:
         if param.name in _FILES and str(value).startswith(("./", "../", "~")):
