@@ -54,6 +54,7 @@ class Conductor(Mapping[str, Value]):
         self._view = Dissolve(str(show.values["look.view"]))
         self.words = Words(self.navigator.materials, Palette.of([m.prompt for m in show.materials]))
         self.visits = Visits()
+        self.jumps = 0  # how often walk.jump was fired
         self._at_once = words_at_once
         self._sources = list(sources)
         self._own = dict(show.values)
@@ -140,7 +141,10 @@ class Conductor(Mapping[str, Value]):
         epoch = self.navigator.epoch
         self.navigator.tick(self.controls)
         if self.navigator.epoch != epoch:
+            self.jumps += 1
             self.visits.leave(leap=True)
+            if self.visits.locked:  # what it would have leapt to is not shown; whoever curates may answer
+                self.navigator.epoch = epoch
         self.words.need(self.visits.palettes)
         self.words.tick(self.controls)
         if self._at_once:
