@@ -116,4 +116,4 @@ def _mixed(a: NDArray[np.uint8], b: NDArray[np.uint8], u: float) -> Field:
     if u < 1.0 and a.shape == b.shape:
         here = a.astype(np.float32)
         there = here + (there - here) * np.float32(u)
-    return (there - np.float32(128.0)) / np.float32(255.0) + np.float32(0.5)
+    return (there - np.float32(128.0)) / np.float32(254.0) + np.float32(0.5)
