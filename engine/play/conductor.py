@@ -12,9 +12,11 @@ the show's loop; no GL, no torch.
 import logging
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from fractions import Fraction
+from itertools import chain
 from typing import Any
 
 from engine.control.controls import Controls
+from engine.control.dissolve import Dissolve
 from engine.control.source import Source
 from engine.show.config import Show
 from engine.show.params import Value, shown
@@ -28,6 +30,8 @@ from engine.walk.words import Words
 log = logging.getLogger("pedesis")
 
 RESET_S = 2.0  # how long the way back to the show's own values takes
+# How much of a view is shown, 0..1, beside the parameters: `look.view` dissolves from one to another over blend.time.
+SHOWN = {f"look.view.{choice}": choice for choice in ("latent", "noise")}
 FOREVER_S = 1e9
 # Events that are no parameters; what they carry is plain data, which a take can hold.
 WORDS_READY, WORDS_REFUSED, VISIT, LEAVE = "words.ready", "words.refused", "walk.visit", "walk.leave"
@@ -47,6 +51,7 @@ class Conductor(Mapping[str, Value]):
             loop=float(show.values["walk.loop"]),
             palette=Palette.of([m.prompt for m in show.materials]).id,
         )
+        self._view = Dissolve(str(show.values["look.view"]))
         self.words = Words(self.navigator.materials, Palette.of([m.prompt for m in show.materials]))
         self.visits = Visits()
         self.jumps = 0  # how often walk.jump was fired
@@ -56,13 +61,13 @@ class Conductor(Mapping[str, Value]):
         self.tick()
 
     def __getitem__(self, name: str) -> Value:
-        return self.controls[name]
+        return self._view[SHOWN[name]] if name in SHOWN else self.controls[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self.controls)
+        return chain(self.controls, SHOWN)
 
     def __len__(self) -> int:
-        return len(self.controls)
+        return len(self.controls) + len(SHOWN)
 
     @property
     def time_s(self) -> float:
@@ -129,6 +134,7 @@ class Conductor(Mapping[str, Value]):
     def tick(self) -> None:
         """One step of TICK_S seconds for everything that is steered."""
         self.controls.tick(TICK_S)
+        self._view.tick(str(self.controls["look.view"]), float(self.controls["blend.time"]), TICK_S)
         if self.controls.take("show.reset"):
             self._reset()
         self.visits.locked = bool(self["memory.approved"])

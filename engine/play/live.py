@@ -28,6 +28,7 @@ from engine.show.files import ENDING_S
 from engine.stage.blend import Blend
 from engine.stage.gl import is_software
 from engine.stage.look import Look
+from engine.stage.numbers import NumbersView
 from engine.stage.overlay import Overlay
 from engine.stage.program import Output, Program
 from engine.stage.shaders import Shaders
@@ -90,6 +91,7 @@ class Player:
         stack.callback(self.stage.close)  # the window goes first: ending the dreamer can take a second
         self.shaders = Shaders(self.stage.ctx)
         self.blend = Blend(self.stage.ctx, self.shaders, (show.model.width, show.model.height))
+        self.numbers = NumbersView(self.stage.ctx, self.shaders)
         self.shelves = Shelves(self.stage.ctx, self.shaders, show.stage.fit)
         self.look = Look(self.stage.ctx, self.shaders, show.stage.fit)
         self.overlay = Overlay(self.stage.ctx, self.shaders)
@@ -164,6 +166,7 @@ class Player:
         """Draws the program and shows it; returns the framebuffer that holds it."""
         begun = time.perf_counter()
         picture = self.blend.render(now_s, self.conductor)
+        picture = self.numbers.render(picture, self.blend.numbers, self.conductor, now_s)
         if self.conductor["memory.view"]:
             self.remember.feed(self.shelves)
         picture = self.shelves.render(picture, now_s, self.conductor, self.stage.size)
