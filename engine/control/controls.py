@@ -89,13 +89,24 @@ class Controls(Mapping[str, Value]):
             self._moving.pop(name, None)
             self._base[name] = value
 
-    def glide(self, name: str, value: Value, time_s: float) -> None:
-        """As set(), but a number takes exactly that long, beginning and ending gently."""
+    def chosen(self, name: str) -> Value:
+        """What a person who keeps the present state means: where a hand has moved the parameter to, also while it is
+        smoothed on its way there; of a glide, where it is now."""
+        return self._base[name] if self._moving.get(name) is not None else self.target(name)
+
+    def hit(self, name: str, strength: float = 1.0) -> None:
+        """Fires a trigger once, as a pad that is pressed and let go."""
+        self.set(name, strength)
+        self.set(name, 0.0)
+
+    def glide(self, name: str, value: Value, time_s: float, even: bool = False) -> None:
+        """As set(), but a number takes exactly that long, beginning and ending gently. even: at one pace all the way,
+        so that one such way can follow another."""
         if self._registry[name].kind != "number" or time_s <= 0:
             self.set(name, value)
             return
         self._target[name] = value
-        self._moving[name] = _Glide(float(self._base[name]), self._time_s, time_s)
+        self._moving[name] = _Glide(float(self._base[name]), self._time_s, time_s, even)
 
     def modulate(self, name: str, source: str, amount: float, how: How = "add") -> None:
         """Puts something on top of a number's base until it is put there again; an amount of 0 (1 to multiply by)
@@ -147,16 +158,18 @@ class Controls(Mapping[str, Value]):
 
 @dataclass(frozen=True)
 class _Glide:
-    """A way from one value to the target in a fixed time: s-shaped, so that it begins and ends without a jerk."""
+    """A way from one value to the target in a fixed time: s-shaped, so that it begins and ends without a jerk, or even.
+    """
 
     start: float
     start_s: float
     length_s: float
+    even: bool = False
 
     def at(self, param: Param, target: float, time_s: float) -> float:
         """Where it is; by equal ratios where the parameter's curve is logarithmic."""
         part = min((time_s - self.start_s) / self.length_s, 1.0)
-        part = part * part * (3 - 2 * part)
+        part = part if self.even else part * part * (3 - 2 * part)
         if part >= 1.0:
             return target
         if param.curve == "log":

@@ -10,10 +10,12 @@ the show's loop; no GL, no torch.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 
+from engine.control.automation import Automation
 from engine.control.controls import Controls
-from engine.control.source import Source
+from engine.control.source import Automaton, Source
 from engine.show.config import Show
 from engine.show.params import Value
 from engine.walk.navigator import TICK_HZ, TICK_S, Navigator
@@ -27,7 +29,8 @@ STAYS = "walk.seed"  # belongs to the walk's place, and that stays
 class Conductor(Mapping[str, Value]):
     """What one show is doing: where its parameters are, and where its walk is."""
 
-    def __init__(self, show: Show, sources: Sequence[Source] = ()) -> None:
+    def __init__(self, show: Show, sources: Sequence[Source] = (), automata: Sequence[Automaton] = ()) -> None:
+        """automata: what moves parameters at every tick, beside the show's own automation and after it."""
         self.controls = Controls(show.registry, show.values)
         self.navigator = Navigator(
             seed=int(show.values["walk.seed"]),
@@ -35,6 +38,8 @@ class Conductor(Mapping[str, Value]):
             loop=float(show.values["walk.loop"]),
             palette=Palette.of([m.prompt for m in show.materials]).id,
         )
+        self.automation = Automation(show.registry, show.things, show.values)
+        self._automata: list[Automaton] = [self.automation, *automata]
         self._sources = list(sources)
         self._own = dict(show.values)
         self.tick()
@@ -70,6 +75,11 @@ class Conductor(Mapping[str, Value]):
     def tick(self) -> None:
         """One step of TICK_S seconds for everything that is steered."""
         self.controls.tick(TICK_S)
+        for automaton in self._automata:
+            automaton.tick(self.controls, self.time_s)
+        if self.controls.take("show.panic"):
+            self.automation.panic()
+            self._reset()
         if self.controls.take("show.reset"):
             self._reset()
         self.navigator.tick(self.controls)
@@ -80,8 +90,9 @@ class Conductor(Mapping[str, Value]):
 
     def _reset(self) -> None:
         """Every value back to the show's own, eased; the walk's place stays."""
+        self.automation.presets.cancel()
         for name, value in self._own.items():
-            if name != STAYS and self.controls.target(name) != value:
+            if name != STAYS and not self.controls.target(name) == self.controls.base(name) == value:
                 self.controls.glide(name, value, RESET_S)
 
 
@@ -95,4 +106,5 @@ def play_through(conductor: Conductor, fps: Fraction, frames: int) -> Iterator[W
         while Fraction(conductor.navigator.ticks + 1, TICK_HZ) <= at:
             conductor.listen()
             conductor.tick()
-        yield conductor.waypoint(float(at - Fraction(conductor.navigator.ticks, TICK_HZ)))
+        waypoint = conductor.waypoint(float(at - Fraction(conductor.navigator.ticks, TICK_HZ)))
+        yield replace(waypoint, time_s=float(at))  # as the film's clock has it, to the last bit

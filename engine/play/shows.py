@@ -8,6 +8,7 @@ A new room is one more line here. Any process.
 from collections.abc import Sequence
 from pathlib import Path
 
+from engine.control import automation_params as automation
 from engine.control import params as control
 from engine.dreamer import params as dreamer
 from engine.record import params as record
@@ -17,7 +18,7 @@ from engine.stage import params as stage
 from engine.walk import params as walk
 
 # In the order in which parameters are documented.
-PARTS: tuple[Part, ...] = (walk.PART, stage.PART, control.PART, dreamer.PART, record.PART)
+PARTS: tuple[Part, ...] = (walk.PART, stage.PART, control.PART, automation.PART, dreamer.PART, record.PART)
 
 
 def load_show(source: str | Path, sets: Sequence[str] = (), seed: int | None = None) -> config.Show:
