@@ -9,28 +9,46 @@ handed over, with the numbers of the ticks, gives the same waypoints again at an
 the show's loop; no GL, no torch.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+import logging
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
+from typing import Any
 
 from engine.control.automation import Automation
 from engine.control.controls import Controls
 from engine.control.source import Automaton, Source
 from engine.show.config import Show
-from engine.show.params import Value
-from engine.walk.navigator import TICK_HZ, TICK_S, Navigator
+from engine.show.params import Value, shown
+from engine.walk.mix import TICK_HZ, TICK_S
+from engine.walk.navigator import Navigator
 from engine.walk.palette import Palette
+from engine.walk.visit import Place, Visits
 from engine.walk.waypoint import Waypoint
+from engine.walk.words import Words
+
+log = logging.getLogger("pedesis")
 
 RESET_S = 2.0  # how long the way back to the show's own values takes
+FOREVER_S = 1e9
+# Events that are no parameters; what they carry is plain data, which a take can hold.
+WORDS_READY, WORDS_REFUSED, VISIT = "words.ready", "words.refused", "walk.visit"
 STAYS = "walk.seed"  # belongs to the walk's place, and that stays
 
 
 class Conductor(Mapping[str, Value]):
     """What one show is doing: where its parameters are, and where its walk is."""
 
-    def __init__(self, show: Show, sources: Sequence[Source] = (), automata: Sequence[Automaton] = ()) -> None:
-        """automata: what moves parameters at every tick, beside the show's own automation and after it."""
+    def __init__(
+        self,
+        show: Show,
+        sources: Sequence[Source] = (),
+        words_at_once: bool = False,
+        automata: Sequence[Automaton] = (),
+    ) -> None:
+        """words_at_once: new words count as encoded as soon as they are wanted, and whoever dreams waits for them;
+        else make_ready() says when they are. automata: what moves parameters at every tick, beside the show's own
+        automation and after it."""
         self.controls = Controls(show.registry, show.values)
         self.navigator = Navigator(
             seed=int(show.values["walk.seed"]),
@@ -38,6 +56,9 @@ class Conductor(Mapping[str, Value]):
             loop=float(show.values["walk.loop"]),
             palette=Palette.of([m.prompt for m in show.materials]).id,
         )
+        self.words = Words(self.navigator.materials, Palette.of([m.prompt for m in show.materials]))
+        self.visits = Visits()
+        self._at_once = words_at_once
         self.automation = Automation(show.registry, show.things, show.values)
         self._automata: list[Automaton] = [self.automation, *automata]
         self._sources = list(sources)
@@ -70,7 +91,44 @@ class Conductor(Mapping[str, Value]):
         """Takes what the sources have to say; between two ticks."""
         for source in self._sources:
             for name, value in source.drain():
-                self.controls.set(name, value)
+                self.steer(name, value)
+
+    def steer(self, name: str, value: Any) -> None:
+        """What comes from outside: a parameter's value, or one of the events below by its name."""
+        if name == WORDS_READY:
+            self.words.make_ready(value)
+        elif name == WORDS_REFUSED:
+            self.words.refuse(value)
+        elif name == VISIT:
+            self._go(value)
+        else:
+            self.controls.set(name, value)
+
+    def answer(self, ready: Collection[str], refused: Mapping[str, str]) -> None:
+        """Takes note of the palettes that are encoded, and of those that cannot be and why; by their ids."""
+        for palette in self.words.wanted:
+            if self.words.is_answered(palette.id):
+                continue
+            if palette.id in ready:
+                self.steer(WORDS_READY, palette.id)
+            elif palette.id in refused:
+                self.steer(WORDS_REFUSED, palette.id)
+                said = ", ".join(shown(prompt) for prompt in palette.prompts)
+                log.warning("these words cannot be dreamt (%s): %s", refused[palette.id], said)
+
+    def visit(self, place: Place, palettes: Mapping[str, Palette], stay_s: float, leap: bool = False) -> None:
+        """Sends the walk to a place, where it stays and goes on from; leap: by way of a transition.
+
+        Raises ValueError for a place that this show cannot go to.
+        """
+        if place.loop != self.navigator.loop:
+            raise ValueError(f"a place must have walk.loop {self.navigator.loop:g} as the show has, got {place.loop:g}")
+        words = {id: list(palettes[id].prompts) for id in place.palettes if id in palettes}
+        self.steer(VISIT, {"place": place.to_dict(), "words": words, "stay_s": min(stay_s, FOREVER_S), "leap": leap})
+
+    def _go(self, order: Mapping[str, Any]) -> None:
+        palettes = {id: Palette.of(prompts) for id, prompts in order["words"].items()}
+        self.visits.go(Place.from_dict(order["place"]), palettes, float(order["stay_s"]), bool(order["leap"]))
 
     def tick(self) -> None:
         """One step of TICK_S seconds for everything that is steered."""
@@ -79,14 +137,27 @@ class Conductor(Mapping[str, Value]):
             automaton.tick(self.controls, self.time_s)
         if self.controls.take("show.panic"):
             self.automation.panic()
+            self.controls.hit("say.clear")
+            self.visits.leave()
             self._reset()
         if self.controls.take("show.reset"):
             self._reset()
+        epoch = self.navigator.epoch
         self.navigator.tick(self.controls)
+        if self.navigator.epoch != epoch:
+            self.visits.leave(leap=True)
+        self.words.need(self.visits.palettes)
+        self.words.tick(self.controls)
+        if self._at_once:
+            self.answer([palette.id for palette in self.words.wanted], {})
+        if self.visits.tick(self.words.is_ready, float(self["blend.time"])):
+            self.navigator.leap()
+        if (place := self.visits.at) is not None:
+            self.navigator.settle(place.points)
 
     def waypoint(self, ahead_s: float = 0.0) -> Waypoint:
         """Where the walk is, or will be `ahead_s` seconds on if nothing is touched."""
-        return self.navigator.waypoint(ahead_s)
+        return self.visits.apply(self.words.apply(self.navigator.waypoint(ahead_s)))
 
     def _reset(self) -> None:
         """Every value back to the show's own, eased; the walk's place stays."""

@@ -39,6 +39,7 @@ from engine.stage.gl import create_context, finisher, make_target
 from engine.stage.look import Look
 from engine.stage.shaders import Shaders
 from engine.walk import plan
+from engine.walk.palette import Palette
 from engine.walk.waypoint import Waypoint
 
 log = logging.getLogger("pedesis")
@@ -77,6 +78,7 @@ class _Script:
         self._conductor, self._job, self._first, self._stop = conductor, job, first, stop
         self.preroll = Preroll(first)
         self._values: deque[Mapping[str, Value]] = deque()  # of the frames that are not drawn yet
+        self._words: dict[str, Palette] = {}  # all that were ever said
 
     def waypoints(self) -> Iterator[Waypoint]:
         """The waypoint of every frame, from the film's beginning on. Raises KeyboardInterrupt when asked to stop."""
@@ -86,7 +88,12 @@ class _Script:
                 self._values.append(dict(self._conductor))
             elif self._stop.asked:  # an hour takes a minute to walk through
                 raise KeyboardInterrupt
+            self._words |= {palette.id: palette for palette in self._conductor.words.wanted}
             yield waypoint
+
+    def palettes(self, waypoint: Waypoint) -> tuple[Palette, ...]:
+        """Those that a waypoint names."""
+        return tuple(self._words[wording.palette] for wording in waypoint.wordings)
 
     def next_values(self) -> Mapping[str, Value]:
         """What the next frame is drawn with. Its waypoint must have been asked for, or there are none yet."""
@@ -101,6 +108,7 @@ class _Supply:
         self._ready: deque[Keyframe] = deque()
         self._under_way = 0
         self._first: Waypoint | None = None
+        self.on_next: Callable[[Waypoint], None] = lambda waypoint: None  # before each is handed out
 
     def prepare(self) -> None:
         """Walks up to where the film begins or resumes."""
@@ -110,7 +118,9 @@ class _Supply:
         if self._under_way + len(self._ready) >= AHEAD:
             return None
         waypoint, self._first = self._first or next(self._waypoints, None), None
-        self._under_way += waypoint is not None
+        if waypoint is not None:
+            self._under_way += 1
+            self.on_next(waypoint)
         return waypoint
 
     def deliver(self, keyframes: list[Keyframe]) -> None:
@@ -232,9 +242,10 @@ def run_film(
         unfinished = _unfinished(file, job)
         first = unfinished.frames if unfinished else 0
         clock = LockstepClock(job.fps, first)
-        script = _Script(Conductor(show), job, first, stop)
+        script = _Script(Conductor(show, words_at_once=True), job, first, stop)
         supply = _Supply(script.preroll.keyframes(plan.keyframes(script.waypoints(), show.film.gap)))
         dreamer = DreamerProcess(DreamSpec.from_show(show, film=True), supply, lossless=True)
+        supply.on_next = lambda waypoint: dreamer.set_palettes(script.palettes(waypoint))
         stack.callback(lambda: measured(stats.report(meter, dreamer.status, None)))
         stack.callback(dreamer.stop)
         dreamer.start()
@@ -389,6 +400,8 @@ class _Watch:
             self._keyframes, self._forgiven = status.keyframes, status.losses
         if status.state == "failed":
             raise FilmError(f"the dreamer has failed: {status.message}")
+        if status.refused:
+            raise FilmError(f"words of this film cannot be encoded: {next(iter(status.refused.values()))}")
         if status.losses - self._forgiven >= PATIENCE:
             raise FilmError(f"given up after the dreamer ended {PATIENCE} times in a row: {status.message}")
         if status.losses > self._said:

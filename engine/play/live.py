@@ -31,7 +31,7 @@ from engine.stage.program import Output, Program
 from engine.stage.shaders import Shaders
 from engine.stage.warm import COLD_S, Warmer
 from engine.stage.window import NoDisplay, Pacer, Stage, open_stage
-from engine.walk.navigator import TICK_S
+from engine.walk.mix import TICK_S
 from engine.walk.waypoint import Waypoint, same_place
 
 if TYPE_CHECKING:
@@ -115,6 +115,8 @@ class Player:
         if self.conductor.time_s == self._asked_s:
             return None
         here, newest = self.conductor.waypoint(), self._newest
+        if self.conductor.visits.locked and self.conductor.visits.at is None:
+            return None
         if newest is not None and same_place(here, newest):
             self.blend.hold(here.time_s)
             return None
@@ -129,9 +131,12 @@ class Player:
             self._key(key)
         self.conductor.listen()
         now_s = self._walk()
+        self.dreamer.set_palettes(self.conductor.words.wanted)
         for keyframe in self.dreamer.poll():
             self.blend.upload(keyframe)
             self._newest = keyframe.waypoint
+        status = self.dreamer.status
+        self.conductor.answer(status.palettes, status.refused)
         self._tell_of_dreamer()
         framebuffer = self._draw(now_s)
         for output in self.outputs:

@@ -15,7 +15,7 @@ from engine.play.conductor import Conductor
 from engine.play.shows import load_show
 from engine.show.config import Show, ShowError
 from engine.show.params import Value
-from engine.walk import navigator
+from engine.walk import mix
 
 HEAD = """
 [[material]]
@@ -64,7 +64,7 @@ def fire(conductor: Conductor, name: str) -> None:
 
 
 def test_ticks_are_those_of_the_walk() -> None:
-    assert TICK_HZ == navigator.TICK_HZ
+    assert TICK_HZ == mix.TICK_HZ
 
 
 # --- presets ------------------------------------------------------------------------------------------------------
