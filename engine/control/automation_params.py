@@ -6,15 +6,17 @@ Plain data, any process.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from engine.control.cues import read_cues
 from engine.control.lfo import check_lfos, lfo_params, read_lfos
 from engine.control.presets import Preset, as_stored, read_presets
-from engine.control.score import Score, ScoreError, parse_score, read_score
+from engine.control.score import ScoreError, parse_score, read_score
 from engine.control.stored import read_stored
 from engine.control.tempo import BPM_HIGH, BPM_LOW
-from engine.show.params import Param, Registry, shown
+from engine.show.config import Show
+from engine.show.params import Param, Registry, did_you_mean, shown
 from engine.show.part import Part, Report, Table, Things
 from engine.show.paths import show_state_dir
 
@@ -125,22 +127,24 @@ def _stored_ones(names: set[str], registry: Registry, path: Path) -> dict[str, P
     return {name: preset for name, preset in stored.items() if name in names}
 
 
-def score_from(path: Path, things: Things, registry: Registry) -> Score:
-    """The score in a file that the command line names. Raises ScoreError with every mistake, one a line."""
+def with_score(show: Show, path: Path) -> Show:
+    """The show with the score in that file in place of its own. Raises ScoreError with every mistake, one a line."""
     problems: list[str] = []
 
     def report(key: str, must_be: str, got: str, nearest: str | None = None) -> None:
-        hint = f". Did you mean {nearest}?" if nearest else ""
-        problems.append(f"{path}: {key} must be {must_be}, got {got}{hint}")
+        problems.append(f"{path}: {key} must be {must_be}, got {got}{did_you_mean(nearest)}")
 
     try:
         table = parse_score(path)
     except ScoreError as error:
         raise ScoreError(f"{path}: {error}") from None
-    score = read_score(table, tuple(things["preset"]), registry, report)
+    presets = dict(show.things["preset"])
+    if missing := _named(table.get("cue")) - presets.keys():
+        presets |= _stored_ones(missing, show.registry, show.path)
+    score = read_score(table, tuple(presets), show.registry, report)
     if problems:
         raise ScoreError("\n".join(problems))
-    return score
+    return replace(show, things={**show.things, "preset": presets, "score": score})
 
 
 PART = Part(

@@ -9,7 +9,6 @@ counted from 0 at the score's beginning; beats go by the tempo of the moment. Be
 loop; counted in ticks, so a score plays in a film as it does live.
 """
 
-import hashlib
 import logging
 import tomllib
 from bisect import bisect_left
@@ -68,12 +67,6 @@ class Score:
 
     entries: tuple[Entry, ...] = ()
     loop: tuple[Moment, Moment] | None = None
-    title: str = ""
-
-    @property
-    def digest(self) -> str:
-        """A hash of all of it: what it is called is not part of it, nor how it is written."""
-        return hashlib.sha256(repr((self.entries, self.loop)).encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def parse_score(path: Path) -> dict[str, Any]:
@@ -108,10 +101,9 @@ def read_score(table: Mapping[str, Any], presets: Collection[str], registry: Reg
         at = read_moment(entry.get("at"), f"{key} at", report)
         step = read_step(entry, key, presets, registry, report, _ENTRY_KEYS)
         entries.append(Entry(at, step, _read_hold(entry.get("hold", False), f"{key} hold", report)))
-    title = table.get("title", "")
-    if not isinstance(title, str):
+    if not isinstance(title := table.get("title", ""), str):
         report("title", "text", shown(title))
-    return Score(tuple(entries), _read_loop(table.get("loop", False), entries, report), str(title))
+    return Score(tuple(entries), _read_loop(table.get("loop", False), entries, report))
 
 
 def read_moment(value: object, key: str, report: Report) -> Moment:
@@ -285,24 +277,28 @@ class ScorePlayer:
                 self._hold_s = max(self._hold_s, entry.hold_s)
                 where = f"score, cue {n + 1}{f', {entry.step.name}' if entry.step.name else ''}: "
                 self._presets.run(entry.step, controls, beat_s, where)
-            if not self._loops():
+            if not self._loops(beat_s):
                 return
 
-    def _loops(self) -> bool:
-        """Goes back to the loop's beginning if its end has come; whether it did."""
+    def _loops(self, beat_s: float) -> bool:
+        """Goes back to the loop's beginning if its end has come; whether it did. The loop is counted in seconds or in
+        beats; the other count goes back to where it was at that beginning."""
         assert self._score is not None
         if self._score.loop is None:
             return False
         first, last = self._score.loop
         in_beats = last.unit != "s"
-        start, end = self._number(first), self._number(last)
-        if self._mark is None and self._at[in_beats] >= start:
-            self._mark = self._at[not in_beats]
-        if self._at[in_beats] < end - 1e-9 or end - start < SHORTEST or self._hold_s > 0.0:
+        others = beat_s if in_beats else 1.0 / beat_s  # of the other count, in one of the loop's
+        start, end, here = self._number(first), self._number(last), self._at[in_beats]
+        if self._mark is None and here >= start:
+            self._mark = self._at[not in_beats] - (here - start) * others
+        if here < end - 1e-9 or end - start < SHORTEST or self._hold_s > 0.0 or self._mark is None:
             return False
-        back = {in_beats: start + self._at[in_beats] - end, not in_beats: self._mark or 0.0}
-        self._at = back
-        self._from_s, self._ticks = back[False], 0
-        self._next = {kind: bisect_left(order, (back[kind] if kind != in_beats else start, -1))
-                      for kind, order in self._order.items()}  # fmt: skip
+        late = max(here - end, 0.0)
+        self._at = {in_beats: start + late, not in_beats: self._mark + late * others}
+        self._from_s, self._ticks = self._at[False], 0
+        self._next = {
+            kind: bisect_left(order, (start if kind == in_beats else self._mark - 1e-9, -1))
+            for kind, order in self._order.items()
+        }
         return True

@@ -33,6 +33,7 @@ RESET_S = 2.0  # how long the way back to the show's own values takes
 FOREVER_S = 1e9
 # Events that are no parameters; what they carry is plain data, which a take can hold.
 WORDS_READY, WORDS_REFUSED, VISIT = "words.ready", "words.refused", "walk.visit"
+PRESETS = "preset.known"  # those that were stored in earlier shows
 STAYS = "walk.seed"  # belongs to the walk's place, and that stays
 
 
@@ -101,6 +102,8 @@ class Conductor(Mapping[str, Value]):
             self.words.refuse(value)
         elif name == VISIT:
             self._go(value)
+        elif name == PRESETS:
+            self.automation.presets.know(value)
         else:
             self.controls.set(name, value)
 

@@ -18,10 +18,11 @@ from engine.control.osc import OscIn
 from engine.dreamer.models import ModelError
 from engine.dreamer.process import DreamerProcess, DreamSpec
 from engine.play import stats
-from engine.play.conductor import Conductor
+from engine.play.conductor import PRESETS, Conductor
 from engine.play.signals import StopRequest
 from engine.play.state import Memory
 from engine.play.stills import StillOutput, Stills
+from engine.play.stored import StoredPresets
 from engine.show.config import Show
 from engine.stage.blend import Blend
 from engine.stage.gl import is_software
@@ -69,6 +70,9 @@ class Player:
         self.osc = _open_osc(show, stack)
         self.conductor = Conductor(show, [self.osc] if self.osc else [])
         self.memory = Memory(show) if show.stage.resume else None
+        self.stored = StoredPresets(show)
+        stack.callback(self.stored.close)
+        self.conductor.steer(PRESETS, self.stored.load())
         self.stage: Stage = open_stage(
             show.stage,
             headless=options.headless,
@@ -149,6 +153,7 @@ class Player:
         if self.meter.frames == 0:
             self.dreamer.start()  # after the first picture: the import of torch would hold it up
         self.meter.frame(time.perf_counter())
+        self.stored.keep(self.conductor.automation.presets)
         self._save(now_s)
 
     def _draw(self, now_s: float) -> moderngl.Framebuffer:
@@ -290,6 +295,7 @@ def help_lines(player: Player) -> list[str]:
         "PEDESIS   F full-screen  SPACE pause  B blackout  R reset  S still  H help  ESC leave",
         f"stage {meter.fps:5.1f} fps   dreamer {rate:5.2f} pictures/s ({status.state})   restarts {status.restarts}",
         *_osc_lines(player.osc),
+        *(said for said in (player.conductor.automation.cues.status, player.conductor.automation.score.status) if said),
         "",
     ]
     for name, param in player.show.registry.items():
