@@ -32,7 +32,7 @@ log = logging.getLogger("pedesis")
 RESET_S = 2.0  # how long the way back to the show's own values takes
 FOREVER_S = 1e9
 # Events that are no parameters; what they carry is plain data, which a take can hold.
-WORDS_READY, WORDS_REFUSED, VISIT = "words.ready", "words.refused", "walk.visit"
+WORDS_READY, WORDS_REFUSED, VISIT, LEAVE = "words.ready", "words.refused", "walk.visit", "walk.leave"
 PRESETS = "preset.known"  # those that were stored in earlier shows
 STAYS = "walk.seed"  # belongs to the walk's place, and that stays
 
@@ -59,6 +59,7 @@ class Conductor(Mapping[str, Value]):
         )
         self.words = Words(self.navigator.materials, Palette.of([m.prompt for m in show.materials]))
         self.visits = Visits()
+        self.jumps = 0  # how often walk.jump was fired
         self._at_once = words_at_once
         self.automation = Automation(show.registry, show.things, show.values)
         self._automata: list[Automaton] = [self.automation, *automata]
@@ -102,6 +103,8 @@ class Conductor(Mapping[str, Value]):
             self.words.refuse(value)
         elif name == VISIT:
             self._go(value)
+        elif name == LEAVE:
+            self.visits.leave()
         elif name == PRESETS:
             self.automation.presets.know(value)
         else:
@@ -129,6 +132,10 @@ class Conductor(Mapping[str, Value]):
         words = {id: list(palettes[id].prompts) for id in place.palettes if id in palettes}
         self.steer(VISIT, {"place": place.to_dict(), "words": words, "stay_s": min(stay_s, FOREVER_S), "leap": leap})
 
+    def leave(self) -> None:
+        """Leaves a place that the walk was sent to; it goes on from there."""
+        self.steer(LEAVE, True)
+
     def _go(self, order: Mapping[str, Any]) -> None:
         palettes = {id: Palette.of(prompts) for id, prompts in order["words"].items()}
         self.visits.go(Place.from_dict(order["place"]), palettes, float(order["stay_s"]), bool(order["leap"]))
@@ -145,10 +152,14 @@ class Conductor(Mapping[str, Value]):
             self._reset()
         if self.controls.take("show.reset"):
             self._reset()
+        self.visits.locked = bool(self["memory.approved"])
         epoch = self.navigator.epoch
         self.navigator.tick(self.controls)
         if self.navigator.epoch != epoch:
+            self.jumps += 1
             self.visits.leave(leap=True)
+            if self.visits.locked:  # what it would have leapt to is not shown; whoever curates may answer
+                self.navigator.epoch = epoch
         self.words.need(self.visits.palettes)
         self.words.tick(self.controls)
         if self._at_once:

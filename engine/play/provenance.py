@@ -46,7 +46,6 @@ def provenance_of(show: Show, size: tuple[int, int], fps: Fraction, frames: int,
         "--fps": str(fps),
         "the number of frames": frames,
         "the materials": [m.name for m in show.materials],
-        **{f"material.{m.name}.prompt": m.prompt for m in show.materials},
         **{name: value for name, value in show.values.items() if not name.startswith(_ELSEWHERE)},
         **{what: _hash(repr(show.things[name])) for name, what in _PLAYED.items() if show.things.get(name)},
         "window.fit": show.stage.fit,
@@ -76,6 +75,19 @@ def changes(before: Mapping[str, Any], now: Mapping[str, Any], among: Iterable[s
 
 def _is_short(*values: Any) -> bool:
     return all(len(str(value)) <= 24 for value in values)
+
+
+def model_mark(show: Show) -> str:
+    """The model's name and a digest of its files: another model, or another version of one, has another mark.
+
+    Raises OSError.
+    """
+    try:
+        digest = _digest(_model_files(show))
+    except models.ModelError as error:
+        raise OSError(str(error)) from error
+    decoder, scheduler = show.model.decoder or "", show.model.scheduler or ""
+    return " ".join(part for part in (show.model.name, digest[:12], decoder, scheduler) if part)
 
 
 def _model_files(show: Show) -> Iterable[Path]:

@@ -36,6 +36,11 @@ _HIGHEST = 2**53
 _DAMAGED = {errno.EINVAL, errno.EISDIR, errno.EFBIG, errno.EILSEQ, errno.EACCES, errno.EPERM, errno.EIO}
 
 
+def folder_of(show: Show) -> Path:
+    """Where what a show remembers lies. Raises OSError."""
+    return show_state_dir(show.path)
+
+
 class Memory:
     """The file in which one walk of one show is remembered."""
 
@@ -49,7 +54,7 @@ class Memory:
     @property
     def folder(self) -> Path:
         """Raises OSError."""
-        return show_state_dir(self._show.path)
+        return folder_of(self._show)
 
     @property
     def path(self) -> Path:

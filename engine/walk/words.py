@@ -24,6 +24,7 @@ from engine.walk.waypoint import Waypoint, Wording
 log = logging.getLogger("pedesis")
 
 MAX_PHRASES = 4  # heard at once; when another comes, the oldest goes sooner
+MAX_RECENT = 64  # palettes that are remembered for what was dreamt a moment ago
 MAX_WAITING = 16  # phrases that wait for room; beyond it the oldest that waits is dropped, and that is said
 SEE_SHARE = 0.85  # of the picture that the word for the clouds has at full focus: its clouds stay
 SEE_FROM, SEE_TO = 0.1, 0.95  # focus between which it is pulled in
@@ -74,6 +75,7 @@ class Words:
         self._visited: tuple[Palette, ...] = ()
         self._share = 0.0
         self._needed: tuple[Palette, ...] = (palette,)
+        self._recent = {palette.id: palette}  # the newest last
 
     @property
     def wanted(self) -> tuple[Palette, ...]:
@@ -101,6 +103,11 @@ class Words:
     def need(self, palettes: Sequence[Palette]) -> None:
         """Palettes of places that the walk goes to, beside what is said here."""
         self._visited = tuple(palettes)
+
+    def palettes_of(self, *waypoints: Waypoint) -> dict[str, Palette]:
+        """The palettes that waypoints of a short while ago name, by their ids."""
+        names = [wording.palette for waypoint in waypoints for wording in waypoint.wordings]
+        return {name: self._recent[name] for name in names if name in self._recent}
 
     def tick(self, steer: Steering) -> None:
         """One step of TICK_S seconds."""
@@ -205,6 +212,8 @@ class Words:
         if needed == self._needed:
             return
         self._needed = needed
+        self._recent |= {p.id: p for p in needed}
+        self._recent = dict(list(self._recent.items())[-MAX_RECENT:])
         self._known = {p.id: p for p in needed} | {p.id: p for p in self._waiting}
         self._ready &= self._known.keys()
         self._refused &= self._known.keys()
