@@ -1,6 +1,6 @@
 """The benchmark: every speed claim of the README as a ratio measured side by side in one run.
 
-Usage: `scripts/bench [--quick] [--only dreamer,stage,osc,film,memory] [--json out/bench.json]`.
+Usage: `scripts/bench [--quick] [--only dreamer,stage,osc,control,film,memory] [--json out/bench.json]`.
 Absolute figures belong to the machine and the minute; the ratios are what is claimed. Nothing else should
 run on the machine meanwhile.
 """
@@ -436,6 +436,39 @@ def latency(count: int = 300) -> tuple[float, float]:
     return float(np.percentile(took, 50)), float(np.percentile(took, 99))
 
 
+LFO_TARGETS = ("walk.speed", "walk.radius", "look.exposure", "look.grain", "look.contrast", "blend.time")
+
+
+def bench_control(show: Show) -> list[Row]:
+    """What motion of its own costs a show: processor time of the two ticks of a frame at 60 fps, with and without."""
+    from engine.control.lfo import SHAPES
+
+    lfos = []
+    for n in range(20):
+        shape = SHAPES[n % len(SHAPES)]
+        pace = "" if shape == "envelope" else f"rate = {0.1 + n / 10}\n" if n % 2 else "beats = 4\n"
+        to = LFO_TARGETS[n % len(LFO_TARGETS)]
+        lfos.append(f'[[lfo]]\nname = "l{n}"\nto = "{to}"\nshape = "{shape}"\nseed = {n}\n{pace}')
+    with tempfile.TemporaryDirectory() as folder:
+        moved = Path(folder) / "moved.toml"
+        moved.write_text(show.path.read_text() + "\n" + "\n".join(lfos))
+        cost_s = _tick_s(load_show(moved)) - _tick_s(show)
+    return [("20 LFOs, us a frame at 60 fps", "two ticks without any", 2 * cost_s * 1e6, "<= 250 us")]
+
+
+def _tick_s(show: Show) -> float:
+    """Processor time of one tick of the conductor: the least of many runs, as others may hold the processor up."""
+    from engine.play.conductor import Conductor
+
+    conductor, best = Conductor(show), float("inf")
+    for _ in range(20):
+        begun = time.process_time()
+        for _ in range(240):
+            conductor.tick()
+        best = min(best, (time.process_time() - begun) / 240)
+    return best
+
+
 def bench_film(show: Show, quick: bool) -> list[Row]:
     """Films as the show places its keyframes, and with every frame dreamt."""
     dense = replace(show, film=replace(show.film, gap=1e-6))
@@ -531,7 +564,7 @@ def _memory(stage: psutil.Process) -> tuple[float, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="shorter runs, noisier figures")
-    parser.add_argument("--only", default="dreamer,stage,osc,film,memory")
+    parser.add_argument("--only", default="dreamer,stage,osc,control,film,memory")
     parser.add_argument("--show", default="house")
     parser.add_argument("--json", type=Path, default=Path("out/bench.json"))
     arguments = parser.parse_args()
@@ -540,6 +573,7 @@ def main() -> None:
         "dreamer": lambda: bench_dreamer(show, arguments.quick),
         "stage": lambda: bench_stage(show, arguments.quick),
         "osc": lambda: bench_osc(arguments.show, arguments.quick),
+        "control": lambda: bench_control(show),
         "film": lambda: bench_film(show, arguments.quick),
         "memory": lambda: bench_memory(arguments.show, arguments.quick),
     }

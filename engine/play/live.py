@@ -18,11 +18,12 @@ from engine.control.osc import OscIn
 from engine.dreamer.models import ModelError
 from engine.dreamer.process import DreamerProcess, DreamSpec
 from engine.play import stats
-from engine.play.conductor import Conductor
+from engine.play.conductor import PRESETS, Conductor
 from engine.play.remember import Remember
 from engine.play.signals import StopRequest
 from engine.play.state import Memory
 from engine.play.stills import StillOutput, Stills
+from engine.play.stored import StoredPresets
 from engine.show.config import Show
 from engine.show.files import ENDING_S
 from engine.stage.blend import Blend
@@ -73,6 +74,9 @@ class Player:
         self.osc = _open_osc(show, stack)
         self.conductor = Conductor(show, [self.osc] if self.osc else [])
         self.memory = Memory(show) if show.stage.resume else None
+        self.stored = StoredPresets(show)
+        stack.callback(self.stored.close)
+        self.conductor.steer(PRESETS, self.stored.load())
         self.remember = Remember(show, self.conductor)
         stack.callback(self.remember.close, ENDING_S)
         self.stage: Stage = open_stage(
@@ -160,6 +164,7 @@ class Player:
         if self.meter.frames == 0:
             self.dreamer.start()  # after the first picture: the import of torch would hold it up
         self.meter.frame(time.perf_counter())
+        self.stored.keep(self.conductor.automation.presets)
         self._save(now_s)
 
     def _draw(self, now_s: float) -> moderngl.Framebuffer:
@@ -310,6 +315,7 @@ def help_lines(player: Player) -> list[str]:
         f"stage {meter.fps:5.1f} fps   dreamer {rate:5.2f} pictures/s ({status.state})   restarts {status.restarts}",
         player.remember.line(),
         *_osc_lines(player.osc),
+        *(said for said in (player.conductor.automation.cues.status, player.conductor.automation.score.status) if said),
         "",
     ]
     for name, param in player.show.registry.items():
