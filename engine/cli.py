@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from engine import __version__
+from engine.cli_osc import osc_app
 from engine.play.shows import load_show
 from engine.show.config import Show, ShowError
 from engine.show.errors import CannotStart
@@ -39,6 +40,7 @@ app = typer.Typer(
 )
 models_app = typer.Typer(help="The models Pedesis can walk in.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(models_app, name="models")
+app.add_typer(osc_app, name="osc")
 
 ShowArg = Annotated[
     str, typer.Argument(metavar="SHOW", help="house, gallery, stage, film, sd-turbo, or a TOML file of your own.")
