@@ -146,6 +146,11 @@ class _Reader:
             self.things[name] = table.things
             values |= table.values
         self.registry = Registry([param for part in self.parts for param in part.params(self.things)])
+        for part in self.parts:
+            if part.finish is not None:
+                self.things |= part.finish(
+                    self.things, self.registry, self.path.absolute(), lambda *problem: self._problem(where, *problem)
+                )
         for name, value in values.items():
             self.put(where, name, value)
         for name, content in data.items():
