@@ -236,8 +236,8 @@ def _watch_plainly(rounds: Iterator[tuple[float, list[Seen]]], watched: Monitor)
     begun_s = time.perf_counter()
     for now_s, came in rounds:
         for row, arguments in came[:most]:
-            drives = watched.drives(row)
-            print(f"{now_s - begun_s:9.2f}  {row.address}  {written(arguments)}  -> {drives.text}")
+            said = "" if row.is_odd else f"  {written(arguments)}" if arguments else ""
+            print(f"{now_s - begun_s:9.2f}  {row.address}{said}  -> {watched.drives(row).text}")
         if len(came) > most:
             print(f"{now_s - begun_s:9.2f}  and {len(came) - most:,} more in this tenth of a second")
         sys.stdout.flush()

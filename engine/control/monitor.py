@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 
+from engine.control.heard import is_sensed
 from engine.control.message import BUNDLE, address_of, decode, describe, is_slashless, split_bundle
 from engine.control.resolve import Resolver
 from engine.show.params import ParamError, Registry, Value, did_you_mean, shown
@@ -159,7 +160,7 @@ class Monitor:
         mapped = list(self._mapped(row.address))
         if mapped:
             return Drives(", ".join(mapped), True)
-        if not row.address.startswith("/"):
+        if is_sensed(row.address):
             return Drives("nothing: no mapping uses it", False)
         params = self._resolver.reached(row.address)
         if not params:
@@ -193,7 +194,7 @@ class Monitor:
         except ValueError as error:
             address = address_of(raw).decode("utf-8", "replace")
             return self.heard(f"({address[:_LONGEST]})", [f"damaged: {error}"], now_s)
-        if not address.startswith("/"):
+        if not address.startswith("/") and not self._resolver.reached(address):  # a show forgives what it knows
             return self.heard(f"({address[:_LONGEST]})", [describe(raw)[1]], now_s)
         return self.heard(address, arguments, now_s)
 

@@ -19,8 +19,8 @@ def _params(things: Things) -> list[Param]:
         Param("midi.device", "text", "", "MIDI devices to listen to, by the beginning of their names, commas between "
               "several; empty: all of them, once a mapping uses MIDI.", lands="start"),
         Param("midi.enabled", "switch", True, "Whether MIDI may be listened to.", lands="start"),
-        Param("sound.device", "text", "", "The microphone or line in to listen to, by the beginning of its name; empty: "
-              "the system's own, once a mapping uses sound.", lands="start"),
+        Param("sound.device", "text", "", "The microphone or line in to listen to, by the beginning of its name; "
+              "empty: the system's own, once a mapping uses sound.", lands="start"),
         Param("sound.enabled", "switch", True, "Whether sound may be listened to.", lands="start"),
         Param("sound.gain", "number", 0.0, "Amplifies a microphone that is far too quiet; levels find their own range.",
               -40, 60, "dB", lands="start"),

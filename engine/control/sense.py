@@ -1,12 +1,12 @@
 """Senses other than OSC, MIDI and sound, as the show's loop meets them.
 
     midi = SenseProcess("midi", {"device": "nanoKONTROL*"}); midi.start()
-    for address, arguments in midi.drain(): mapper.hear(address, arguments)      # once a frame
-    for kind, time_s in midi.take_clock(): ...                                    # the tempo's
+    pass_on([midi], mapper.hear, clock)      # once a frame: what was heard, and the MIDI clock's pulses
 
 The device is in a process of its own (sense_worker.py); a thread of this one starts it, reads what it says into a
-bounded queue (heard.py), and starts it again if it ends. `drain`, `take_clock`, `status` and `close` belong to the thread that
-runs the show and never wait; what the device was holding is let go when its process ends. Addresses: see heard.py.
+bounded queue (heard.py), and starts it again if it ends. `drain`, `take_clock`, `status` and `close` belong to the
+thread that runs the show and never wait, but `close` a moment; what the device was holding is let go when its process
+ends. Addresses: see heard.py.
 """
 
 import json
@@ -16,7 +16,7 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from engine.control.heard import SENSES, Heard, HeardQueue
@@ -36,6 +36,18 @@ class Sense(Protocol):
 
     def drain(self) -> list[Heard]:
         """Addresses and arguments since the last call, oldest first. Never waits and never raises."""
+        ...
+
+
+class Follower(Protocol):
+    """What follows a MIDI clock."""
+
+    def clock_pulse(self, time_s: float) -> None:
+        """One of 24 pulses a quarter note, and when it came (time.perf_counter)."""
+        ...
+
+    def start(self) -> None:
+        """The song begins: the next pulse is a beat."""
         ...
 
 
@@ -81,7 +93,7 @@ class SenseProcess:
     def status(self) -> str:
         """One line for the overlay: what is listened to, or why nothing is."""
         devices = self._devices
-        return f"{self.kind}: {', '.join(devices)}" if devices else f"{self.kind}: {self._said or 'looking'}"
+        return f"{self.kind}: {', '.join(devices)}" if devices else self._said or f"{self.kind}: looking"
 
     def close(self) -> None:
         """Ends the process, by force after a moment."""
@@ -129,7 +141,10 @@ class SenseProcess:
             except (ValueError, KeyError, TypeError, IndexError):
                 log.debug("%s: its process said something unreadable: %.80r", self.kind, line)
         self._process.stdout.close()
-        return self._process.wait()
+        code = self._process.wait()
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        return code
 
     def _spawn(self) -> "subprocess.Popen[str]":
         # It must find the very modules that this process has, also those of a checkout that is not installed.
@@ -171,6 +186,22 @@ class SenseProcess:
     def _say(self, level: str, sentence: str) -> None:
         self._said = sentence
         log.log(logging.WARNING if level == "warning" else logging.INFO, "%s", sentence)
+
+
+def pass_on(
+    senses: Sequence[SenseProcess], hear: Callable[[str, Sequence[object]], None], clock: Follower | None = None
+) -> None:
+    """Hands on what is new: what was heard to the mappings, the clock to the tempo. Never waits."""
+    for sense in senses:
+        for address, arguments in sense.drain():
+            hear(address, arguments)
+        if clock is None:
+            continue
+        for kind, time_s in sense.take_clock():
+            if kind == "pulse":
+                clock.clock_pulse(time_s)
+            elif kind == "start":
+                clock.start()
 
 
 def settings_of(kind: str, values: Mapping[str, Value]) -> dict[str, Any]:

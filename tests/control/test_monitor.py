@@ -86,3 +86,13 @@ def test_an_address_with_control_characters_cannot_write_to_the_terminal(registr
     monitor.packet(message("/a\x1b[2J", 1), 1.0)
     monitor.packet(by_hand(b"/b\x1b[2J", b"f"), 1.0)
     assert all(row.address.isprintable() for row in monitor.rows(1.0))
+
+
+def test_what_a_show_forgives_the_monitor_forgives(registry: Registry) -> None:
+    monitor = Monitor(registry)
+    monitor.packet(by_hand(b"walk/speed", b"i", b"\0\0\0\1"), 1.0)  # SuperCollider sends what is typed
+    monitor.packet(by_hand(b"sensor", b"i", b"\0\0\0\1"), 1.0)
+    monitor.packet(message("/Walk//Speed/", 2), 1.0)
+    told = {row.address: row.drives for row in monitor.rows(1.0)}
+    assert told["walk/speed"].text == "walk.speed" and told["/Walk//Speed/"].value == 2.0
+    assert "begins with a slash" in told["(sensor)"].text

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from engine.control.heard import Heard
-from engine.control.sense import SenseProcess, open_senses
+from engine.control.sense import SenseProcess, open_senses, pass_on
 from tests.registry import build_registry
 
 DRIVERS = Path(__file__).parent / "drivers"
@@ -102,6 +102,39 @@ def test_a_device_is_heard_lost_and_heard_again(open_sense: Open, tmp_path: Path
     said = [record.getMessage() for record in caplog.records]
     assert len([line for line in said if "is gone" in line]) == 1
     assert len([line for line in said if "no MIDI device fits" in line]) == 1
+
+
+def test_what_is_heard_goes_to_the_mappings_and_the_clock_to_the_tempo(open_sense: Open, tmp_path: Path) -> None:
+    class Tempo:
+        def __init__(self) -> None:
+            self.pulses: list[float] = []
+            self.starts: list[int] = []  # how many pulses came before
+
+        def clock_pulse(self, time_s: float) -> None:
+            self.pulses.append(time_s)
+
+        def start(self) -> None:
+            self.starts.append(len(self.pulses))
+
+    knobs, midi, tempo = Knobs(tmp_path, "DrumBrute"), open_sense("midi"), Tempo()
+    heard: list[Heard] = []
+    knobs.plug_in()
+    wait_for(lambda: midi.status == "midi: DrumBrute")
+    for status in (0xF8, 0xF8, 0xFA, 0xF8, 0xFC):
+        knobs.send(status)
+    knobs.send(0xE0, 0, 0)
+
+    def bent() -> bool:
+        pass_on([midi], lambda address, arguments: heard.append((address, tuple(arguments))), tempo)  # type: ignore[arg-type]
+        return ("midi:bend/1", (-1.0,)) in heard
+
+    wait_for(bent)
+    assert len(tempo.pulses) == 3 and tempo.starts == [2]
+    assert tempo.pulses == sorted(tempo.pulses)
+    assert [one for one in heard if one[0] in ("midi:start", "midi:stop")] == [
+        ("midi:start", (1,)),
+        ("midi:stop", (1,)),
+    ]
 
 
 def test_a_driver_that_crashes_takes_nothing_with_it(open_sense: Open, tmp_path: Path, caplog: Any) -> None:
