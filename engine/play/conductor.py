@@ -15,7 +15,8 @@ from fractions import Fraction
 from typing import Any
 
 from engine.control.controls import Controls
-from engine.control.source import Source
+from engine.control.resolve import SMOOTHING
+from engine.control.source import Automaton, Source
 from engine.show.config import Show
 from engine.show.params import Value, shown
 from engine.walk.mix import TICK_HZ, TICK_S
@@ -37,9 +38,15 @@ STAYS = "walk.seed"  # belongs to the walk's place, and that stays
 class Conductor(Mapping[str, Value]):
     """What one show is doing: where its parameters are, and where its walk is."""
 
-    def __init__(self, show: Show, sources: Sequence[Source] = (), words_at_once: bool = False) -> None:
+    def __init__(
+        self,
+        show: Show,
+        sources: Sequence[Source] = (),
+        words_at_once: bool = False,
+        automata: Sequence[Automaton] = (),
+    ) -> None:
         """words_at_once: new words count as encoded as soon as they are wanted, and whoever dreams waits for them;
-        else make_ready() says when they are."""
+        else make_ready() says when they are. automata: what goes on at every tick."""
         self.controls = Controls(show.registry, show.values)
         self.navigator = Navigator(
             seed=int(show.values["walk.seed"]),
@@ -50,6 +57,9 @@ class Conductor(Mapping[str, Value]):
         self.words = Words(self.navigator.materials, Palette.of([m.prompt for m in show.materials]))
         self.visits = Visits()
         self._at_once = words_at_once
+        self._automata: list[Automaton] = list(automata)
+        for name, time_s in show.things["smoothing"].items():
+            self.controls.smooth(name, time_s)
         self._sources = list(sources)
         self._own = dict(show.values)
         self.tick()
@@ -92,6 +102,8 @@ class Conductor(Mapping[str, Value]):
             self._go(value)
         elif name == LEAVE:
             self.visits.leave()
+        elif name.startswith(SMOOTHING):
+            self.controls.smooth(name.removeprefix(SMOOTHING), float(value))
         else:
             self.controls.set(name, value)
 
@@ -128,6 +140,8 @@ class Conductor(Mapping[str, Value]):
     def tick(self) -> None:
         """One step of TICK_S seconds for everything that is steered."""
         self.controls.tick(TICK_S)
+        for automaton in self._automata:
+            automaton.tick(self.controls, self.time_s)
         if self.controls.take("show.reset"):
             self._reset()
         self.visits.locked = bool(self["memory.approved"])

@@ -8,6 +8,7 @@ A new room is one more line here. Any process.
 from collections.abc import Sequence
 from pathlib import Path
 
+from engine.control import map_table as mapping
 from engine.control import params as control
 from engine.dreamer import params as dreamer
 from engine.record import params as record
@@ -18,7 +19,7 @@ from engine.walk import params as walk
 from engine.walk.memory import params as memory
 
 # In the order in which parameters are documented.
-PARTS: tuple[Part, ...] = (walk.PART, memory.PART, stage.PART, control.PART, dreamer.PART, record.PART)
+PARTS: tuple[Part, ...] = (walk.PART, memory.PART, stage.PART, control.PART, mapping.PART, dreamer.PART, record.PART)
 
 
 def load_show(source: str | Path, sets: Sequence[str] = (), seed: int | None = None) -> config.Show:
