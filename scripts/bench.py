@@ -183,7 +183,65 @@ def _times(work: Callable[[], Any], rounds: int) -> list[float]:
 def bench_stage(show: Show, quick: bool) -> list[Row]:
     """A crossfade, and the default look, against a bare blit of the same size; uncapped, finished each frame."""
     native = replace(show, model=replace(show.model, width=256, height=256))
-    return [*_stage(native, quick), *_stage(show, quick)]
+    return [*_stage(native, quick), *_stage(show, quick), *_shelves(show, quick)]
+
+
+SPHERES, KINDS = 10_000, 12
+
+
+def _shelves(show: Show, quick: bool) -> list[Row]:
+    """The memory bank seen, with ten thousand spheres before the camera and the default look, against the plain
+    picture with the same look; 1280x720, uncapped, finished each frame. The first row has all of them in view at once,
+    as nothing in a show has; the second the usual glide."""
+    from engine.control.controls import Controls
+    from engine.dreamer.process import Keyframe
+    from engine.stage.blend import Blend
+    from engine.stage.gl import create_context, lay_blue_first, make_target
+    from engine.stage.look import Look
+    from engine.stage.shaders import Shaders
+    from engine.stage.shelves import SPHERE, Shelves
+
+    ctx = create_context(headless=True)
+    target = make_target(ctx, (1280, 720), "f1")
+    lay_blue_first(ctx, target.texture)
+    shaders, picture = Shaders(ctx), (show.model.width, show.model.height)
+    blend, look = Blend(ctx, shaders, picture), Look(ctx, shaders)
+    rng = np.random.default_rng(0)
+    for i, waypoint in enumerate(waypoints(show, 2)):
+        pixels = rng.integers(0, 255, (picture[1], picture[0], 3), dtype=np.uint8)
+        blend.upload(Keyframe(replace(waypoint, time_s=i * 1e4), pixels, i, 0.1))
+    spheres = np.zeros(SPHERES, SPHERE)
+    spheres["id"] = spheres["place"] = np.arange(SPHERES)
+    spheres["kind"], spheres["strength"] = np.arange(SPHERES) % KINDS, rng.uniform(0.2, 1.0, SPHERES)
+    clock = iter(np.arange(1.0, 1e4, 0.05))
+
+    def draw(shelves: Shelves | None, values: Controls) -> None:
+        at = float(next(clock))
+        shown = blend.render(at, values, live=False)
+        if shelves is not None:
+            shown = shelves.render(shown, at, values, (1280, 720))
+            for memory in shelves.wanted:
+                shelves.put_thumbnail(memory, pixels[:128, :128])
+        look.render(shown, target.framebuffer, values, at)
+        ctx.finish()
+
+    rows: list[Row] = []
+    plain = Controls(show.registry, show.values)
+    for kind, more, aim in (
+        ("all in view", {"memory.glide": 0.0}, ">= 20 fps"),
+        ("gliding", {"memory.glide": 1.0}, ">= 20 fps"),
+    ):
+        shelves = Shelves(ctx, shaders)
+        shelves.set(spheres)
+        values = Controls(show.registry, {**show.values, "memory.view": 1.0, **more})
+        for _ in range(20 if kind == "all in view" else 200):
+            draw(shelves, values)
+        plain_s, ours_s = alternate(partial(draw, None, plain), partial(draw, shelves, values), 40 if quick else 150)
+        what = f"shelves, {SPHERES} spheres, {kind} ({shelves.drawn} drawn): {1 / ours_s:.1f} fps"
+        rows.append((what, f"plain picture {1 / plain_s:.1f} fps", plain_s / ours_s, ""))
+        rows.append((f"shelves, {kind}, fps at 1280x720", "", 1 / ours_s, aim))
+    ctx.release()
+    return rows
 
 
 def _stage(show: Show, quick: bool) -> list[Row]:

@@ -56,6 +56,7 @@ class Conductor(Mapping[str, Value]):
         )
         self.words = Words(self.navigator.materials, Palette.of([m.prompt for m in show.materials]))
         self.visits = Visits()
+        self.jumps = 0  # how often walk.jump was fired
         self._at_once = words_at_once
         self._automata: list[Automaton] = list(automata)
         for name, time_s in show.things["smoothing"].items():
@@ -148,7 +149,10 @@ class Conductor(Mapping[str, Value]):
         epoch = self.navigator.epoch
         self.navigator.tick(self.controls)
         if self.navigator.epoch != epoch:
+            self.jumps += 1
             self.visits.leave(leap=True)
+            if self.visits.locked:  # what it would have leapt to is not shown; whoever curates may answer
+                self.navigator.epoch = epoch
         self.words.need(self.visits.palettes)
         self.words.tick(self.controls)
         if self._at_once:

@@ -205,6 +205,8 @@ def run_film(
     """
     size = (job.width, job.height)
     encoder_check(job.out, size, show.film.codec)
+    if show.values["memory.approved"]:
+        raise FilmError("memory.approved must be false in a film, which reads no memory bank")
     meter = stats.Meter()
     with ExitStack() as stack:
         stop = stack.enter_context(StopRequest(last_resort=True))

@@ -19,16 +19,19 @@ from engine.dreamer.models import ModelError
 from engine.dreamer.process import DreamerProcess, DreamSpec
 from engine.play import stats
 from engine.play.conductor import Conductor
+from engine.play.remember import Remember
 from engine.play.signals import StopRequest
 from engine.play.state import Memory
 from engine.play.stills import StillOutput, Stills
 from engine.show.config import Show
+from engine.show.files import ENDING_S
 from engine.stage.blend import Blend
 from engine.stage.gl import is_software
 from engine.stage.look import Look
 from engine.stage.overlay import Overlay
 from engine.stage.program import Output, Program
 from engine.stage.shaders import Shaders
+from engine.stage.shelves import Shelves
 from engine.stage.warm import COLD_S, Warmer
 from engine.stage.window import NoDisplay, Pacer, Stage, open_stage
 from engine.walk.mix import TICK_S
@@ -69,6 +72,8 @@ class Player:
         self.osc = _open_osc(show, stack)
         self.conductor = Conductor(show, [self.osc] if self.osc else [])
         self.memory = Memory(show) if show.stage.resume else None
+        self.remember = Remember(show, self.conductor)
+        stack.callback(self.remember.close, ENDING_S)
         self.stage: Stage = open_stage(
             show.stage,
             headless=options.headless,
@@ -85,6 +90,7 @@ class Player:
         stack.callback(self.stage.close)  # the window goes first: ending the dreamer can take a second
         self.shaders = Shaders(self.stage.ctx)
         self.blend = Blend(self.stage.ctx, self.shaders, (show.model.width, show.model.height))
+        self.shelves = Shelves(self.stage.ctx, self.shaders, show.stage.fit)
         self.look = Look(self.stage.ctx, self.shaders, show.stage.fit)
         self.overlay = Overlay(self.stage.ctx, self.shaders)
         size = show.program.width or self.stage.size[0], show.program.height or self.stage.size[1]
@@ -132,10 +138,12 @@ class Player:
             self._key(key)
         self.conductor.listen()
         now_s = self._walk()
+        self.remember.step()
         self.dreamer.set_palettes(self.conductor.words.wanted)
         for keyframe in self.dreamer.poll():
             self.blend.upload(keyframe)
             self._newest = keyframe.waypoint
+            self.remember.take_in(keyframe)
         status = self.dreamer.status
         self.conductor.answer(status.palettes, status.refused)
         self._tell_of_dreamer()
@@ -156,6 +164,9 @@ class Player:
         """Draws the program and shows it; returns the framebuffer that holds it."""
         begun = time.perf_counter()
         picture = self.blend.render(now_s, self.conductor)
+        if self.conductor["memory.view"]:
+            self.remember.feed(self.shelves)
+        picture = self.shelves.render(picture, now_s, self.conductor, self.stage.size)
         framebuffer = self.program.draw(picture, self.conductor, now_s, self.stage, self.outputs)
         took_s = time.perf_counter() - begun
         if self.meter.frames == 0 and self._waiting and took_s > COLD_S:
@@ -206,6 +217,10 @@ class Player:
             self.conductor.toggle("stage.blackout")
         elif key == "r":
             self.conductor.set("show.reset", 1.0)
+        elif key == "m":
+            self.conductor.set("memory.keep", 1.0)
+        elif key == "v":
+            self.conductor.set("memory.view", 0.0 if self.conductor.controls.target("memory.view") else 1.0)
         elif key == "s":
             self.still.ask()
         elif key == "h":
@@ -288,8 +303,9 @@ def help_lines(player: Player) -> list[str]:
     recent = list(status.intervals_s)[-20:]
     rate = len(recent) / sum(recent) if recent and sum(recent) > 0 else 0.0
     lines = [
-        "PEDESIS   F full-screen  SPACE pause  B blackout  R reset  S still  H help  ESC leave",
+        "PEDESIS   F full-screen  SPACE pause  B blackout  R reset  S still  M keep  V shelves  H help  ESC",
         f"stage {meter.fps:5.1f} fps   dreamer {rate:5.2f} pictures/s ({status.state})   restarts {status.restarts}",
+        player.remember.line(),
         *_osc_lines(player.osc),
         "",
     ]
