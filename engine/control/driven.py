@@ -246,8 +246,8 @@ class Turned:
 
 
 def clicks_of(encoder: str, value: float) -> float:
-    """How far an encoder was turned, in clicks, by what it sent: 127 is one back in two's complement of seven bits, 63 in
-    offset binary (64 is none), 65 in sign and magnitude."""
+    """How far an encoder was turned, in clicks, by what it sent. One back is 127 in two's complement of seven bits, 63
+    in offset binary (64 is none), 65 in sign and magnitude."""
     if encoder == "twos":
         value = value - 128 if value >= 64 else value
     elif encoder == "offset":

@@ -18,8 +18,8 @@ class Press:
     """A button. One that only ever says that it is pressed is pressed again when it was silent for REPEAT_S."""
 
     def __init__(self, threshold: float = 0.0, hysteresis: float = 0.0) -> None:
-        """threshold: the strength from which on it counts as pressed; 0: any that is more than nothing. hysteresis: by how
-        much it must fall below before it counts as let go."""
+        """threshold: the strength from which on it counts as pressed; 0: any that is more than nothing. hysteresis: by
+        how much it must fall below before it counts as let go."""
         self.down = False
         self._on, self._off = threshold, max(threshold - hysteresis, 0.0)
         self._heard_s = -math.inf

@@ -6,8 +6,8 @@
 Filled and emptied under OscIn's lock. A message whose shape alone shows that its value will do (a finite
 number for a number) takes the place of an older one for the same address. A trigger or a call keeps its hits in
 order. Of an address that a mapping hears the newest of several numbers counts too, or every message where the mapping
-needs them all, as of an encoder. Everything else, being rare, is kept whole until `take`, so that a bad message never pushes a good
-one out. What is full drops its oldest and counts it.
+needs them all, as of an encoder. Everything else, being rare, is kept whole until `take`, so that a bad message never
+pushes a good one out. What is full drops its oldest and counts it.
 """
 
 import re

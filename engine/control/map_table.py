@@ -6,14 +6,13 @@
 Plain data, any process.
 """
 
-import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from itertools import pairwise
+from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
-from typing import Any, TypeGuard, get_args
+from typing import Any, get_args
 
 from engine.control.heard import is_sensed, mistake_in, range_of
+from engine.control.map_checks import LONGEST_S, LineAt, check_circles, check_combine, is_number, place, read_smoothing
 from engine.control.map_entry import MAX_MAPS, Combine, Encoder, Entry, MapTable, Mode, TakeOver
 from engine.control.one_euro import Smooth
 from engine.show.address import MAX_LENGTH, OscPattern, is_pattern
@@ -22,8 +21,6 @@ from engine.show.lines import line_of
 from engine.show.params import Param, ParamError, Registry, nearest_word, shown
 from engine.show.part import Part, Report, Table, Things
 
-LineAt = Callable[[int, str], int | None]
-LONGEST_S = 600.0
 _KEYS = (
     "from", "arg", "to", "in", "out", "curve", "invert", "dead", "smooth", "takeover", "timeout", "ease", "combine",
     "mode", "encoder", "step", "threshold", "hysteresis", "send",
@@ -32,6 +29,7 @@ _CURVES = ("linear", "log", "square", "exp")
 _SMOOTH = ("cutoff", "beta", "derivative")
 _RELATIVE_ONLY = ("encoder", "step")
 _NOT_RELATIVE = ("in", "invert", "dead", "smooth", "takeover", "combine", "timeout", "curve", "threshold", "send")
+_SCALES = ("in", "curve", "invert", "dead")
 _STREAMS_ONLY = ("smooth", "takeover", "combine", "timeout")
 
 
@@ -54,92 +52,9 @@ def read_table(content: object, registry: Registry, report: Report, line_at: Lin
         entry = _Reader(n, each, registry, report, line_at).entry()
         if entry is not None:
             entries.append(entry)
-    _check_combine(entries, content, report, line_at)
-    _check_circles(entries, registry, report, line_at)
+    check_combine(entries, content, report, line_at)
+    check_circles(entries, registry, report, line_at)
     return MapTable(entries)
-
-
-def _place(number: int, key: str, line_at: LineAt, at: str = "") -> str:
-    """What a message is about: `[[map]] 2 curve (line 31)`. at: the key whose line it is, where that is another."""
-    line = line_at(number, at or key)
-    return " ".join([f"[[map]] {number}", *([key] if key else []), *([f"(line {line})"] if line else [])])
-
-
-def _check_combine(entries: list[Entry], content: Sequence[Any], report: Report, line_at: LineAt) -> None:
-    """Those that drive one parameter must agree on how; who says nothing follows the others."""
-    said: dict[str, Entry] = {}
-    for n, entry in enumerate(entries):
-        if "combine" not in content[entry.number - 1]:
-            continue
-        first = said.setdefault(entry.to, entry)
-        if first.combine != entry.combine:
-            must_be = f"{first.combine}, as [[map]] {first.number} has it for the same parameter"
-            report(_place(entry.number, "combine", line_at), must_be, repr(entry.combine))
-    for n, entry in enumerate(entries):
-        if entry.to in said and entry.takeover == "jump":
-            entries[n] = replace(entry, combine=said[entry.to].combine)
-
-
-def _check_circles(entries: Sequence[Entry], registry: Registry, report: Report, line_at: LineAt) -> None:
-    """A parameter's own address may be mapped to another parameter, but not round to itself again."""
-    ways: dict[str, dict[str, Entry]] = {}
-    own = MapTable(entries)
-    for param in registry.values():
-        for entry in own.find(param.address) if param.live else ():
-            if entry.to != param.name:  # one onto itself takes the place of the plain address
-                ways.setdefault(param.name, {})[entry.to] = entry
-    told: set[str] = set()
-    for start in ways:
-        path = _circle(ways, start)
-        if path and not told & set(path):
-            told |= set(path)
-            last = ways[path[-2]][start]
-            way = ", ".join(f"{a} moves {b}" for a, b in pairwise(path))
-            must_be = "a parameter that does not lead back in a circle"
-            report(_place(last.number, "to", line_at), must_be, f"{start!r}: {way}")
-
-
-def _circle(ways: Mapping[str, Mapping[str, Entry]], start: str) -> list[str]:
-    """The way from a parameter back to itself; empty when there is none."""
-    waiting, seen = [[start]], {start}
-    while waiting:
-        path = waiting.pop(0)
-        for name in ways.get(path[-1], ()):
-            if name == start:
-                return [*path, name]
-            if name not in seen:
-                seen.add(name)
-                waiting.append([*path, name])
-    return []
-
-
-def read_smoothing(content: object, registry: Registry, report: Report) -> dict[str, float]:
-    """[smoothing]: the time constant of parameters, in seconds, by their names."""
-    if content is None:
-        return {}
-    if not isinstance(content, dict):
-        report("smoothing", "a table, with [smoothing] on a line of its own", shown(content))
-        return {}
-    found: dict[str, float] = {}
-    for name, value in _flat(content):
-        key = f"smoothing.{name}"
-        param = registry.get(name)
-        if param is None or param.kind != "number" or not param.live:
-            numbers = [n for n, p in registry.items() if p.kind == "number" and p.live]
-            near = nearest_word(name, numbers) if param is None else None
-            report(key, "the name of a number that can be steered, with seconds", shown(name), near)
-        elif not _is_number(value) or not 0 <= value <= LONGEST_S:
-            report(key, f"a number of seconds from 0 to {LONGEST_S:g}", shown(value))
-        else:
-            found[name] = float(value)
-    return found
-
-
-def _flat(content: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    flat: list[tuple[str, Any]] = []
-    for key, value in content.items():
-        flat += _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else [(prefix + key, value)]
-    return flat
 
 
 class _Reader:
@@ -161,7 +76,13 @@ class _Reader:
         if source is None or param is None:
             return None
         mode = self._one_of("mode", get_args(Mode), "absolute")
-        values: dict[str, Any] = {"source": source, "to": param.name, "kind": param.kind, "number": self._n, "mode": mode}
+        values: dict[str, Any] = {
+            "source": source,
+            "to": param.name,
+            "kind": param.kind,
+            "number": self._n,
+            "mode": mode,
+        }
         values |= self._travel(source, param)
         values |= self._manner(param, mode)
         self._check_use(param, mode)
@@ -177,7 +98,9 @@ class _Reader:
             return source
         must_be = "an OSC address such as /sensor/1/distance, or midi:… or sound:…"
         if not isinstance(source, str) or not source.startswith("/") or " " in source or len(source) > MAX_LENGTH:
-            near = f"/{source}" if isinstance(source, str) and source and " " not in source and ":" not in source else None
+            near = (
+                f"/{source}" if isinstance(source, str) and source and " " not in source and ":" not in source else None
+            )
             self._problem("from", must_be, shown(source), near)
             return None
         if is_pattern(source) and OscPattern(source).tokens is None:
@@ -228,7 +151,7 @@ class _Reader:
         curve = self._content.get("curve")
         if curve is None:
             return None
-        if _is_number(curve) and 0.01 <= curve <= 100:
+        if is_number(curve) and 0.01 <= curve <= 100:
             return float(curve)
         if curve not in _CURVES:
             near = nearest_word(curve, _CURVES) if isinstance(curve, str) else None
@@ -236,7 +159,9 @@ class _Reader:
             return None
         low, high = out or ((param.at(0), param.at(1)) if param.is_bounded else (0.0, 1.0))
         if curve == "log" and not low * high > 0:
-            self._problem("curve", "anything but log where the range goes from or through 0", f"out from {low:g} to {high:g}")
+            self._problem(
+                "curve", "anything but log where the range goes from or through 0", f"out from {low:g} to {high:g}"
+            )
             return None
         return str(curve)
 
@@ -269,9 +194,9 @@ class _Reader:
         smooth = self._content.get("smooth", False)
         if isinstance(smooth, bool):
             return Smooth() if smooth else None
-        if _is_number(smooth) and 0 <= smooth <= LONGEST_S:
+        if is_number(smooth) and 0 <= smooth <= LONGEST_S:
             return Smooth.of_seconds(float(smooth)) if smooth else None
-        if isinstance(smooth, dict) and all(_is_number(v) and 0 <= v <= 1000 for v in smooth.values()):
+        if isinstance(smooth, dict) and all(is_number(v) and 0 <= v <= 1000 for v in smooth.values()):
             unknown = next((k for k in smooth if k not in _SMOOTH), None)
             if unknown is None:
                 default = Smooth()
@@ -313,12 +238,18 @@ class _Reader:
         if param.kind in ("text", "call") and not sends:
             if str(self._content.get("from")).startswith(("midi:", "sound:")):
                 self._problem("send", f"there, as what {param.name} takes is text and none comes from here", "nothing")
-            self._refuse((*_STREAMS_ONLY, "in", "curve", "invert", "dead", "threshold"), "text is passed on as it comes")
+            self._refuse(
+                (*_STREAMS_ONLY, "in", "curve", "invert", "dead", "threshold"), "text is passed on as it comes"
+            )
         if "threshold" in self._content and not edge and param.kind != "switch":
-            self._problem("threshold", f"left out: {param.name} is no trigger and no switch", shown(self._content["threshold"]))
+            self._problem(
+                "threshold", f"left out: {param.name} is no trigger and no switch", shown(self._content["threshold"])
+            )
         latest = self._content.get("combine", "latest") == "latest"
         if self._content.get("takeover", "jump") != "jump" and (not latest or param.kind not in ("number", "integer")):
-            self._problem("takeover", "jump, unless it is a number with combine = 'latest'", shown(self._content["takeover"]))
+            self._problem(
+                "takeover", "jump, unless it is a number with combine = 'latest'", shown(self._content["takeover"])
+            )
         if not latest and param.kind not in ("number", "integer"):
             self._problem("combine", f"latest: {param.name} is a {param.kind}", shown(self._content["combine"]))
 
@@ -332,7 +263,7 @@ class _Reader:
         if key not in self._content:
             return None
         pair = self._content[key]
-        if not isinstance(pair, list) or len(pair) != 2 or not all(_is_number(v) for v in pair):
+        if not isinstance(pair, list) or len(pair) != 2 or not all(is_number(v) for v in pair):
             self._problem(key, "two numbers, [low, high]", shown(pair))
             return None
         low, high = float(pair[0]), float(pair[1])
@@ -347,7 +278,7 @@ class _Reader:
         value = self._content.get(key)
         if value is None:
             return default
-        if _is_number(value) and low <= value <= high:
+        if is_number(value) and low <= value <= high:
             return float(value)
         self._problem(key, f"a number from {low:g} to {high:g}", shown(value))
         return default
@@ -378,11 +309,7 @@ class _Reader:
 
     def _problem(self, key: str, must_be: str, got: str, nearest: str | None = None, at: str = "") -> None:
         self._wrong = True
-        self._report(_place(self._n, key, self._line_at, at), must_be, got, nearest)
-
-
-def _is_number(value: object) -> TypeGuard[int | float]:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        self._report(place(self._n, key, self._line_at, at), must_be, got, nearest)
 
 
 def _keep(content: object, report: Report) -> Table:
@@ -390,15 +317,22 @@ def _keep(content: object, report: Report) -> Table:
     return Table(content)
 
 
-def _finish(things: Things, registry: Registry, path: Path, report: Report) -> Things:
-    def line_at(number: int, key: str) -> int | None:
-        try:
-            return line_of(read_text_bounded(path, 1_000_000), "map", number, key)
-        except OSError:
-            return None
+def lines_of(path: Path) -> LineAt:
+    """The lines of a show's file, which is read when the first one is asked for."""
 
+    @cache
+    def text() -> str:
+        try:
+            return read_text_bounded(path, 1_000_000)
+        except OSError:
+            return ""  # it was there a moment ago; then there are no lines to tell
+
+    return lambda number, key: line_of(text(), "map", number, key)
+
+
+def _finish(things: Things, registry: Registry, path: Path, report: Report) -> Things:
     return {
-        "map": read_table(things.get("map"), registry, report, line_at),
+        "map": read_table(things.get("map"), registry, report, lines_of(path)),
         "smoothing": read_smoothing(things.get("smoothing"), registry, report),
     }
 

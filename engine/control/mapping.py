@@ -82,7 +82,9 @@ class Mapper:
         for entry, hearing in self._route(address):
             wrong = hearing(arguments)
             if wrong:
-                mistakes.append(Mistake(address, f"{entry.number} {entry.to}", f"{wrong} ({entry.label} moves {entry.to})"))
+                mistakes.append(
+                    Mistake(address, f"{entry.number} {entry.to}", f"{wrong} ({entry.label} moves {entry.to})")
+                )
         return mistakes
 
     def toggle(self, name: str, strength: float) -> None:

@@ -35,7 +35,9 @@ class Resolved:
 
     steers: list[Steer] = field(default_factory=list)
     mistakes: list[Mistake] = field(default_factory=list)
-    presses: list[tuple[str, float]] = field(default_factory=list)  # switches to be flipped, and how hard it was pressed
+    presses: list[tuple[str, float]] = field(
+        default_factory=list
+    )  # switches to be flipped, and how hard it was pressed
 
 
 class Resolver:
@@ -94,7 +96,9 @@ class Resolver:
                     resolved.steers.append((param.name, (_of_share if verb else Param.from_osc)(param, arguments)))
             except ParamError as error:
                 refused = self._refused(address, param, error, arguments)
-        if not resolved.steers and not resolved.presses and refused:  # a pattern may well reach some that cannot take the value
+        if (
+            not resolved.steers and not resolved.presses and refused
+        ):  # a pattern may well reach some that cannot take the value
             resolved.mistakes.append(refused)
         elif len(arguments) > 1:
             text = f"uses only the first of {len(arguments)} values"

@@ -23,7 +23,9 @@ class Shape:
         self._invert = entry.invert
         self._dead = entry.dead
         self._rest = entry.rest
-        low, high = (param.at(0.0), param.at(1.0)) if entry.out is None and param.is_bounded else entry.out or (0.0, 1.0)
+        low, high = (
+            (param.at(0.0), param.at(1.0)) if entry.out is None and param.is_bounded else entry.out or (0.0, 1.0)
+        )
         self._out, self._out_span = low, high - low
         self._param, self._own = param, entry.curve is None and param.is_bounded
         self._ends = (param.share(low), param.share(high)) if self._own else (0.0, 1.0)
@@ -63,7 +65,9 @@ class Shape:
         return self._rest + math.copysign((abs(away) - self._dead) / (side - self._dead) * side, away)
 
 
-def _curve(curve: str | float | None, low: float, high: float) -> tuple[Callable[[float], float], Callable[[float], float]]:
+def _curve(
+    curve: str | float | None, low: float, high: float
+) -> tuple[Callable[[float], float], Callable[[float], float]]:
     """How a share is bent before it is spread from low to high, and the other way round."""
     if curve == "square":
         curve = 2.0

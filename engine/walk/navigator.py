@@ -37,6 +37,7 @@ HOME_SEED = 0x40E  # the home of a seed's walk is in the walk of another seed, w
 FARTHEST = 1e12  # largest number in a saved walk: beyond it a phase is too coarse to walk on
 FASTEST = 1e3  # phase units per second; a nudge on every tick comes to a tenth of it
 
+
 class Steering(Protocol):
     """What the navigator reads: smoothed values by name, and triggers that are consumed when taken."""
 
