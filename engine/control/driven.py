@@ -123,7 +123,7 @@ class Driven:
         return self.param.kind in ("number", "integer")
 
     def _smooth(self, dt_s: float) -> bool:
-        """Lets the filters go on; whether any is still on its way."""
+        """Lets the filters go on; whether any has moved."""
         moving = False
         for stream in self.streams:
             if stream.filter is None:
@@ -132,8 +132,7 @@ class Driven:
                 stream.smooth = stream.filter.step(stream.share, dt_s)
                 if abs(stream.smooth - stream.share) < SETTLED:
                     stream.smooth = stream.filter.value = stream.share
-                else:
-                    moving = True
+                moving = True
         return moving
 
     def _let_go(self, now_s: float) -> float | None:

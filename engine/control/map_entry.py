@@ -74,10 +74,6 @@ class Entry:
         """Whether every message counts, and not only the newest."""
         return self.is_edge or self.mode == "relative" or self.kind == "call"
 
-    @property
-    def label(self) -> str:
-        return f"[[map]] {self.number}"
-
 
 class MapTable:
     """See the module's head."""

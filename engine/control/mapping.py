@@ -82,9 +82,8 @@ class Mapper:
         for entry, hearing in self._route(address):
             wrong = hearing(arguments)
             if wrong:
-                mistakes.append(
-                    Mistake(address, f"{entry.number} {entry.to}", f"{wrong} ({entry.label} moves {entry.to})")
-                )
+                kind = f"[[map]] {entry.number}"
+                mistakes.append(Mistake(address, kind, f"{wrong}; {kind} moves {entry.to} by it"))
         return mistakes
 
     def toggle(self, name: str, strength: float) -> None:

@@ -4,9 +4,9 @@
     filtered.step(0.31, dt_s=1 / 60)
 
 A low-pass whose cutoff rises with the speed of what it filters: at rest it takes the trembling out of a sensor, in
-motion it hardly lags. After Casiez, Roussel and Vogel, "1€ Filter: A Simple Speed-based Low-pass Filter for Noisy Input
-in Interactive Systems", CHI 2012 (equations 1 to 5). Values are shares of a control's travel, so one set of numbers does
-for every sensor. Plain numbers; the thread that runs the show's loop.
+motion it hardly lags. After Casiez, Roussel and Vogel, "1€ Filter: A Simple Speed-based Low-pass Filter for Noisy
+Input in Interactive Systems", CHI 2012 (equations 1 to 5). Values are shares of a control's travel, so one set of
+numbers does for every sensor. Plain numbers; the thread that runs the show's loop.
 """
 
 import math

@@ -4,7 +4,7 @@
     osc.start()                                # PortTaken: one sentence with the cure
     for name, value in osc.drain():            # once a frame
         controls.set(name, value)
-    osc.mapper                                 # what foreign addresses mean; a source of its own, drained after this one
+    osc.mapper                                 # what foreign addresses mean; a source too, after this one
 
 A receiver thread of the stage process empties the socket into a queue (inbox.py) where newer messages
 stand in for older ones before anything is parsed, so a flood costs next to nothing. `drain`, on the thread

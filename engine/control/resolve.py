@@ -4,9 +4,9 @@
     resolver.resolve("/walk/speed", [0.5])         # Resolved(steers=[("walk.speed", 0.5)], mistakes=[])
     resolver.find("//Walk/Speed/")                 # "/walk/speed"
 
-Beside its own address a parameter answers at three more, with patterns too: /norm/walk/speed takes 0 to 1 over the whole
-range, by the parameter's own curve; /toggle/stage/blackout flips a switch at each press; /smooth/walk/speed takes the
-seconds in which a number follows, 0 for a hard cut.
+Beside its own address a parameter answers at three more, with patterns too: /norm/walk/speed takes 0 to 1 over the
+whole range, by the parameter's own curve; /toggle/stage/blackout flips a switch at each press; /smooth/walk/speed takes
+the seconds in which a number follows, 0 for a hard cut.
 
 The one place that knows which addresses there are. The queue in front of it (inbox.py) asks `kinds` and
 `find` only; whatever gives an address a meaning of its own is added here and in those two. For the thread

@@ -1,7 +1,7 @@
 """On which line of a TOML text something stands, so that a message can say it.
 
-Usage: `line_of(text, "map", 2, "curve")`. Python's own reader keeps no lines. What is written in a way that nobody writes
-by hand (a whole table on one line, a header inside a long text) may not be found: then there is no line to tell.
+Usage: `line_of(text, "map", 2, "curve")`. Python's own reader keeps no lines. What is written in a way that nobody
+writes by hand (a whole table on one line, a header inside a long text) may not be found: then there is no line to tell.
 Any thread.
 """
 
