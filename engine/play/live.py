@@ -14,7 +14,10 @@ from typing import TYPE_CHECKING, Any
 import moderngl
 
 from engine.control.clock import Clock, RealClock
+from engine.control.map_watch import MapWatch
+from engine.control.mapping import Mapper
 from engine.control.osc import OscIn
+from engine.control.sense import open_senses, pass_on
 from engine.dreamer.models import ModelError
 from engine.dreamer.process import DreamerProcess, DreamSpec
 from engine.play import stats
@@ -71,8 +74,15 @@ class Player:
     def __init__(self, show: Show, options: LiveOptions, clock: Clock, stack: ExitStack) -> None:
         self.show, self.options, self.clock, self._stack = show, options, clock, stack
         self.meter = stats.Meter()
-        self.osc = _open_osc(show, stack)
-        self.conductor = Conductor(show, [self.osc] if self.osc else [])
+        self.mapper = Mapper(show.registry, show.things["map"], show.values)
+        self.map_watch = MapWatch(show.path, show.registry, self.mapper.use)
+        self.map_watch.start()
+        stack.callback(self.map_watch.close)
+        self.osc = _open_osc(show, self.mapper, stack)
+        self.senses = open_senses(show.values, [entry.source for entry in self.mapper.table.entries])
+        for sense in self.senses:
+            stack.callback(sense.close)
+        self.conductor = Conductor(show, [*([self.osc] if self.osc else []), self.mapper], automata=[self.mapper])
         self.memory = Memory(show) if show.stage.resume else None
         self.stored = StoredPresets(show)
         stack.callback(self.stored.close)
@@ -142,6 +152,7 @@ class Player:
         """One frame: steer, walk, blend, show."""
         for key in self.stage.poll():
             self._key(key)
+        pass_on(self.senses, self.mapper.hear)
         self.conductor.listen()
         now_s = self._walk()
         self.remember.step()
@@ -275,10 +286,10 @@ def run_live(show: Show, options: LiveOptions, clock: Clock | None = None) -> di
         return stats.report(player.meter, player.dreamer.status, player.osc.counts if player.osc else None)
 
 
-def _open_osc(show: Show, stack: ExitStack) -> OscIn | None:
+def _open_osc(show: Show, mapper: Mapper, stack: ExitStack) -> OscIn | None:
     if not show.osc.enabled:
         return None
-    osc = OscIn(show.osc.host, show.osc.port, show.registry, patient=show.stage.resume)
+    osc = OscIn(show.osc.host, show.osc.port, show.registry, patient=show.stage.resume, mapper=mapper)
     osc.start()
     stack.callback(osc.close)
     for address in osc.addresses():
@@ -316,6 +327,7 @@ def help_lines(player: Player) -> list[str]:
         player.remember.line(),
         *_osc_lines(player.osc),
         *(said for said in (player.conductor.automation.cues.status, player.conductor.automation.score.status) if said),
+        *([f"mapping: {player.map_watch.mistake}"] if player.map_watch.mistake else []),
         "",
     ]
     for name, param in player.show.registry.items():
