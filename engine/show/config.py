@@ -77,7 +77,7 @@ def load_show(source: str | Path, parts: Sequence[Part], sets: Sequence[str] = (
     """
     path = find_show(source)
     reader = _Reader(path, parts)
-    reader.read(_parse(path))
+    reader.read(parse_show(path))
     for setting in sets:
         reader.override(setting)
     if seed is not None:
@@ -103,7 +103,8 @@ def find_show(source: str | Path) -> Path:
     raise ShowError([f"No show named {shown(text)}. {hint}"])
 
 
-def _parse(path: Path) -> dict[str, Any]:
+def parse_show(path: Path) -> dict[str, Any]:
+    """What a show file says, unchecked. Raises ShowError."""
     try:
         data = read_bounded(path, _MAX_FILE_BYTES)
     except FileNotFoundError:
@@ -146,6 +147,11 @@ class _Reader:
             self.things[name] = table.things
             values |= table.values
         self.registry = Registry([param for part in self.parts for param in part.params(self.things)])
+        for part in self.parts:
+            if part.finish is not None:
+                self.things |= part.finish(
+                    self.things, self.registry, self.path.absolute(), lambda *problem: self._problem(where, *problem)
+                )
         for name, value in values.items():
             self.put(where, name, value)
         for name, content in data.items():

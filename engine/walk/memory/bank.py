@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.walk.memory.embedding import SIZE
 from engine.walk.memory.file import BankError, identity, open_file
 from engine.walk.memory.index import ROW, Summary, faded, summary_of
-from engine.walk.memory.look import LOOK
 from engine.walk.memory.recall import fitting, tokens, variants
 from engine.walk.memory.remembered import Memory, New
 from engine.walk.palette import Palette
@@ -114,13 +114,13 @@ class Bank:
         strength, recalled = HAND if new.by_hand else ALONE, None
         if isinstance(new, Memory):
             strength, recalled = new.strength, new.recalled
-        look = new.look.astype(np.float16).tobytes()
+        vector = new.embedding.astype(np.float16).tobytes()
         place, steered = json.dumps(new.place.to_dict()), json.dumps(dict(new.steered), ensure_ascii=False)
         cursor = self._db.execute(
             "INSERT OR IGNORE INTO memories (mark, model, created, kind, strength, at_h, recalled, by_hand, approved, "
-            "look, place, steered) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "embedding, place, steered) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (new.mark, new.model, new.created, new.kind, strength, at_h, recalled, new.by_hand, new.approved,
-             look, place, steered),
+             vector, place, steered),
         )  # fmt: skip
         if not cursor.rowcount:
             return None
@@ -146,8 +146,8 @@ class Bank:
     def read(self, number: int) -> Memory | None:
         """A memory, or None when there is none of that number, or it is damaged."""
         row = self._db.execute(
-            "SELECT id, model, created, place, steered, look, jpeg, kind, strength, at_h, recalled, by_hand, approved "
-            "FROM memories LEFT JOIN pictures ON memory = id WHERE id = ?",
+            "SELECT id, model, created, place, steered, embedding, jpeg, kind, strength, at_h, recalled, by_hand, "
+            "approved FROM memories LEFT JOIN pictures ON memory = id WHERE id = ?",
             (number,),
         ).fetchone()
         if row is None:
@@ -161,7 +161,7 @@ class Bank:
         return None
 
     def _memory(self, row: Sequence[Any], palettes: Mapping[str, Palette]) -> Memory:
-        number, model, created, place, steered, look, jpeg, kind, strength, at_h, recalled, by_hand, approved = row
+        number, model, created, place, steered, vector, jpeg, kind, strength, at_h, recalled, by_hand, approved = row
         return Memory(
             number=number,
             model=model,
@@ -169,7 +169,7 @@ class Bank:
             place=Place.from_dict(json.loads(place)),
             palettes=palettes,
             steered=json.loads(steered),
-            look=np.frombuffer(look, np.float16).astype(np.float32),
+            embedding=np.frombuffer(vector, np.float16).astype(np.float32),
             thumbnail=jpeg or b"",
             kind=kind,
             strength=float(faded(np.array([strength]), np.array([at_h]), self.running_h, self.half_life_h)[0]),
@@ -185,17 +185,18 @@ class Bank:
         ).fetchall()
         return np.array(found, ROW)
 
-    def looks(self, numbers: NDArray[np.int64]) -> NDArray[np.float16]:
-        """(N, LOOK) of the memories of these numbers, which ascend and are all there; of another version zeros."""
+    def embeddings(self, numbers: NDArray[np.int64]) -> NDArray[np.float16]:
+        """(N, SIZE) of the memories of these numbers, which ascend and are all there; of another version zeros."""
         if not len(numbers):
-            return np.empty((0, LOOK), np.float16)
+            return np.empty((0, SIZE), np.float16)
         found = self._db.execute(
-            "SELECT id, look FROM memories WHERE id BETWEEN ? AND ? ORDER BY id", (int(numbers[0]), int(numbers[-1]))
+            "SELECT id, embedding FROM memories WHERE id BETWEEN ? AND ? ORDER BY id",
+            (int(numbers[0]), int(numbers[-1])),
         )
         wanted = set(numbers.tolist())
-        data = {number: look for number, look in found if number in wanted and len(look) == 2 * LOOK}
-        joined = b"".join(data.get(number, bytes(2 * LOOK)) for number in numbers.tolist())
-        return np.frombuffer(joined, np.float16).reshape(-1, LOOK)
+        data = {number: vector for number, vector in found if number in wanted and len(vector) == 2 * SIZE}
+        joined = b"".join(data.get(number, bytes(2 * SIZE)) for number in numbers.tolist())
+        return np.frombuffer(joined, np.float16).reshape(-1, SIZE)
 
     def pages(self, model: str = "") -> Iterator[NDArray[np.void]]:
         """The rows of all memories, a page at a time, by number."""

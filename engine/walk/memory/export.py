@@ -203,11 +203,11 @@ def sort(bank: Bank) -> None:
     """Finds the kinds anew: those of another bank have nothing to do with ours."""
     index = Index()
     for page in bank.pages():
-        index.add(page, bank.looks(page["number"]))
+        index.add(page, bank.embeddings(page["number"]))
     kinds = Kinds()
-    for vector in index.looks[:: max(1, len(index) // SOME)]:
+    for vector in index.embeddings[:: max(1, len(index) // SOME)]:
         kinds.add(wide := vector.astype(np.float32), kinds.nearest(wide))
-    task = kinds.sorting(index.looks)
+    task = kinds.sorting(index.embeddings)
     try:
         while True:
             next(task)

@@ -24,7 +24,8 @@ CREATE TABLE IF NOT EXISTS about (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS memories (
     id INTEGER PRIMARY KEY AUTOINCREMENT, mark TEXT NOT NULL UNIQUE, model TEXT NOT NULL, created REAL NOT NULL,
     kind INTEGER NOT NULL, strength REAL NOT NULL, at_h REAL NOT NULL, recalled REAL,
-    by_hand INTEGER NOT NULL, approved INTEGER NOT NULL, look BLOB NOT NULL, place TEXT NOT NULL, steered TEXT NOT NULL);
+    by_hand INTEGER NOT NULL, approved INTEGER NOT NULL,
+    embedding BLOB NOT NULL, place TEXT NOT NULL, steered TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS memories_approved ON memories (id) WHERE approved;
 CREATE TABLE IF NOT EXISTS pictures (
     memory INTEGER PRIMARY KEY REFERENCES memories(id) ON DELETE CASCADE, jpeg BLOB NOT NULL);
@@ -167,7 +168,7 @@ def _ready(path: Path, mode: str) -> sqlite3.Connection:
         (schema,) = db.execute("SELECT value FROM about WHERE name = 'schema'").fetchone() or (None,)
         if schema != SCHEMA:
             raise BankError(f"the memory bank {path} was made by another version of Pedesis ({schema})")
-        db.execute("SELECT id, mark, kind, at_h, look FROM memories LIMIT 1").fetchall()
+        db.execute("SELECT id, mark, kind, at_h, embedding FROM memories LIMIT 1").fetchall()
         db.execute("SELECT jpeg FROM pictures LIMIT 1").fetchall()
         if mode == "mode=rwc":
             db.execute("BEGIN IMMEDIATE")  # says whether it may be written to, and writes nothing

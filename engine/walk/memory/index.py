@@ -1,9 +1,9 @@
 """What is known of all memories at once, kept in memory, so that nothing has to be read to choose among them.
 
-    index = Index(); index.add(bank.rows(0, model), looks)
+    index = Index(); index.add(bank.rows(0, model), embeddings)
     index.summary(running_h, half_life_h).strengths, index.looks, index.row_of(12)
 
-Numbers only, some 600 bytes a memory. The bank's thread.
+Numbers only, some 700 bytes a memory. The bank's thread.
 """
 
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.walk.memory.embedding import SIZE
 from engine.walk.memory.look import LOOK
 
 ROW = np.dtype(
@@ -62,10 +63,10 @@ def faded(strengths: NDArray[Any], at_h: NDArray[Any], running_h: float, half_li
 
 
 class Index:
-    """The rows and looks of all memories, by number."""
+    """The rows and embeddings of all memories, by number."""
 
     def __init__(self) -> None:
-        self._rows, self._looks = np.empty(0, ROW), np.empty((0, LOOK), np.float16)
+        self._rows, self._vectors = np.empty(0, ROW), np.empty((0, SIZE), np.float16)
         self._count = 0
 
     def __len__(self) -> int:
@@ -77,22 +78,27 @@ class Index:
         return self._rows[: self._count]
 
     @property
+    def embeddings(self) -> NDArray[np.float16]:
+        """(N, SIZE)."""
+        return self._vectors[: self._count]
+
+    @property
     def looks(self) -> NDArray[np.float16]:
         """(N, LOOK)."""
-        return self._looks[: self._count]
+        return self._vectors[: self._count, :LOOK]
 
     def summary(self, running_h: float, half_life_h: float) -> Summary:
         return summary_of(self.rows, running_h, half_life_h)
 
-    def add(self, rows: NDArray[np.void], looks: NDArray[np.float16]) -> None:
+    def add(self, rows: NDArray[np.void], embeddings: NDArray[np.float16]) -> None:
         """More of them; their numbers ascend, and are higher than all before."""
         count = self._count + len(rows)
         if count > len(self._rows):
             room = max(count, 64, self._count * 5 // 4)
-            grown, wider = np.empty(room, ROW), np.empty((room, LOOK), np.float16)  # not touched: it costs nothing yet
-            grown[: self._count], wider[: self._count] = self.rows, self.looks
-            self._rows, self._looks = grown, wider
-        self._rows[self._count : count], self._looks[self._count : count] = rows, looks
+            grown, wider = np.empty(room, ROW), np.empty((room, SIZE), np.float16)  # not touched: it costs nothing yet
+            grown[: self._count], wider[: self._count] = self.rows, self.embeddings
+            self._rows, self._vectors = grown, wider
+        self._rows[self._count : count], self._vectors[self._count : count] = rows, embeddings
         self._count = count
 
     def keep(self, stay: NDArray[np.bool_]) -> None:
@@ -104,7 +110,7 @@ class Index:
         for at in range(0, len(rest), 4096):
             some = rest[at : at + 4096]
             self._rows[first + at : first + at + len(some)] = self._rows[some]
-            self._looks[first + at : first + at + len(some)] = self._looks[some]
+            self._vectors[first + at : first + at + len(some)] = self._vectors[some]
         self._count = first + len(rest)
 
     def row_of(self, number: int) -> int | None:

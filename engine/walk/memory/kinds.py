@@ -1,7 +1,7 @@
 """Kinds, found as the bank grows: each is a shelf, and a new memory goes to the one whose pictures it resembles.
 
     kinds = Kinds(); kinds.add(vector, kinds.nearest(vector))
-    shelves = yield from kinds.sorting(looks) # all of them again, in small bites: (N,) shelves
+    shelves = yield from kinds.sorting(vectors) # all of them again, in small bites: (N,) shelves
 
 Leaders first (Hartigan 1975): what is far from every shelf begins one of its own. When the bank has doubled, everything
 is sorted anew by k-means from the shelves there are, alike shelves become one, and one that holds too different things
@@ -14,13 +14,13 @@ from collections.abc import Generator
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.walk.memory.look import LOOK
+from engine.walk.memory.embedding import SIZE
 
 MOST = 12  # shelves
-FAR = 0.27  # from every shelf's mean: this begins a new one
+FAR = 0.36  # from every shelf's mean: this begins a new one
 SMALL = 0.03  # of the bank: a kind with less is none
-CLOSE = 0.10  # two shelves with nearer means are one
-WIDE = 0.24  # from the mean, root mean square: what holds more different things is two shelves
+CLOSE = 0.22  # two shelves with nearer means are one
+WIDE = 0.27  # from the mean, root mean square: what holds more different things is two shelves
 SWEEPS = 3
 SAMPLE = 2048  # memories that a shelf is split by
 _CHUNK = 2048
@@ -29,11 +29,11 @@ Sweep = tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.int64], NDArray
 
 
 class Kinds:
-    """The mean look of each kind, and how many there are of it."""
+    """The mean embedding of each kind, and how many there are of it."""
 
     def __init__(self) -> None:
         self.ids: list[int] = []
-        self.means: list[NDArray[np.float32]] = []  # (LOOK,) each
+        self.means: list[NDArray[np.float32]] = []  # (SIZE,) each
         self.counts: list[int] = []
 
     def nearest(self, vector: NDArray[np.float32]) -> int:
@@ -48,38 +48,38 @@ class Kinds:
         """One more memory of that kind."""
         if kind not in self.ids:
             self.ids.append(kind)
-            self.means.append(np.zeros(LOOK, np.float32))
+            self.means.append(np.zeros(SIZE, np.float32))
             self.counts.append(0)
         k = self.ids.index(kind)
         self.counts[k] += 1
         self.means[k] = self.means[k] + (vector - self.means[k]) / np.float32(self.counts[k])
 
-    def learn(self, looks: NDArray[np.float16], kinds: NDArray[np.int32]) -> None:
-        """Takes the kinds that memories are said to be of, (N, LOOK) and (N,)."""
+    def learn(self, vectors: NDArray[np.float16], kinds: NDArray[np.int32]) -> None:
+        """Takes the kinds that memories are said to be of, (N, SIZE) and (N,)."""
         self.ids = np.unique(kinds).tolist()
-        sums = np.zeros((len(self.ids), LOOK), np.float32)
-        for at in range(0, len(looks), _CHUNK):
+        sums = np.zeros((len(self.ids), SIZE), np.float32)
+        for at in range(0, len(vectors), _CHUNK):
             here = np.searchsorted(self.ids, kinds[at : at + _CHUNK])
-            sums += _sums(looks[at : at + _CHUNK].astype(np.float32), here, len(self.ids))
+            sums += _sums(vectors[at : at + _CHUNK].astype(np.float32), here, len(self.ids))
         self.counts = [int(np.count_nonzero(kinds == id)) for id in self.ids]
         self.means = [total / count for total, count in zip(sums, self.counts, strict=True)]
 
-    def sorting(self, looks: NDArray[np.float16]) -> Generator[None, None, NDArray[np.int32]]:
-        """Sorts all memories anew, (N, LOOK), a bite at a time; returns (N,) kinds."""
-        if not len(looks) or not self.means:
-            return np.zeros(len(looks), np.int32)
-        ids, means = list(self.ids), np.stack(self.means)  # (K, LOOK)
-        _, means, counts, _ = yield from _sweep(looks, means)
-        ids, means, counts = _tidied(ids, means, counts, SMALL * len(looks))
-        here, means, counts, spread = yield from _sweep(looks, means)
+    def sorting(self, vectors: NDArray[np.float16]) -> Generator[None, None, NDArray[np.int32]]:
+        """Sorts all memories anew, (N, SIZE), a bite at a time; returns (N,) kinds."""
+        if not len(vectors) or not self.means:
+            return np.zeros(len(vectors), np.int32)
+        ids, means = list(self.ids), np.stack(self.means)  # (K, SIZE)
+        _, means, counts, _ = yield from _sweep(vectors, means)
+        ids, means, counts = _tidied(ids, means, counts, SMALL * len(vectors))
+        here, means, counts, spread = yield from _sweep(vectors, means)
         for k in np.argsort(-spread, kind="stable"):
-            if spread[k] > WIDE and counts[k] >= 2 * SMALL * len(looks) and len(ids) < MOST:
-                halves = _halves(looks, np.flatnonzero(here == k), means[k])
+            if spread[k] > WIDE and counts[k] >= 2 * SMALL * len(vectors) and len(ids) < MOST:
+                halves = _halves(vectors, np.flatnonzero(here == k), means[k])
                 means = np.concatenate([means, halves[1:]])
                 means[k] = halves[0]
                 ids.append(_free(ids))
         for _ in range(SWEEPS):
-            here, means, counts, _ = yield from _sweep(looks, means)
+            here, means, counts, _ = yield from _sweep(vectors, means)
         filled = np.flatnonzero(counts)
         self.ids, self.means = [ids[k] for k in filled], [means[k] for k in filled]
         self.counts = counts[filled].tolist()
@@ -91,20 +91,20 @@ def _free(ids: list[int]) -> int:
 
 
 def _sums(part: NDArray[np.float32], here: NDArray[np.intp], count: int) -> NDArray[np.float32]:
-    """(count, LOOK) sums of the rows of each kind."""
+    """(count, SIZE) sums of the rows of each kind."""
     return np.stack([part[here == k].sum(0) for k in range(count)])
 
 
-def _sweep(looks: NDArray[np.float16], means: NDArray[np.float32]) -> Generator[None, None, Sweep]:
+def _sweep(vectors: NDArray[np.float16], means: NDArray[np.float32]) -> Generator[None, None, Sweep]:
     """Each to its nearest mean, and each mean to the middle of its own (Lloyd 1982).
 
     Returns (N,) which, and of each kind its new mean, how many, and how far they are from the old one.
     """
-    kinds = np.zeros(len(looks), np.int32)
+    kinds = np.zeros(len(vectors), np.int32)
     sums, counts = np.zeros_like(means), np.zeros(len(means), np.int64)
     spread = np.zeros(len(means))
-    for at in range(0, len(looks), _CHUNK):
-        part = looks[at : at + _CHUNK].astype(np.float32)
+    for at in range(0, len(vectors), _CHUNK):
+        part = vectors[at : at + _CHUNK].astype(np.float32)
         # |a - m|^2 without the |a|^2 that is the same for every kind. einsum: BLAS would take all processors.
         far = np.einsum("kd,kd->k", means, means) - 2 * np.einsum("nd,kd->nk", part, means)  # (n, K)
         here = far.argmin(1)  # (n,)
@@ -134,9 +134,9 @@ def _tidied(
     return [ids[k] for k in stay], means[stay], counts[stay]
 
 
-def _halves(looks: NDArray[np.float16], mine: NDArray[np.intp], mean: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(2, LOOK) from which a kind becomes two: to both sides along the direction in which it is widest."""
-    some = looks[mine[:: max(1, len(mine) // SAMPLE)]].astype(np.float32) - mean
+def _halves(vectors: NDArray[np.float16], mine: NDArray[np.intp], mean: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(2, SIZE) from which a kind becomes two: to both sides along the direction in which it is widest."""
+    some = vectors[mine[:: max(1, len(mine) // SAMPLE)]].astype(np.float32) - mean
     along = some[np.einsum("nd,nd->n", some, some).argmax()]
     for _ in range(8):  # power iteration (von Mises 1929)
         along = np.einsum("nd,n->d", some, np.einsum("nd,d->n", some, along))

@@ -1,6 +1,6 @@
 """What one memory is, before and after it is in the bank.
 
-    new = New(model="house 1f2e", created=time.time(), place=place, palettes=palettes, look=look(pixels), ...)
+    new = New(model="house 1f2e", created=time.time(), place=place, palettes=palettes, embedding=..., ...)
     new.mark, new.said
 
 Frozen data, any thread.
@@ -27,7 +27,7 @@ class New:
     created: float  # seconds since 1970, for people: what is older is told by the numbers, as clocks jump
     place: Place
     palettes: Mapping[str, Palette]  # the words of every palette that the place names
-    look: NDArray[np.float32]  # (LOOK,)
+    embedding: NDArray[np.float32]  # (SIZE,)
     thumbnail: bytes  # JPEG
     kind: int
     steered: Mapping[str, Value] = field(default_factory=dict)  # parameters that are not at the show's own values

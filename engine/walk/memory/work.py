@@ -19,10 +19,11 @@ from numpy.typing import NDArray
 
 from engine.show.params import shown
 from engine.walk.memory.bank import Bank, BankError
+from engine.walk.memory.embedding import SIZE, embedding
 from engine.walk.memory.file import is_damage
 from engine.walk.memory.index import Index, Summary
 from engine.walk.memory.kinds import Kinds
-from engine.walk.memory.look import colours, distances, look, nearest, opened, thumbnail
+from engine.walk.memory.look import LOOK, colours, distances, look, nearest, opened, thumbnail
 from engine.walk.memory.questions import (
     Answer,
     Ask,
@@ -42,8 +43,8 @@ from engine.walk.memory.recall import named
 from engine.walk.memory.remembered import New
 from engine.walk.waypoint import distance
 
-ALIKE = 0.12  # a picture nearer than this to one that is kept is the same to the eye
-NEAR = 0.35  # a place nearer than this, by waypoint.distance, is the same place
+ALIKE = 0.2  # a picture nearer than this to one that is kept is the same to the eye
+NEAR = 0.5  # a place nearer than this, by waypoint.distance, is the same place
 ALMOST = 6  # of those that look most alike, how many places are compared
 PURE = 0.6  # the share that the loudest prompt of a place must have: pure materials are more beautiful than mixtures
 RELAX = 8.0  # times memory.every without a pure one, after which any mixture will do
@@ -181,14 +182,14 @@ class Work:
             numbers = page["number"]
             old = np.searchsorted(before.rows["number"], numbers)
             known = np.append(before.rows["number"], -1)[old] == numbers
-            looks = np.empty((len(page), before.looks.shape[1]), np.float16)
-            looks[known] = before.looks[old[known]]
-            looks[~known] = self._bank.looks(numbers[~known])
-            index.add(page, looks)
+            vectors = np.empty((len(page), SIZE), np.float16)
+            vectors[known] = before.embeddings[old[known]]
+            vectors[~known] = self._bank.embeddings(numbers[~known])
+            index.add(page, vectors)
             yield
         index.keep(~np.isin(index.rows["number"], self._gone))
         self._index = index
-        self._kinds.learn(index.looks, index.rows["kind"])
+        self._kinds.learn(index.embeddings, index.rows["kind"])
         sorted_count = int(self._bank.note("sorted"))
         self._sort_at = max(16, 2 * sorted_count)
         self.is_ready, self._changed, self._named_count = True, True, -1
@@ -200,13 +201,13 @@ class Work:
         count = len(self._index)
         self._sort_at = 2 * count
         numbers = self._index.rows["number"].copy()
-        kinds = yield from self._kinds.sorting(self._index.looks)
+        kinds = yield from self._kinds.sorting(self._index.embeddings)
         rows = self._index.rows
         mine = np.isin(rows["number"], numbers)  # some may have gone meanwhile, and others come
         target = rows["kind"].copy()
         target[mine] = kinds[np.isin(numbers, rows["number"])]
         for row in np.flatnonzero(~mine):
-            vector = self._index.looks[row].astype(np.float32)
+            vector = self._index.embeddings[row].astype(np.float32)
             target[row] = self._kinds.nearest(vector)
             self._kinds.add(vector, int(target[row]))
         moved = np.flatnonzero(target != rows["kind"])
@@ -230,18 +231,19 @@ class Work:
             self._first_s = self._pure_s = offer.time_s
         if not offer.by_hand and self._kept_s is not None and offer.time_s - self._kept_s < self.settings.every_s:
             return
-        vector = look(offer.pixels)
         new = New(
             model=self._model,
             created=time.time(),
             place=offer.place,
             palettes=offer.palettes,
-            look=vector,
+            embedding=np.zeros(SIZE, np.float32),
             thumbnail=b"",
             kind=0,
             steered=offer.steered,
             by_hand=offer.by_hand,
         )
+        vector = embedding(offer.pixels, new.said)
+        new = replace(new, embedding=vector)
         if not offer.by_hand and not self._is_worth_it(new, offer.time_s):
             return
         self._make_room()
@@ -276,7 +278,7 @@ class Work:
             return False
         if not len(self._index):
             return True
-        rows, far = nearest(self._index.looks, new.look, ALMOST)
+        rows, far = nearest(self._index.looks, new.embedding[:LOOK], ALMOST)
         if far[0] < ALIKE:
             return False
         for number in self._index.rows["number"][rows]:

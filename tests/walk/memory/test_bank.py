@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 
 from engine.walk.memory.bank import Bank, BankError
-from engine.walk.memory.look import LOOK
 from tests.walk.memory.places import MODEL, WORDS, new, place
 
 
@@ -25,7 +24,7 @@ def test_a_memory_comes_back_as_it_was(tmp_path: Path) -> None:
     memory = bank.read(number)
     assert memory is not None and memory.place == place(3, 1) and memory.palettes == {WORDS.id: WORDS}
     assert memory.steered == kept.steered and memory.by_hand and not memory.approved and memory.model == MODEL
-    assert np.allclose(memory.look, kept.look, atol=1e-3) and memory.thumbnail == kept.thumbnail
+    assert np.allclose(memory.embedding, kept.embedding, atol=1e-3) and memory.thumbnail == kept.thumbnail
     assert [memory.said[text] for text in WORDS.prompts] == pytest.approx([0.05, 0.9, 0.05])
     bank.close()
     again = Bank(tmp_path / "m.db").read(number)
