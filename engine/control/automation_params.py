@@ -54,9 +54,11 @@ def _tempo() -> list[Param]:
     return [
         Param("tempo.bpm", "number", 120.0, "Beats a minute.", BPM_LOW, BPM_HIGH, "bpm", "log"),
         Param("tempo.bar", "integer", 4, "Beats in a bar.", 1, 32, "beats"),
+        Param("tempo.link", "switch", False,
+              "Whether to follow Ableton Link, which needs the extra: pip install 'pedesis[link]'.", lands="start"),
         Param("tempo.tap", "trigger", 0.0, "Tap it on the beat, and the tempo follows; two taps are enough."),
         Param("tempo.sync", "trigger", 0.0, "Says that the beat is now, and leaves the tempo as it is."),
-    ]
+    ]  # fmt: skip
 
 
 def _read_presets(content: object, report: Report) -> Table:

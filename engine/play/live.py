@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import moderngl
 
 from engine.control.clock import Clock, RealClock
+from engine.control.link import LinkClock
 from engine.control.osc import OscIn
 from engine.dreamer.models import ModelError
 from engine.dreamer.process import DreamerProcess, DreamSpec
@@ -71,7 +72,7 @@ class Player:
         self.show, self.options, self.clock, self._stack = show, options, clock, stack
         self.meter = stats.Meter()
         self.osc = _open_osc(show, stack)
-        self.conductor = Conductor(show, [self.osc] if self.osc else [])
+        self.conductor = Conductor(show, [*([self.osc] if self.osc else []), *_open_link(show, stack)])
         self.memory = Memory(show) if show.stage.resume else None
         self.stored = StoredPresets(show)
         stack.callback(self.stored.close)
@@ -281,6 +282,14 @@ def _open_osc(show: Show, stack: ExitStack) -> OscIn | None:
     for address in osc.addresses():
         log.info("steer me: OSC over UDP at %s port %d", address, osc.port)
     return osc
+
+
+def _open_link(show: Show, stack: ExitStack) -> list[LinkClock]:
+    link = LinkClock.join() if show.values["tempo.link"] else None
+    if link is None:
+        return []
+    stack.callback(link.close)
+    return [link]
 
 
 def _open_recording(

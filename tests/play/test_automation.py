@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from engine.control.lfo import drawn
+from engine.control.link import LinkClock
 from engine.control.presets import TICK_HZ
 from engine.control.tempo import MidiClock, tapped_bpm
 from engine.play.conductor import Conductor
@@ -428,6 +429,23 @@ def test_a_midi_clock_tells_tempo_and_beat() -> None:
     assert [n for n, name, value in said if name == "tempo.sync" and value] == [n * 24 for n in range(8)]
     clock.clock_pulse(99.0)
     assert all(name != "tempo.bpm" for name, _ in clock.drain()), "after a rest it is measured anew"
+
+
+class Session:
+    """Of Ableton Link, as far as it is read."""
+
+    def __init__(self) -> None:
+        self.tempo, self.beat = 999.0, 7.9
+
+
+def test_ableton_link_tells_tempo_and_beat() -> None:
+    session = Session()
+    link = LinkClock(session)
+    assert link.drain() == [("tempo.bpm", 300.0)] and link.drain() == []
+    session.tempo, session.beat = 128.0, 8.01
+    assert link.drain() == [("tempo.bpm", 128.0), ("tempo.sync", 1.0), ("tempo.sync", 0.0)]
+    session.beat = 8.9
+    assert link.drain() == []
 
 
 # --- LFOs ---------------------------------------------------------------------------------------------------------
