@@ -190,9 +190,9 @@ SPHERES, KINDS = 10_000, 12
 
 
 def _shelves(show: Show, quick: bool) -> list[Row]:
-    """The memory bank seen, with ten thousand spheres before the camera and the default look, against the plain
-    picture with the same look; 1280x720, uncapped, finished each frame. The first row has all of them in view at once,
-    as nothing in a show has; the second the usual glide."""
+    """The memory bank seen, with ten thousand spheres on its shelves and the default look, against the plain picture
+    with the same look; 1280x720, uncapped, finished each frame. From the front, where most are in sight, and gliding.
+    Those that are in sight are drawn: the dark takes the rest."""
     from engine.control.controls import Controls
     from engine.dreamer.process import Keyframe
     from engine.stage.blend import Blend
@@ -227,19 +227,19 @@ def _shelves(show: Show, quick: bool) -> list[Row]:
 
     rows: list[Row] = []
     plain = Controls(show.registry, show.values)
-    for kind, more, aim in (
-        ("all in view", {"memory.glide": 0.0}, ">= 20 fps"),
-        ("gliding", {"memory.glide": 1.0}, ">= 20 fps"),
+    for kind, glide in (
+        ("from the front", 0.0),
+        ("gliding", 1.0),
     ):
         shelves = Shelves(ctx, shaders)
         shelves.set(spheres)
-        values = Controls(show.registry, {**show.values, "memory.view": 1.0, **more})
-        for _ in range(20 if kind == "all in view" else 200):
+        values = Controls(show.registry, {**show.values, "memory.view": 1.0, "memory.glide": glide})
+        for _ in range(200 if glide else 20):
             draw(shelves, values)
         plain_s, ours_s = alternate(partial(draw, None, plain), partial(draw, shelves, values), 40 if quick else 150)
-        what = f"shelves, {SPHERES} spheres, {kind} ({shelves.drawn} drawn): {1 / ours_s:.1f} fps"
+        what = f"shelves, {SPHERES} spheres, {kind} ({shelves.drawn} in sight): {1 / ours_s:.1f} fps"
         rows.append((what, f"plain picture {1 / plain_s:.1f} fps", plain_s / ours_s, ""))
-        rows.append((f"shelves, {kind}, fps at 1280x720", "", 1 / ours_s, aim))
+        rows.append((f"shelves, {kind}, fps at 1280x720", "", 1 / ours_s, ">= 20"))
     ctx.release()
     return rows
 

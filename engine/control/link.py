@@ -4,8 +4,8 @@
     link.drain()                             # a source of the conductor's
     link.close()
 
-It follows and never leads. Needs `aalink`, which the extra `link` brings. A thread of its own keeps the session, and only
-waits; what the session says is read by the show's thread, without waiting, and reaches the show as tempo.bpm and
+It follows and never leads. Needs `aalink`, which the extra `link` brings. A thread of its own keeps the session, and
+only waits; what the session says is read by the show's thread, without waiting, and reaches the show as tempo.bpm and
 tempo.sync.
 """
 

@@ -5,10 +5,10 @@
     presets.run(step, controls)              # what a cue does
 
 A recall moves each kind in a way that suits it. Numbers glide, those with a logarithmic curve by equal ratios;
-switches, choices and whole numbers change in the middle. What has a transition of its own changes at the start: texts and the
-walk's seed, which blend over blend.time, and the stage's blackout and freeze; so does how a jump is made, or a jump that
-the same cue fires would be made the old way. Everything begins from where it is, also in the middle of another recall.
-A hand that moves a parameter on its way takes it.
+switches, choices and whole numbers change in the middle. What has a transition of its own changes at the start: texts
+and the walk's seed, which blend over blend.time, and the stage's blackout and freeze. So does how a jump is made, or
+one that the same cue fires would be made the old way. Everything begins from where it is, also in the middle of another
+recall. A hand that moves a parameter on its way takes it.
 
 Belongs to the thread that runs the show's loop. Counted in ticks, so that whoever knows what came from outside, and at
 which ticks, knows everything.

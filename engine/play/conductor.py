@@ -13,10 +13,13 @@ import logging
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
+from itertools import chain
 from typing import Any
 
 from engine.control.automation import Automation
 from engine.control.controls import Controls
+from engine.control.dissolve import Dissolve
+from engine.control.resolve import SMOOTHING
 from engine.control.source import Automaton, Source
 from engine.show.config import Show
 from engine.show.params import Value, shown
@@ -30,6 +33,8 @@ from engine.walk.words import Words
 log = logging.getLogger("pedesis")
 
 RESET_S = 2.0  # how long the way back to the show's own values takes
+# How much of a view is shown, 0..1, beside the parameters: `look.view` dissolves from one to another over blend.time.
+SHOWN = {f"look.view.{choice}": choice for choice in ("latent", "noise")}
 FOREVER_S = 1e9
 # Events that are no parameters; what they carry is plain data, which a take can hold.
 WORDS_READY, WORDS_REFUSED, VISIT, LEAVE = "words.ready", "words.refused", "walk.visit", "walk.leave"
@@ -57,24 +62,27 @@ class Conductor(Mapping[str, Value]):
             loop=float(show.values["walk.loop"]),
             palette=Palette.of([m.prompt for m in show.materials]).id,
         )
+        self._view = Dissolve(str(show.values["look.view"]))
         self.words = Words(self.navigator.materials, Palette.of([m.prompt for m in show.materials]))
         self.visits = Visits()
         self.jumps = 0  # how often walk.jump was fired
         self._at_once = words_at_once
         self.automation = Automation(show.registry, show.things, show.values)
         self._automata: list[Automaton] = [self.automation, *automata]
+        for name, time_s in show.things["smoothing"].items():
+            self.controls.smooth(name, time_s)
         self._sources = list(sources)
         self._own = dict(show.values)
         self.tick()
 
     def __getitem__(self, name: str) -> Value:
-        return self.controls[name]
+        return self._view[SHOWN[name]] if name in SHOWN else self.controls[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self.controls)
+        return chain(self.controls, SHOWN)
 
     def __len__(self) -> int:
-        return len(self.controls)
+        return len(self.controls) + len(SHOWN)
 
     @property
     def time_s(self) -> float:
@@ -107,6 +115,8 @@ class Conductor(Mapping[str, Value]):
             self.visits.leave()
         elif name == PRESETS:
             self.automation.presets.know(value)
+        elif name.startswith(SMOOTHING):
+            self.controls.smooth(name.removeprefix(SMOOTHING), float(value))
         else:
             self.controls.set(name, value)
 
@@ -143,6 +153,7 @@ class Conductor(Mapping[str, Value]):
     def tick(self) -> None:
         """One step of TICK_S seconds for everything that is steered."""
         self.controls.tick(TICK_S)
+        self._view.tick(str(self.controls["look.view"]), float(self.controls["blend.time"]), TICK_S)
         for automaton in self._automata:
             automaton.tick(self.controls, self.time_s)
         if self.controls.take("show.panic"):

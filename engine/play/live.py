@@ -15,7 +15,12 @@ import moderngl
 
 from engine.control.clock import Clock, RealClock
 from engine.control.link import LinkClock
+from engine.control.map_watch import MapWatch
+from engine.control.mapping import Mapper
 from engine.control.osc import OscIn
+from engine.control.sense import open_senses, pass_on
+from engine.control.source import Source
+from engine.control.tempo import MidiClock
 from engine.dreamer.models import ModelError
 from engine.dreamer.process import DreamerProcess, DreamSpec
 from engine.play import stats
@@ -30,6 +35,7 @@ from engine.show.files import ENDING_S
 from engine.stage.blend import Blend
 from engine.stage.gl import is_software
 from engine.stage.look import Look
+from engine.stage.numbers import NumbersView
 from engine.stage.overlay import Overlay
 from engine.stage.program import Output, Program
 from engine.stage.shaders import Shaders
@@ -71,8 +77,18 @@ class Player:
     def __init__(self, show: Show, options: LiveOptions, clock: Clock, stack: ExitStack) -> None:
         self.show, self.options, self.clock, self._stack = show, options, clock, stack
         self.meter = stats.Meter()
-        self.osc = _open_osc(show, stack)
-        self.conductor = Conductor(show, [*([self.osc] if self.osc else []), *_open_link(show, stack)])
+        self.mapper = Mapper(show.registry, show.things["map"], show.values)
+        self.map_watch = MapWatch(show.path, show.registry, self.mapper.use)
+        self.map_watch.start()
+        stack.callback(self.map_watch.close)
+        self.osc = _open_osc(show, self.mapper, stack)
+        self.senses = open_senses(show.values, [entry.source for entry in self.mapper.table.entries])
+        for sense in self.senses:
+            stack.callback(sense.close)
+        self.midi_clock = MidiClock()
+        sources: list[Source] = [self.osc] if self.osc else []
+        sources += [self.mapper, self.midi_clock, *_open_link(show, stack)]
+        self.conductor = Conductor(show, sources, automata=[self.mapper])
         self.memory = Memory(show) if show.stage.resume else None
         self.stored = StoredPresets(show)
         stack.callback(self.stored.close)
@@ -95,6 +111,7 @@ class Player:
         stack.callback(self.stage.close)  # the window goes first: ending the dreamer can take a second
         self.shaders = Shaders(self.stage.ctx)
         self.blend = Blend(self.stage.ctx, self.shaders, (show.model.width, show.model.height))
+        self.numbers = NumbersView(self.stage.ctx, self.shaders)
         self.shelves = Shelves(self.stage.ctx, self.shaders, show.stage.fit)
         self.look = Look(self.stage.ctx, self.shaders, show.stage.fit)
         self.overlay = Overlay(self.stage.ctx, self.shaders)
@@ -141,6 +158,7 @@ class Player:
         """One frame: steer, walk, blend, show."""
         for key in self.stage.poll():
             self._key(key)
+        pass_on(self.senses, self.mapper.hear, self.midi_clock if self.conductor["tempo.midi"] else None)
         self.conductor.listen()
         now_s = self._walk()
         self.remember.step()
@@ -170,6 +188,7 @@ class Player:
         """Draws the program and shows it; returns the framebuffer that holds it."""
         begun = time.perf_counter()
         picture = self.blend.render(now_s, self.conductor)
+        picture = self.numbers.render(picture, self.blend.numbers, self.conductor, now_s)
         if self.conductor["memory.view"]:
             self.remember.feed(self.shelves)
         picture = self.shelves.render(picture, now_s, self.conductor, self.stage.size)
@@ -273,10 +292,10 @@ def run_live(show: Show, options: LiveOptions, clock: Clock | None = None) -> di
         return stats.report(player.meter, player.dreamer.status, player.osc.counts if player.osc else None)
 
 
-def _open_osc(show: Show, stack: ExitStack) -> OscIn | None:
+def _open_osc(show: Show, mapper: Mapper, stack: ExitStack) -> OscIn | None:
     if not show.osc.enabled:
         return None
-    osc = OscIn(show.osc.host, show.osc.port, show.registry, patient=show.stage.resume)
+    osc = OscIn(show.osc.host, show.osc.port, show.registry, patient=show.stage.resume, mapper=mapper)
     osc.start()
     stack.callback(osc.close)
     for address in osc.addresses():
@@ -322,6 +341,7 @@ def help_lines(player: Player) -> list[str]:
         player.remember.line(),
         *_osc_lines(player.osc),
         *(said for said in (player.conductor.automation.cues.status, player.conductor.automation.score.status) if said),
+        *([f"mapping: {player.map_watch.mistake}"] if player.map_watch.mistake else []),
         "",
     ]
     for name, param in player.show.registry.items():

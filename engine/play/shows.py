@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from engine.control import automation_params as automation
+from engine.control import map_table as mapping
 from engine.control import params as control
 from engine.control.score import ScoreError
 from engine.dreamer import params as dreamer
@@ -26,6 +27,7 @@ PARTS: tuple[Part, ...] = (
     stage.PART,
     control.PART,
     automation.PART,
+    mapping.PART,
     dreamer.PART,
     record.PART,
 )

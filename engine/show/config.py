@@ -77,7 +77,7 @@ def load_show(source: str | Path, parts: Sequence[Part], sets: Sequence[str] = (
     """
     path = find_show(source)
     reader = _Reader(path, parts)
-    reader.read(_parse(path))
+    reader.read(parse_show(path))
     for setting in sets:
         reader.override(setting)
     if seed is not None:
@@ -103,7 +103,8 @@ def find_show(source: str | Path) -> Path:
     raise ShowError([f"No show named {shown(text)}. {hint}"])
 
 
-def _parse(path: Path) -> dict[str, Any]:
+def parse_show(path: Path) -> dict[str, Any]:
+    """What a show file says, unchecked. Raises ShowError."""
     try:
         data = read_bounded(path, _MAX_FILE_BYTES)
     except FileNotFoundError:
