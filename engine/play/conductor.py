@@ -9,8 +9,10 @@ handed over, with the numbers of the ticks, gives the same waypoints again at an
 the show's loop; no GL, no torch.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
+from typing import Any
 
 from engine.control.controls import Controls
 from engine.control.source import Source
@@ -21,6 +23,7 @@ from engine.walk.palette import Palette
 from engine.walk.waypoint import Waypoint
 
 RESET_S = 2.0  # how long the way back to the show's own values takes
+EVENTS: frozenset[str] = frozenset()  # what steers and is no parameter; what they carry is plain data
 STAYS = "walk.seed"  # belongs to the walk's place, and that stays
 
 
@@ -36,6 +39,7 @@ class Conductor(Mapping[str, Value]):
             palette=Palette.of([m.prompt for m in show.materials]).id,
         )
         self._sources = list(sources)
+        self.on_steer: Callable[[int, str, Any], None] | None = None  # told the tick, name and value: what a take is
         self._own = dict(show.values)
         self.tick()
 
@@ -53,19 +57,39 @@ class Conductor(Mapping[str, Value]):
         """Time of the last tick, since the walk began."""
         return self.navigator.time_s
 
+    def add(self, source: Source) -> None:
+        """One more source; it is heard after the others."""
+        self._sources.append(source)
+
     def set(self, name: str, value: Value) -> None:
         """Moves a parameter, as a source would. value: already coerced."""
-        self.controls.set(name, value)
+        self.steer(name, value)
 
     def toggle(self, name: str) -> None:
         """Turns a switch the other way."""
-        self.controls.set(name, not self.controls.target(name))
+        self.steer(name, not self.controls.target(name))
 
     def listen(self) -> None:
         """Takes what the sources have to say; between two ticks."""
         for source in self._sources:
             for name, value in source.drain():
-                self.controls.set(name, value)
+                self.steer(name, value)
+
+    def steer(self, name: str, value: Any) -> None:
+        """The one way in for what comes from outside, at the present tick: a parameter's value."""
+        if self.on_steer is not None:
+            self.on_steer(self.navigator.ticks, name, value)
+        self.controls.set(name, value)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Where everything is that is steered, JSON-able: what a take begins with."""
+        return {"controls": self.controls.to_dict(), "navigator": self.navigator.to_dict()}
+
+    def restore(self, data: Mapping[str, Any]) -> None:
+        """Takes up where `to_dict` left it. Raises KeyError, TypeError or ValueError on damaged data."""
+        self.controls.restore(data["controls"])
+        self.navigator.restore(data["navigator"])
+        self.navigator.read(self.controls)
 
     def tick(self) -> None:
         """One step of TICK_S seconds for everything that is steered."""
@@ -88,11 +112,14 @@ class Conductor(Mapping[str, Value]):
 def play_through(conductor: Conductor, fps: Fraction, frames: int) -> Iterator[Waypoint]:
     """Steps the conductor from frame to frame of a film: the waypoint of each, at exactly n / fps seconds.
 
-    While the caller holds a frame's waypoint, the conductor's values are those of that frame.
+    The film's time begins at the conductor's present tick, which of a new one is the first. While the caller holds a
+    frame's waypoint, the conductor's values are those of that frame.
     """
+    before = conductor.navigator.ticks - 1
     for n in range(frames):
-        at = Fraction(n) / fps
+        at = Fraction(n) / fps + Fraction(before, TICK_HZ)
         while Fraction(conductor.navigator.ticks + 1, TICK_HZ) <= at:
             conductor.listen()
             conductor.tick()
-        yield conductor.waypoint(float(at - Fraction(conductor.navigator.ticks, TICK_HZ)))
+        waypoint = conductor.waypoint(float(at - Fraction(conductor.navigator.ticks, TICK_HZ)))
+        yield replace(waypoint, time_s=waypoint.time_s - before * TICK_S) if before else waypoint

@@ -20,9 +20,12 @@ from engine.walk import params as walk
 PARTS: tuple[Part, ...] = (walk.PART, stage.PART, control.PART, dreamer.PART, record.PART)
 
 
-def load_show(source: str | Path, sets: Sequence[str] = (), seed: int | None = None) -> config.Show:
+def load_show(
+    source: str | Path, sets: Sequence[str] = (), seed: int | None = None, text: str | None = None
+) -> config.Show:
     """The show of that name or in that file. Raises ShowError.
 
-    sets: `name=value` each, over what the file says. seed: over `walk.seed`, and last.
+    sets: `name=value` each, over what the file says. seed: over `walk.seed`, and last. text: what counts as the
+    file's content.
     """
-    return config.load_show(source, PARTS, sets, seed)
+    return config.load_show(source, PARTS, sets, seed, text)
