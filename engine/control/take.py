@@ -18,6 +18,7 @@ The first number is the tick since the take began (TICK_HZ of them a second), or
 behind `|` is the show file as it was. No torch, no GL.
 """
 
+import errno
 import hashlib
 import json
 import logging
@@ -93,7 +94,7 @@ class Head:
             [
                 f"pedesis take {FORMAT}",
                 f"# What steered a performance, a line each: tick name value. {tick_hz} ticks are a second.",
-                "# Lines may be changed, added and taken out, in any order; a time such as 1:40.5 may stand for a tick.",
+                "# Lines may be changed, added and taken out, in any order; a time such as 1:40.5 does for a tick.",
                 "# It is rendered again by: pedesis film --take FILE",
                 *(f"{key} {_json(value)}" for key, value in known.items()),
                 *(f"set {name} {_json(value)}" for name, value in self.sets.items()),
@@ -203,7 +204,7 @@ class TakeWriter:
                 log.info("writing the take %s", self.path)
                 self._write_all(file)
         except OSError as fault:
-            self._fail(fault.strerror or str(fault))
+            self._fail("the disk is full" if fault.errno == errno.ENOSPC else _lower(fault.strerror or str(fault)))
         except CannotStart as fault:
             self._fail(str(fault))
         finally:  # whatever it was, somebody may be waiting

@@ -24,7 +24,7 @@ from engine.walk.waypoint import Waypoint
 
 RESET_S = 2.0  # how long the way back to the show's own values takes
 EVENTS: frozenset[str] = frozenset()  # what steers and is no parameter; what they carry is plain data
-STAYS = "walk.seed"  # belongs to the walk's place, and that stays
+STAYS = ("walk.seed", "stage.overlay")  # the one belongs to the walk's place, the other to who is looking
 
 
 class Conductor(Mapping[str, Value]):
@@ -105,7 +105,7 @@ class Conductor(Mapping[str, Value]):
     def _reset(self) -> None:
         """Every value back to the show's own, eased; the walk's place stays."""
         for name, value in self._own.items():
-            if name != STAYS and self.controls.target(name) != value:
+            if name not in STAYS and self.controls.target(name) != value:
                 self.controls.glide(name, value, RESET_S)
 
 

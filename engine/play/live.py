@@ -9,7 +9,7 @@ import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import moderngl
 
@@ -18,24 +18,21 @@ from engine.control.osc import OscIn
 from engine.dreamer.models import ModelError
 from engine.dreamer.process import DreamerProcess, DreamSpec
 from engine.play import stats
+from engine.play.capture import Capture
 from engine.play.conductor import Conductor
 from engine.play.signals import StopRequest
 from engine.play.state import Memory
-from engine.play.stills import StillOutput, Stills
 from engine.show.config import Show
 from engine.stage.blend import Blend
 from engine.stage.gl import is_software
 from engine.stage.look import Look
 from engine.stage.overlay import Overlay
-from engine.stage.program import Output, Program
+from engine.stage.program import Program
 from engine.stage.shaders import Shaders
 from engine.stage.warm import COLD_S, Warmer
 from engine.stage.window import NoDisplay, Pacer, Stage, open_stage
 from engine.walk.navigator import TICK_S
 from engine.walk.waypoint import Waypoint, same_place
-
-if TYPE_CHECKING:
-    from engine.record.recording import Recording
 
 log = logging.getLogger("pedesis")
 
@@ -57,7 +54,8 @@ class LiveOptions:
     size: tuple[int, int] | None = None
     duration_s: float | None = None
     record: Path | None = None
-    stills: Path = Path("out")
+    take: Path | None = None
+    out: Path = Path("out")  # folder for stills, and for what is recorded by a message
 
 
 class Player:
@@ -89,13 +87,11 @@ class Player:
         self.overlay = Overlay(self.stage.ctx, self.shaders)
         size = show.program.width or self.stage.size[0], show.program.height or self.stage.size[1]
         self.program = Program(self.stage.ctx, self.shaders, self.look, size, show.stage.fit)
-        self.still = StillOutput(Stills(options.stills), lambda: self.blend.showing, show)
-        self.outputs: list[Output] = [self.still]
-        stack.callback(self.still.close)
-        self.recording: Recording | None = None
+        self.capture = Capture(options.out, self.stage.ctx, self.program.size)
+        self.capture.play(show, self.conductor, lambda: self.blend.showing)
+        stack.callback(self.capture.close)
         if options.record:
-            self.recording = _open_recording(self.stage.ctx, self.program.size, options.record, show, stack)
-            self.outputs.append(self.recording)
+            self.capture.record(options.record)
         self.quit = False
         self._waiting = Pacer(WAITING_HZ) if crowded else None
         self._asked_s = -1.0  # time of the waypoint that the dreamer was last given
@@ -106,9 +102,11 @@ class Player:
         self._overlay_at = self._saved_at = 0.0
 
     def recall(self) -> None:
-        """Goes on from where the show last ended, if it is one that remembers."""
+        """Goes on from where the show last ended, if it is one that remembers; a take begins there."""
         if self.memory and self.memory.recall(self.conductor.navigator, self.conductor.controls):
             self._skipped_s = self.clock.now() - self.conductor.time_s
+        if self.options.take:
+            self.capture.take(self.options.take)
 
     def _waypoint(self) -> Waypoint | None:
         """Where the walk is, once a tick; None while the dreamer may rest, as nobody would see anything new."""
@@ -129,12 +127,13 @@ class Player:
             self._key(key)
         self.conductor.listen()
         now_s = self._walk()
+        self.capture.step()
         for keyframe in self.dreamer.poll():
             self.blend.upload(keyframe)
             self._newest = keyframe.waypoint
         self._tell_of_dreamer()
         framebuffer = self._draw(now_s)
-        for output in self.outputs:
+        for output in self.capture.outputs:
             output.push(framebuffer, self.clock.now())  # in real time, also where the walk left some of it out
         self._show_overlay(now_s)
         self.stage.present()
@@ -150,7 +149,7 @@ class Player:
         """Draws the program and shows it; returns the framebuffer that holds it."""
         begun = time.perf_counter()
         picture = self.blend.render(now_s, self.conductor)
-        framebuffer = self.program.draw(picture, self.conductor, now_s, self.stage, self.outputs)
+        framebuffer = self.program.draw(picture, self.conductor, now_s, self.stage, self.capture.outputs)
         took_s = time.perf_counter() - begun
         if self.meter.frames == 0 and self._waiting and took_s > COLD_S:
             warmer = Warmer(self.blend.size)
@@ -201,10 +200,9 @@ class Player:
         elif key == "r":
             self.conductor.set("show.reset", 1.0)
         elif key == "s":
-            self.still.ask()
+            self.capture.ask_for_still()
         elif key == "h":
-            self.overlay.visible = not self.overlay.visible
-            self._overlay_at = 0.0
+            self.conductor.toggle("stage.overlay")
 
     def _fullscreen(self, on: bool) -> None:
         try:
@@ -213,7 +211,10 @@ class Player:
             log.warning("%s", error)
 
     def _show_overlay(self, now_s: float) -> None:
-        if not self.overlay.visible:
+        visible = bool(self.conductor["stage.overlay"])
+        if visible != self.overlay.visible:
+            self.overlay.visible, self._overlay_at = visible, now_s
+        if not visible:
             return
         if now_s >= self._overlay_at:
             self._overlay_at = now_s + 1 / OVERLAY_HZ
@@ -255,17 +256,6 @@ def _open_osc(show: Show, stack: ExitStack) -> OscIn | None:
     for address in osc.addresses():
         log.info("steer me: OSC over UDP at %s port %d", address, osc.port)
     return osc
-
-
-def _open_recording(
-    ctx: moderngl.Context, size: tuple[int, int], path: Path, show: Show, stack: ExitStack
-) -> "Recording":
-    # Not before: the encoders are 70 MB of libraries, for which a show that is not recorded should not wait.
-    from engine.record.recording import Recording
-
-    recording = Recording(ctx, size, path, show.film)
-    stack.callback(recording.close)
-    return recording
 
 
 def _osc_lines(osc: OscIn | None) -> list[str]:

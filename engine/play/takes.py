@@ -29,7 +29,9 @@ from engine.walk.navigator import TICK_HZ
 log = logging.getLogger("pedesis")
 
 SUFFIX = ".take"
-_NO_STEERING = re.compile(r"(take|record)\.|show\.load$")  # what is done with a performance is no part of it
+_NO_STEERING = re.compile(
+    r"(take|record)\.|show\.load$|stage\.overlay$"
+)  # what is done with a performance is no part of it
 
 
 class TakeRecording:
@@ -39,9 +41,9 @@ class TakeRecording:
         """path: where; another name beside it where that is taken."""
         self._conductor = conductor
         self._first = conductor.navigator.ticks - 1  # of a show that begins, 0: both begin at their tick 1
-        start = conductor.to_dict()
-        if start == Conductor(show).to_dict():
-            start = None  # type: ignore[assignment]
+        start: dict[str, Any] | None = conductor.to_dict()
+        if not self._first and start == Conductor(show).to_dict():
+            start = None
         head = Head(
             version=__version__,
             begun=f"{datetime.now():%Y-%m-%d %H:%M:%S}",

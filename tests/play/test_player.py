@@ -69,7 +69,7 @@ def player(tmp_path: Path) -> Iterator[Player]:
 
 def make(folder: Path, stack: ExitStack, **options: object) -> Player:
     show = quiet_show()
-    how = LiveOptions(headless=True, size=(192, 108), stills=folder / "stills", **options)  # type: ignore[arg-type]
+    how = LiveOptions(headless=True, size=(192, 108), out=folder / "stills", **options)  # type: ignore[arg-type]
     return Player(show, how, LockstepClock(FPS), stack)
 
 
@@ -217,7 +217,7 @@ def test_s_takes_a_still_with_its_waypoint(player: Player, tmp_path: Path) -> No
     run(player, 4.0)
     press(player, "h", "s")
     shown = run(player, 0.1)
-    player.still.close()
+    player.capture.close()
     (still,) = (tmp_path / "stills").glob("*.png")
     pixels = np.asarray(Image.open(still))
     assert pixels.shape == shown[-1].shape
@@ -236,7 +236,7 @@ def test_half_a_still_is_not_left_behind(
     monkeypatch.setattr("PIL.Image.Image.save", full)
     press(player, "s")
     run(player, 0.1)
-    player.still.close()
+    player.capture.close()
     assert "still not written" in caplog.text and list((tmp_path / "stills").iterdir()) == []
 
 
@@ -321,10 +321,10 @@ def test_a_recording_that_fails_ends_and_the_show_goes_on(tmp_path: Path, caplog
     with ExitStack() as stack, caplog.at_level(logging.ERROR, "pedesis"):
         player = make(tmp_path, stack, record=tmp_path / "a.mp4")
         run(player, 0.5)
-        assert player.recording
-        player.recording.recorder.error = "the disk is full"
+        assert player.capture.recording
+        player.capture.recording.recorder.error = "the disk is full"
         run(player, 0.5)
-        assert player.recording.failed and not player.recording.own_size
+        assert player.capture.recording.failed and not player.capture.recording.own_size
     assert sum("the disk is full; the show goes on" in r.message for r in caplog.records) == 1
 
 
@@ -372,8 +372,8 @@ def test_a_recording_whose_end_does_not_fit_says_so(tmp_path: Path, caplog: pyte
     with ExitStack() as stack, caplog.at_level(logging.ERROR, "pedesis"):
         player = make(tmp_path, stack, record=tmp_path / "a.mp4")
         run(player, 0.5)
-        assert player.recording
-        player.recording.recorder._fail(OSError(28, "No space left on device"))
+        assert player.capture.recording
+        player.capture.recording.recorder._fail(OSError(28, "No space left on device"))
     assert [r.message.count("the disk is full; the show goes on") for r in caplog.records] == [1]
 
 
@@ -395,14 +395,16 @@ def test_a_recording_gives_every_picture_the_time_it_was_drawn_at(
 ) -> None:
     with ExitStack() as stack, caplog.at_level(logging.WARNING, "pedesis"):
         player = make(tmp_path, stack, record=tmp_path / "a.mp4")
-        assert player.recording is not None
+        assert player.capture.recording is not None
         written: list[float] = []
-        write = player.recording.recorder.write
-        player.recording.recorder.write = lambda frame, time_s: (written.append(time_s), write(frame, time_s))[1]
+        write = player.capture.recording.recorder.write
+        player.capture.recording.recorder.write = lambda frame, time_s: (written.append(time_s), write(frame, time_s))[
+            1
+        ]
         drawn = [0.0, 0.05, 0.11, 0.15, 0.75, 0.8, 0.85]  # a stall
         for now_s in drawn:
-            player.recording.push(player.stage.framebuffer, now_s)
-        player.recording.recorder.dropped = 2
-        player.recording.close()
+            player.capture.recording.push(player.stage.framebuffer, now_s)
+        player.capture.recording.recorder.dropped = 2
+        player.capture.recording.close()
     assert written == drawn
     assert "2 of 9 pictures came faster than they could be encoded" in caplog.text
