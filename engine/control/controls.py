@@ -97,6 +97,13 @@ class Controls(Mapping[str, Value]):
         self._target[name] = value
         self._moving[name] = _Glide(float(self._base[name]), self._time_s, time_s)
 
+    def put(self, name: str, value: Value) -> None:
+        """As set(), but it is there at once. value: already coerced."""
+        self.set(name, value)
+        self._moving.pop(name, None)
+        if name in self._base:
+            self._base[name] = value
+
     def modulate(self, name: str, source: str, amount: float, how: How = "add") -> None:
         """Puts something on top of a number's base until it is put there again; an amount of 0 (1 to multiply by)
         takes it away. source: whose it is. how: max lifts the base to `amount` at least.

@@ -62,14 +62,15 @@ class Batch:
 class Inbox:
     """See the module's head."""
 
-    def __init__(self, resolver: Resolver) -> None:
+    def __init__(self, resolver: Resolver, received: int = 0) -> None:
+        """received: how many messages came before."""
         kinds = resolver.kinds
         self._resolver = resolver
         self._shapes = {_head(address): _SHAPES[kind] for address, kind in kinds.items() if kind in _SHAPES}
         self._triggers = {_head(address) for address, kind in kinds.items() if kind not in _SHAPES}
         self._known = {address.encode() for address in kinds}
         self._loose: dict[bytes, bytes | None] = {}  # as it was sent: as it is meant
-        self._order = 0
+        self._order = received
         self._last = b""
         self._newest: dict[bytes, Message] = {}
         self._hits: dict[bytes, deque[Message]] = {}

@@ -147,6 +147,16 @@ class DreamerProcess:
         if self.status.state == "dreaming":
             self._send(TakePalette(palette))
 
+    def take_over(self, spec: DreamSpec) -> bool:
+        """Goes on with another show, if model and size are the ones it has: its words are encoded while it dreams on.
+        Else it returns False, and nothing has changed."""
+        alike = replace(spec, palette=self._spec.palette, economy=self._spec.economy) == self._spec
+        if not alike or self.status.state in ("failed", "stopped"):
+            return False
+        self.set_palette(spec.palette)
+        self._spec = replace(self._spec, palette=spec.palette)
+        return True
+
     def poll(self, timeout_s: float = 0.0) -> list[Keyframe]:
         """The keyframes that have come, oldest first; hands out new waypoints. Waits at most `timeout_s` for one."""
         if self._ring is None:

@@ -5,7 +5,9 @@ thread and never waits for anything but the display.
 """
 
 import logging
+import threading
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,10 +21,13 @@ from engine.dreamer.models import ModelError
 from engine.dreamer.process import DreamerProcess, DreamSpec
 from engine.play import stats
 from engine.play.capture import Capture
+from engine.play.change import Change
 from engine.play.conductor import Conductor
+from engine.play.performance import Feed, Performance
 from engine.play.signals import StopRequest
 from engine.play.state import Memory
 from engine.show.config import Show
+from engine.show.files import ENDING_S
 from engine.stage.blend import Blend
 from engine.stage.gl import is_software
 from engine.stage.look import Look
@@ -31,17 +36,13 @@ from engine.stage.program import Program
 from engine.stage.shaders import Shaders
 from engine.stage.warm import COLD_S, Warmer
 from engine.stage.window import NoDisplay, Pacer, Stage, open_stage
-from engine.walk.navigator import TICK_S
-from engine.walk.waypoint import Waypoint, same_place
 
 log = logging.getLogger("pedesis")
 
-LONGEST_STEP_S = 0.25  # a longer frame (a machine suspended, or far too slow) moves the walk no further than this
 # Where the processor draws, the waiting picture takes from the model what that needs to load. At 42 frames a second the
 # first dream was there after 7.4 s on two cores, at this after 6.2; the waiting picture is slow enough for it.
 WAITING_HZ = 30.0
 OVERLAY_HZ = 2.0
-SAVE_EVERY_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -59,14 +60,13 @@ class LiveOptions:
 
 
 class Player:
-    """Everything a running show holds, stepped once a frame."""
+    """Everything a running show holds, stepped once a frame: window, outputs, and the show that is on stage."""
 
     def __init__(self, show: Show, options: LiveOptions, clock: Clock, stack: ExitStack) -> None:
-        self.show, self.options, self.clock, self._stack = show, options, clock, stack
+        self.options, self.clock, self._stack = options, clock, stack
         self.meter = stats.Meter()
         self.osc = _open_osc(show, stack)
-        self.conductor = Conductor(show, [self.osc] if self.osc else [])
-        self.memory = Memory(show) if show.stage.resume else None
+        conductor = Conductor(show, [self.osc] if self.osc else [])
         self.stage: Stage = open_stage(
             show.stage,
             headless=options.headless,
@@ -76,62 +76,96 @@ class Player:
         )
         if not options.headless:
             log.info("screen saver: %s", self.stage.screen_saver)
-        crowded = is_software(self.stage.ctx)
-        spec = DreamSpec.from_show(show, crowded=crowded)
-        self.dreamer = DreamerProcess(spec, self._waypoint)
-        stack.callback(self.dreamer.stop)
-        stack.callback(self.stage.close)  # the window goes first: ending the dreamer can take a second
+        self._crowded = is_software(self.stage.ctx)
         self.shaders = Shaders(self.stage.ctx)
-        self.blend = Blend(self.stage.ctx, self.shaders, (show.model.width, show.model.height))
         self.look = Look(self.stage.ctx, self.shaders, show.stage.fit)
+        blend = Blend(self.stage.ctx, self.shaders, (show.model.width, show.model.height))
+        self.playing = Performance(show, conductor, blend, Memory(show) if show.stage.resume else None)
+        self.dreamer, self.feed = self.dream(self.playing)
+        self._ending: list[threading.Thread] = []
+        self._change: Change | None = None
+        stack.callback(self._wait_for_endings)
+        stack.callback(lambda: self.dreamer.stop())
+        stack.callback(self.stage.close)  # the window goes first: ending the dreamer can take a second
+        stack.callback(self._drop_change, ending=True)
         self.overlay = Overlay(self.stage.ctx, self.shaders)
         size = show.program.width or self.stage.size[0], show.program.height or self.stage.size[1]
         self.program = Program(self.stage.ctx, self.shaders, self.look, size, show.stage.fit)
         self.capture = Capture(options.out, self.stage.ctx, self.program.size)
-        self.capture.play(show, self.conductor, lambda: self.blend.showing)
+        self.capture.play(show, conductor, lambda: blend.showing)
         stack.callback(self.capture.close)
         if options.record:
             self.capture.record(options.record)
+        self.folders = [show.path.parent]  # where the shows are that can be loaded by name
+        self._leaving: Performance | None = None  # that still shows, while the one on stage arrives
+        self._look_ahead_s = 0.0  # of the look's time, which goes on whatever show is on stage
         self.quit = False
-        self._waiting = Pacer(WAITING_HZ) if crowded else None
-        self._asked_s = -1.0  # time of the waypoint that the dreamer was last given
-        self._newest: Waypoint | None = None  # of the newest keyframe
+        self._waiting = Pacer(WAITING_HZ) if self._crowded else None
         self._told = ("starting", 0)  # the dreamer's state and losses that were last logged
         self._told_of_first = False
-        self._skipped_s = 0.0  # real time the walk did not go through
-        self._overlay_at = self._saved_at = 0.0
+        self._overlay_at = 0.0
+
+    @property
+    def show(self) -> Show:
+        """The one on stage."""
+        return self.playing.show
+
+    @property
+    def conductor(self) -> Conductor:
+        """Of the show on stage."""
+        return self.playing.conductor
+
+    @property
+    def blend(self) -> Blend:
+        """Of the show on stage."""
+        return self.playing.blend
 
     def recall(self) -> None:
         """Goes on from where the show last ended, if it is one that remembers; a take begins there."""
-        if self.memory and self.memory.recall(self.conductor.navigator, self.conductor.controls):
-            self._skipped_s = self.clock.now() - self.conductor.time_s
+        memory = self.playing.memory
+        if memory and memory.recall(self.conductor.navigator, self.conductor.controls):
+            self.playing.begin(self.clock.now())
         if self.options.take:
             self.capture.take(self.options.take)
 
-    def _waypoint(self) -> Waypoint | None:
-        """Where the walk is, once a tick; None while the dreamer may rest, as nobody would see anything new."""
-        if self.conductor.time_s == self._asked_s:
-            return None
-        here, newest = self.conductor.waypoint(), self._newest
-        if newest is not None and same_place(here, newest):
-            self.blend.hold(here.time_s)
-            return None
-        if newest is not None and (self.look.is_black or self.blend.is_frozen):
-            return None
-        self._asked_s = here.time_s
-        return here
+    def spec_of(self, show: Show) -> DreamSpec:
+        """What a dreamer needs to know of a show."""
+        return DreamSpec.from_show(show, crowded=self._crowded)
+
+    def dream(self, performance: Performance) -> tuple[DreamerProcess, Feed]:
+        """A dreamer for a show, not started yet, and what it is fed by."""
+        feed = Feed(performance, lambda: self.look.is_black)
+        return DreamerProcess(self.spec_of(performance.show), feed), feed
+
+    def load(self, name: str) -> None:
+        """Goes on with another show as soon as it is there."""
+        self._drop_change()
+        self._change = Change(self, name)
+
+    def change_to(self, coming: Performance) -> None:
+        """Another show is on stage from now on."""
+        leaving = self.playing
+        self._release_leaving()
+        coming.begin(self.clock.now())
+        coming.now_s = coming.conductor.time_s
+        self._look_ahead_s += leaving.now_s - coming.now_s
+        if self.osc:
+            self.osc.use(coming.show.registry)
+            coming.conductor.add(self.osc)
+        self.playing, self._leaving = coming, leaving
+        self.capture.play(coming.show, coming.conductor, lambda: coming.blend.showing)
+        log.info("playing the show %s", coming.show.name)
 
     def step(self) -> None:
         """One frame: steer, walk, blend, show."""
         for key in self.stage.poll():
             self._key(key)
         self.conductor.listen()
-        now_s = self._walk()
+        self.playing.walk(self.clock.now())
         self.capture.step()
-        for keyframe in self.dreamer.poll():
-            self.blend.upload(keyframe)
-            self._newest = keyframe.waypoint
+        self._take_pictures()
         self._tell_of_dreamer()
+        now_s = self.playing.now_s + self._look_ahead_s
         framebuffer = self._draw(now_s)
         for output in self.capture.outputs:
             output.push(framebuffer, self.clock.now())  # in real time, also where the walk left some of it out
@@ -143,12 +177,51 @@ class Player:
         if self.meter.frames == 0:
             self.dreamer.start()  # after the first picture: the import of torch would hold it up
         self.meter.frame(time.perf_counter())
-        self._save(now_s)
+        self.playing.save()
+
+    def _take_pictures(self) -> None:
+        """Takes in what was dreamt, of the show on stage or of one that comes."""
+        if (name := self.conductor.controls.take_call("show.load")) is not None:
+            self.load(name)
+        change = self._change
+        for keyframe in self.dreamer.poll():
+            if change:
+                change.before(keyframe)
+            self.playing.take_in(keyframe)
+        if change and not change.is_over:
+            change.step()
+        if change and change.is_over:
+            self._change = None
+        if self._leaving is not None:
+            if self.blend.is_following:
+                self._leaving.walk(self.clock.now())
+            else:
+                self._release_leaving()
+
+    def end_later(self, work: Callable[[], None]) -> None:
+        """Does what may take a second, such as ending a dreamer, in a thread; the show's end waits for it."""
+        self._ending = [thread for thread in self._ending if thread.is_alive()]
+        self._ending.append(threading.Thread(target=work, name="ending", daemon=True))
+        self._ending[-1].start()
+
+    def _drop_change(self, ending: bool = False) -> None:
+        if self._change is not None:
+            self._change.give_up(ending)
+            self._change = None
+
+    def _wait_for_endings(self) -> None:
+        for thread in self._ending:
+            thread.join(ENDING_S)
+
+    def _release_leaving(self) -> None:
+        if self._leaving is not None:
+            self._leaving.blend.release()
+            self._leaving = None
 
     def _draw(self, now_s: float) -> moderngl.Framebuffer:
         """Draws the program and shows it; returns the framebuffer that holds it."""
         begun = time.perf_counter()
-        picture = self.blend.render(now_s, self.conductor)
+        picture = self.playing.draw()
         framebuffer = self.program.draw(picture, self.conductor, now_s, self.stage, self.capture.outputs)
         took_s = time.perf_counter() - begun
         if self.meter.frames == 0 and self._waiting and took_s > COLD_S:
@@ -156,17 +229,6 @@ class Player:
             self._stack.callback(warmer.stop)
             self.blend.may_warm = lambda: warmer.done
         return framebuffer
-
-    def _walk(self) -> float:
-        """Steps the walk up to now; returns the show's time in seconds."""
-        now_s = self.clock.now() - self._skipped_s
-        behind = now_s - self.conductor.time_s
-        if behind > LONGEST_STEP_S:
-            self._skipped_s += behind - LONGEST_STEP_S
-            now_s = self.conductor.time_s + LONGEST_STEP_S
-        while self.conductor.time_s <= now_s - TICK_S:
-            self.conductor.tick()
-        return now_s
 
     def _tell_of_dreamer(self) -> None:
         """Logs what becomes of the dreamer. Raises ModelError when it never dreamt and never will."""
@@ -177,7 +239,7 @@ class Player:
         if (status.state, status.losses) == self._told:
             return
         self._told = (status.state, status.losses)
-        if status.state == "failed" and not status.keyframes:
+        if status.state == "failed" and not self._told_of_first:
             raise ModelError(status.message)
         if status.state == "dreaming":
             log.info("model ready: %s", status.message)
@@ -221,11 +283,6 @@ class Player:
             self.overlay.set_lines(help_lines(self))
         self.overlay.render(self.stage.framebuffer)
 
-    def _save(self, now_s: float) -> None:
-        if self.memory and now_s - self._saved_at >= SAVE_EVERY_S:
-            self._saved_at = now_s
-            self.memory.keep(self.conductor.navigator)
-
 
 def run_live(show: Show, options: LiveOptions, clock: Clock | None = None) -> dict[str, Any]:
     """Plays the show until the window closes, the duration ends, or SIGTERM or SIGINT; returns its stats.
@@ -241,9 +298,7 @@ def run_live(show: Show, options: LiveOptions, clock: Clock | None = None) -> di
             player.step()
             if options.duration_s is not None and player.clock.now() - start_s >= options.duration_s:
                 break
-        if player.memory:
-            player.memory.keep(player.conductor.navigator)
-            player.memory.close()
+        player.playing.keep()()
         return stats.report(player.meter, player.dreamer.status, player.osc.counts if player.osc else None)
 
 

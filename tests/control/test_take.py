@@ -133,7 +133,9 @@ def test_a_take_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no disk that is always full")
 def test_a_full_disk_is_said_once_and_the_show_goes_on(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.ERROR, "pedesis"):
-        writer = TakeWriter(lambda: (Path("/dev/full"), open("/dev/full", "wb", buffering=0)), lambda: "head\n", HZ)
+        writer = TakeWriter(
+            lambda: (Path("/dev/full"), Path("/dev/full").open("wb", buffering=0)), lambda: "head\n", HZ
+        )
         assert writer.opened(5)
         for tick in range(1000):
             writer.note(tick, "walk.speed", 0.5)
@@ -157,16 +159,21 @@ def test_a_disk_that_does_not_answer_ends_the_take_and_holds_up_nobody(caplog: p
 
 
 def test_a_source_hands_over_what_belongs_to_the_tick() -> None:
-    now = 0
-    source = TakeSource([Event(1, "a", 1), Event(1, "b", 2), Event(5, "a", 3)], lambda: now)
-    said = []
-    for now in (0, 1, 2, 9, 10):
-        said.append(source.drain())
+    ticks = iter((0, 1, 2, 9, 10))
+    source = TakeSource([Event(1, "a", 1), Event(1, "b", 2), Event(5, "a", 3)], lambda: next(ticks))
+    said = [source.drain() for _ in range(5)]
     assert said == [[], [("a", 1), ("b", 2)], [], [("a", 3)], []]
 
 
 def test_the_digest_is_of_what_steers_and_not_of_comments(tmp_path: Path) -> None:
-    texts = ("5 a 1\n", "# more\n0:00 take.mark \"x\"\n5 a 1\n", "6 a 1\n", "5 a 1.5\n", "5 a 1\n5 b 1\n", 'start {"x": 1}\n5 a 1\n')  # fmt: skip
+    texts = (
+        "5 a 1\n",
+        '# more\n0:00 take.mark "x"\n5 a 1\n',
+        "6 a 1\n",
+        "5 a 1.5\n",
+        "5 a 1\n5 b 1\n",
+        'start {"x": 1}\n5 a 1\n',
+    )
     digests = []
     for text in texts:
         (tmp_path / "a.take").write_text("pedesis take 1\n" + text)

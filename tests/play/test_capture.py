@@ -80,7 +80,7 @@ def test_a_recording_is_begun_and_ended_by_messages_as_often_as_one_likes(tmp_pa
 
 
 def test_a_recording_that_is_ended_before_it_has_begun_leaves_nothing(tmp_path: Path, stack: ExitStack) -> None:
-    player, send = play(tmp_path, stack)
+    player, _ = play(tmp_path, stack)
     run(player, 0.1)
     player.conductor.set("record.start", 1.0)
     player.conductor.set("record.stop", 1.0)
@@ -119,7 +119,7 @@ def test_a_take_is_begun_and_ended_by_messages(tmp_path: Path, stack: ExitStack)
     run(player, 0.1)
     player.capture.close()
     (path,) = (tmp_path / "kept").glob("house-*.take")
-    show, take = open_take(path)
+    _, take = open_take(path)
     assert [(event.name, event.value) for event in take.events] == [("stage.blackout", True), ("look.grain", 0.5)]
     assert take.ticks == pytest.approx(3 * 120, abs=4) and take.events[0].tick == pytest.approx(120, abs=4)
     assert take.head.start and take.head.start["controls"]["base"]["walk.speed"] == pytest.approx(1.5, abs=0.05)

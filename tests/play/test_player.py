@@ -17,6 +17,7 @@ from engine.dreamer.models import ModelError
 from engine.dreamer.process import DreamerStatus, Keyframe
 from engine.play import live
 from engine.play.live import LiveOptions, Player
+from engine.play.performance import LONGEST_STEP_S
 from engine.play.shows import load_show
 from engine.record.names import RecorderError
 from engine.show.config import Show
@@ -204,10 +205,10 @@ def test_b_fades_to_black_and_back(player: Player) -> None:
 
 
 def test_a_place_of_the_walk_is_dreamt_once(player: Player) -> None:
-    first = player._waypoint()
-    assert first is not None and player._waypoint() is None
+    first = player.feed()
+    assert first is not None and player.feed() is None
     player.step()
-    second = player._waypoint()
+    second = player.feed()
     assert second is None or second.time_s > first.time_s
 
 
@@ -314,7 +315,7 @@ def test_a_stage_far_too_slow_walks_on_all_the_same(player: Player) -> None:
     for _ in range(8):
         player.clock.frame += FPS // 2  # type: ignore[attr-defined]
         player.step()
-    assert player.conductor.time_s - begun_s == pytest.approx(8 * live.LONGEST_STEP_S, abs=0.1)
+    assert player.conductor.time_s - begun_s == pytest.approx(8 * LONGEST_STEP_S, abs=0.1)
 
 
 def test_a_recording_that_fails_ends_and_the_show_goes_on(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -1,0 +1,104 @@
+"""One show being played: where its walk is, and the picture that is made of what is dreamt of it.
+
+    playing = Performance(show, conductor, blend, memory)
+    playing.begin(clock_s)
+    playing.walk(clock_s); playing.take_in(keyframe); picture = playing.draw()
+    feed = Feed(playing, resting)                   # what a dreamer is supplied with
+
+What belongs to the window and the process is the Player's (live.py). The stage's GL thread.
+"""
+
+from collections import deque
+from collections.abc import Callable
+
+from engine.dreamer.process import SLOTS, Keyframe
+from engine.play.conductor import Conductor
+from engine.play.state import Memory
+from engine.show.config import Show
+from engine.stage.blend import Blend, Picture
+from engine.walk.navigator import TICK_S
+from engine.walk.waypoint import Waypoint, same_place
+
+LONGEST_STEP_S = 0.25  # a longer frame (a machine suspended, or far too slow) moves the walk no further than this
+SAVE_EVERY_S = 10.0
+
+
+class Performance:
+    """A show, its conductor, and its pictures."""
+
+    def __init__(self, show: Show, conductor: Conductor, blend: Blend, memory: Memory | None) -> None:
+        self.show, self.conductor, self.blend, self.memory = show, conductor, blend, memory
+        self.first: Waypoint | None = None  # that was given to be dreamt
+        self.now_s = conductor.time_s  # the show's own time
+        self._given: deque[Waypoint] = deque(maxlen=2 * SLOTS)  # the last ones, some of which are under way
+        self._asked_s = -1.0  # time of the waypoint that was given last
+        self._newest: Waypoint | None = None  # of the newest keyframe
+        self._skipped_s = 0.0  # real time the walk did not go through
+        self._saved_at = 0.0
+
+    def begin(self, clock_s: float) -> None:
+        """The walk goes on from where it is, as of this moment."""
+        self._skipped_s = clock_s - self.conductor.time_s
+
+    def walk(self, clock_s: float) -> float:
+        """Steps the walk up to now; returns the show's time in seconds."""
+        conductor = self.conductor
+        now_s = clock_s - self._skipped_s
+        behind = now_s - conductor.time_s
+        if behind > LONGEST_STEP_S:
+            self._skipped_s += behind - LONGEST_STEP_S
+            now_s = conductor.time_s + LONGEST_STEP_S
+        while conductor.time_s <= now_s - TICK_S:
+            conductor.tick()
+        self.now_s = now_s
+        return now_s
+
+    def waypoint(self, unseen: bool = False) -> Waypoint | None:
+        """Where the walk is, once a tick; None while the dreamer may rest, as nobody would see anything new."""
+        if self.conductor.time_s == self._asked_s:
+            return None
+        here, newest = self.conductor.waypoint(), self._newest
+        if newest is not None and same_place(here, newest):
+            self.blend.hold(here.time_s)
+            return None
+        if newest is not None and (unseen or self.blend.is_frozen):
+            return None
+        self._asked_s = here.time_s
+        self.first = self.first or here
+        self._given.append(here)
+        return here
+
+    def take_in(self, keyframe: Keyframe) -> None:
+        """Takes a picture, if it was dreamt of this show: one dreamer may go on from one to another."""
+        if not any(waypoint is keyframe.waypoint for waypoint in self._given):
+            return
+        self.blend.upload(keyframe)
+        self._newest = keyframe.waypoint
+
+    def draw(self) -> Picture:
+        """The picture of this moment."""
+        return self.blend.render(self.now_s, self.conductor)
+
+    def save(self) -> None:
+        """Keeps where the walk is, once in a while, if the show is one that remembers."""
+        if self.memory and self.now_s - self._saved_at >= SAVE_EVERY_S:
+            self._saved_at = self.now_s
+            self.memory.keep(self.conductor.navigator)
+
+    def keep(self) -> Callable[[], None]:
+        """Keeps where the walk is for the next time; what is returned waits for the disk."""
+        if self.memory is None:
+            return lambda: None
+        self.memory.keep(self.conductor.navigator)
+        return self.memory.close
+
+
+class Feed:
+    """What a dreamer is supplied with: the waypoints of a performance, which may be exchanged for another."""
+
+    def __init__(self, performance: Performance, unseen: Callable[[], bool]) -> None:
+        """unseen: whether nobody would see a picture now."""
+        self.performance, self._unseen = performance, unseen
+
+    def __call__(self) -> Waypoint | None:
+        return self.performance.waypoint(self._unseen())
