@@ -17,6 +17,7 @@ from engine.dreamer.messages import (
     Loading,
     OutOfMemory,
     PaletteReady,
+    PaletteRefused,
     Ready,
     TakePalette,
     Want,
@@ -36,7 +37,10 @@ def _serve(pipe: Connection, place: RingPlace, dream_s: float, fault: Any = None
     try:
         while True:
             while isinstance(message := pipe.recv(), TakePalette):
-                pipe.send(PaletteReady(message.palette.id))
+                if "unspeakable" in message.palette.prompts:
+                    pipe.send(PaletteRefused(message.palette.id, "no such words"))
+                else:
+                    pipe.send(PaletteReady(message.palette.id))
             slot, waypoint = message.slot, message.waypoint
             if fault is not None:
                 fault(count)

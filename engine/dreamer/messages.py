@@ -65,6 +65,14 @@ class PaletteReady:
 
 
 @dataclass(frozen=True)
+class PaletteRefused:
+    """The words of this palette cannot be encoded, and why."""
+
+    id: str
+    why: str
+
+
+@dataclass(frozen=True)
 class OutOfMemory:
     """Ending, for want of memory."""
 
@@ -87,4 +95,4 @@ class Hopeless:
 
 
 ToChild = Dream | TakePalette
-FromChild = Loading | Ready | Want | Done | PaletteReady | OutOfMemory | Fault | Hopeless
+FromChild = Loading | Ready | Want | Done | PaletteReady | PaletteRefused | OutOfMemory | Fault | Hopeless

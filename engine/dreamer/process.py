@@ -31,6 +31,7 @@ from engine.dreamer.messages import (
     Loading,
     OutOfMemory,
     PaletteReady,
+    PaletteRefused,
     Ready,
     TakePalette,
     Want,
@@ -66,6 +67,7 @@ class DreamerStatus:
     first_keyframe_s: float | None = None  # since start()
     arithmetic: Arithmetic | None = None  # what the child that runs now dreams with, once it is ready
     palettes: frozenset[str] = frozenset()  # ids of those whose words that child has encoded
+    refused: dict[str, str] = field(default_factory=dict)  # ids of those that cannot be encoded, and why
     rss_mb: float = 0.0
     peak_rss_mb: float = 0.0
 
@@ -102,6 +104,7 @@ class DreamerProcess:
         self._limits = limits or Limits()
         self._policy = RestartPolicy(film=lossless, economy=spec.economy)
         self._palettes = {spec.palette.id: spec.palette}  # those to be encoded, the newest last
+        self._wanted: tuple[Palette, ...] = ()
         self._worker = worker
         self._ring: Ring | None = None
         self._process: SpawnProcess | None = None
@@ -136,6 +139,17 @@ class DreamerProcess:
         self._ring = Ring.create(SLOTS, self._spec.width, self._spec.height)
         self._spawn()
 
+    def set_palettes(self, palettes: tuple[Palette, ...]) -> None:
+        """Has all of these encoded that are not yet. For every frame: the same object as before costs nothing."""
+        if palettes is self._wanted:
+            return
+        self._wanted = palettes
+        for palette in palettes:
+            if palette.id in self._palettes and palette.id not in self.status.refused:
+                self._palettes[palette.id] = self._palettes.pop(palette.id)  # wanted last, forgotten last
+            else:
+                self.set_palette(palette)
+
     def set_palette(self, palette: Palette) -> None:
         """Has these words encoded while the child dreams on; `status.palettes` has its id once they are, and only then
         may waypoints name it. The oldest beyond PALETTES are forgotten."""
@@ -144,18 +158,19 @@ class DreamerProcess:
         for old in list(self._palettes)[:-PALETTES]:
             del self._palettes[old]
         self.status.palettes &= frozenset(self._palettes)
+        self.status.refused = {id: why for id, why in self.status.refused.items() if id in self._palettes}
+        self.status.refused.pop(palette.id, None)
         if self.status.state == "dreaming":
             self._send(TakePalette(palette))
 
-    def take_over(self, spec: DreamSpec) -> bool:
-        """Goes on with another show, if model and size are the ones it has: its words are encoded while it dreams on.
-        Else it returns False, and nothing has changed."""
+    def can_dream(self, spec: DreamSpec) -> bool:
+        """Whether another show has model and size of the one that is dreamt, so that it only takes other words."""
         alike = replace(spec, palette=self._spec.palette, economy=self._spec.economy) == self._spec
-        if not alike or self.status.state in ("failed", "stopped"):
-            return False
-        self.set_palette(spec.palette)
-        self._spec = replace(self._spec, palette=spec.palette)
-        return True
+        return alike and self.status.state not in ("failed", "stopped")
+
+    def begin_with(self, palette: Palette) -> None:
+        """What every child begins with from now on, should it have to be started again."""
+        self._spec = replace(self._spec, palette=palette)
 
     def poll(self, timeout_s: float = 0.0) -> list[Keyframe]:
         """The keyframes that have come, oldest first; hands out new waypoints. Waits at most `timeout_s` for one."""
@@ -321,6 +336,8 @@ class DreamerProcess:
                         self._send(TakePalette(palette))
             case PaletteReady(id):
                 self.status.palettes |= {id} & self._palettes.keys()
+            case PaletteRefused(id, why):
+                self.status.refused[id] = why
             case Hopeless(why) if not self.status.keyframes:
                 self._fail(why)
             case OutOfMemory(why) | Fault(why) | Hopeless(why):

@@ -15,7 +15,7 @@ from engine.walk.waypoint import Waypoint
 if TYPE_CHECKING:
     from engine.show.config import ModelSpec, Show
 
-PALETTES = 16  # that both sides keep: the present ones, those before, and what may be on its way
+PALETTES = 24  # that both sides keep: the present ones, those before, and what may be on its way
 
 
 @dataclass(frozen=True)

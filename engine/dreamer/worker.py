@@ -36,6 +36,7 @@ from engine.dreamer.messages import (
     Loading,
     OutOfMemory,
     PaletteReady,
+    PaletteRefused,
     Ready,
     TakePalette,
     Want,
@@ -142,7 +143,10 @@ class _Turns:
                 if isinstance(message, TakePalette) and self._words is not None:
                     self._words.encode(message.palette, self.say)
             self._taken += 1
-            return self._taken - 1, message.slot, message.waypoint
+            turn = self._taken - 1
+        if self._words is not None:
+            self._words.wait_for(message.waypoint)
+        return turn, message.slot, message.waypoint
 
     def want(self) -> None:
         """Says that a picture is about to be decoded."""
@@ -180,21 +184,29 @@ class _Words:
     def __init__(self, dreamer: "Dreamer") -> None:
         self._dreamer = dreamer
         self._pool = futures.ThreadPoolExecutor(1, "words")
+        self._under_way: dict[str, futures.Future[None]] = {}
 
     def encode(self, palette: Palette, say: Callable[[FromChild], None]) -> None:
-        """Begins to encode; says PaletteReady when it is done. Words that cannot be encoded are said once, in the log,
-        and the old palette is dreamt on."""
+        """Begins to encode; says PaletteReady when it is done, or PaletteRefused: the old palette is dreamt on."""
 
         def work() -> None:
+            answer: FromChild = PaletteReady(palette.id)
             try:
                 self._dreamer.take_palette(palette)
-                say(PaletteReady(palette.id))
-            except (EOFError, OSError):
-                pass  # the stage has gone, and this process ends with it
-            except Exception:
-                log.exception("these words cannot be encoded, the old ones are dreamt on: %s", list(palette.prompts))
+            except Exception as error:
+                log.debug("these words cannot be encoded", exc_info=True)
+                answer = PaletteRefused(palette.id, line(error))
+            with contextlib.suppress(EOFError, OSError):  # the stage has gone, and this process ends with it
+                say(answer)
 
-        self._pool.submit(work)
+        self._under_way = {id: future for id, future in self._under_way.items() if not future.done()}
+        self._under_way[palette.id] = self._pool.submit(work)
+
+    def wait_for(self, waypoint: Waypoint) -> None:
+        """Waits for words that a waypoint names while they are being encoded: in a film, or after a restart."""
+        for wording in waypoint.wordings:
+            if future := self._under_way.get(wording.palette):
+                futures.wait([future])
 
 
 def _dream(dreamer: "Dreamer", ring: Ring, turns: _Turns) -> None:

@@ -66,7 +66,7 @@ class Capture:
         showing: what the picture lies between, as Blend.showing has it.
         """
         self._show, self._conductor = show, conductor
-        self.still = StillOutput(self._stills, showing, show)
+        self.still = StillOutput(self._stills, showing, show, conductor.words.palettes_of)
         if self.taking is not None:
             self.taking.close(timeout_s=0.0)
             self.taking = TakeRecording(conductor, show, self._name(SUFFIX))

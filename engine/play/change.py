@@ -54,8 +54,8 @@ class Change:
                 self._watch(self._dreamer)
         elif self._made_room:
             self._watch(self._player.dreamer)
-        elif self._coming.conductor.waypoint().palette in self._player.dreamer.status.palettes:
-            self._player.feed.performance = self._coming
+        else:
+            self._wait_for_words()
 
     def before(self, keyframe: Keyframe) -> None:
         """A picture of the player's dreamer, before it is taken in: with the first of the other show it takes over."""
@@ -88,7 +88,8 @@ class Change:
         self._coming = Performance(show, loading.conductor, blend, loading.memory)
         self._spec = player.spec_of(show)
         log.info("loading the show %s", show.name)
-        if player.dreamer.take_over(self._spec):
+        if player.dreamer.can_dream(self._spec):
+            player.dreamer.set_palette(self._spec.palette)
             return
         self._dreamer, self._feed = player.dream(self._coming)
         self._dreamer.start()
@@ -98,9 +99,7 @@ class Change:
         assert self._coming is not None
         status = dreamer.status
         if status.state == "failed":
-            log.error("%s cannot be shown: %s; %s goes on", self._coming.show.name, status.message,
-                      self._player.show.name)  # fmt: skip
-            self.give_up()
+            self._say_no(status.message)
         elif status.losses and not self._made_room:
             log.warning("%s; starting it again with the room that the other one took", status.message)
             self._made_room = True
@@ -111,6 +110,20 @@ class Change:
             player.dreamer, player.feed = player.dream(self._coming)
             player.dreamer.start()
 
+    def _wait_for_words(self) -> None:
+        """The dreamer goes on with the other show once its words are encoded."""
+        assert self._coming is not None and self._spec is not None
+        status, palette = self._player.dreamer.status, self._spec.palette.id
+        if palette in status.palettes:
+            self._player.feed.performance = self._coming
+        elif palette in status.refused:
+            self._say_no(status.refused[palette])
+
+    def _say_no(self, why: str) -> None:
+        assert self._coming is not None
+        log.error("%s cannot be shown: %s; %s goes on", self._coming.show.name, why, self._player.show.name)
+        self.give_up()
+
     def _exchange_dreamers(self) -> None:
         assert self._dreamer is not None
         self._player.end_later(self._player.dreamer.stop)
@@ -119,7 +132,8 @@ class Change:
 
     def _hand_over(self) -> None:
         """The other show is on stage from now on; the one before moves on for as long as it is seen."""
-        assert self._coming is not None
+        assert self._coming is not None and self._spec is not None
+        self._player.dreamer.begin_with(self._spec.palette)
         player, coming, leaving = self._player, self._coming, self._player.playing
         time_s = float(coming.conductor["blend.time"])
         _carry_over(leaving, coming, time_s)

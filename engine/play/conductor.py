@@ -9,7 +9,8 @@ handed over, with the numbers of the ticks, gives the same waypoints again at an
 the show's loop; no GL, no torch.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import logging
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any
@@ -17,20 +18,36 @@ from typing import Any
 from engine.control.controls import Controls
 from engine.control.source import Source
 from engine.show.config import Show
-from engine.show.params import Value
-from engine.walk.navigator import TICK_HZ, TICK_S, Navigator
+from engine.show.params import Value, shown
+from engine.walk.mix import TICK_HZ, TICK_S
+from engine.walk.navigator import Navigator
 from engine.walk.palette import Palette
+from engine.walk.visit import Place, Visits
 from engine.walk.waypoint import Waypoint
+from engine.walk.words import Words
+
+log = logging.getLogger("pedesis")
 
 RESET_S = 2.0  # how long the way back to the show's own values takes
-EVENTS: frozenset[str] = frozenset()  # what steers and is no parameter; what they carry is plain data
+FOREVER_S = 1e9
+# Events that are no parameters; what they carry is plain data, which a take can hold.
+WORDS_READY, WORDS_REFUSED, VISIT = "words.ready", "words.refused", "walk.visit"
+EVENTS = (WORDS_READY, WORDS_REFUSED, VISIT)
 STAYS = ("walk.seed", "stage.overlay")  # the one belongs to the walk's place, the other to who is looking
 
 
 class Conductor(Mapping[str, Value]):
     """What one show is doing: where its parameters are, and where its walk is."""
 
-    def __init__(self, show: Show, sources: Sequence[Source] = ()) -> None:
+    def __init__(
+        self,
+        show: Show,
+        sources: Sequence[Source] = (),
+        words_at_once: bool = False,
+        but_for: Collection[str] = (),
+    ) -> None:
+        """words_at_once: new words count as encoded as soon as they are wanted, and whoever dreams waits for them;
+        else answer() says when they are. but_for: ids of palettes of which somebody will say so all the same."""
         self.controls = Controls(show.registry, show.values)
         self.navigator = Navigator(
             seed=int(show.values["walk.seed"]),
@@ -38,6 +55,9 @@ class Conductor(Mapping[str, Value]):
             loop=float(show.values["walk.loop"]),
             palette=Palette.of([m.prompt for m in show.materials]).id,
         )
+        self.words = Words(self.navigator.materials, Palette.of([m.prompt for m in show.materials]))
+        self.visits = Visits()
+        self._at_once, self._but_for = words_at_once, frozenset(but_for)
         self._sources = list(sources)
         self.on_steer: Callable[[int, str, Any], None] | None = None  # told the tick, name and value: what a take is
         self._own = dict(show.values)
@@ -76,31 +96,80 @@ class Conductor(Mapping[str, Value]):
                 self.steer(name, value)
 
     def steer(self, name: str, value: Any) -> None:
-        """The one way in for what comes from outside, at the present tick: a parameter's value."""
+        """The one way in for what comes from outside, at the present tick: a parameter's value, or one of EVENTS."""
         if self.on_steer is not None:
             self.on_steer(self.navigator.ticks, name, value)
-        self.controls.set(name, value)
+        if name == WORDS_READY:
+            self.words.make_ready(value)
+        elif name == WORDS_REFUSED:
+            self.words.refuse(value)
+        elif name == VISIT:
+            self._go(value)
+        else:
+            self.controls.set(name, value)
 
     def to_dict(self) -> dict[str, Any]:
         """Where everything is that is steered, JSON-able: what a take begins with."""
-        return {"controls": self.controls.to_dict(), "navigator": self.navigator.to_dict()}
+        parts = ("controls", "navigator", "words", "visits")
+        return {name: getattr(self, name).to_dict() for name in parts}
 
     def restore(self, data: Mapping[str, Any]) -> None:
         """Takes up where `to_dict` left it. Raises KeyError, TypeError or ValueError on damaged data."""
         self.controls.restore(data["controls"])
         self.navigator.restore(data["navigator"])
         self.navigator.read(self.controls)
+        if "words" in data:
+            self.words.restore(data["words"])
+        if "visits" in data:
+            self.visits.restore(data["visits"])
+
+    def answer(self, ready: Collection[str], refused: Mapping[str, str]) -> None:
+        """Takes note of the palettes that are encoded, and of those that cannot be and why; by their ids."""
+        for palette in self.words.wanted:
+            if self.words.is_answered(palette.id):
+                continue
+            if palette.id in ready:
+                self.steer(WORDS_READY, palette.id)
+            elif palette.id in refused:
+                self.steer(WORDS_REFUSED, palette.id)
+                said = ", ".join(shown(prompt) for prompt in palette.prompts)
+                log.warning("these words cannot be dreamt (%s): %s", refused[palette.id], said)
+
+    def visit(self, place: Place, palettes: Mapping[str, Palette], stay_s: float, leap: bool = False) -> None:
+        """Sends the walk to a place, where it stays and goes on from; leap: by way of a transition.
+
+        Raises ValueError for a place that this show cannot go to.
+        """
+        if place.loop != self.navigator.loop:
+            raise ValueError(f"a place must have walk.loop {self.navigator.loop:g} as the show has, got {place.loop:g}")
+        words = {id: list(palettes[id].prompts) for id in place.palettes if id in palettes}
+        self.steer(VISIT, {"place": place.to_dict(), "words": words, "stay_s": min(stay_s, FOREVER_S), "leap": leap})
+
+    def _go(self, order: Mapping[str, Any]) -> None:
+        palettes = {id: Palette.of(prompts) for id, prompts in order["words"].items()}
+        self.visits.go(Place.from_dict(order["place"]), palettes, float(order["stay_s"]), bool(order["leap"]))
 
     def tick(self) -> None:
         """One step of TICK_S seconds for everything that is steered."""
         self.controls.tick(TICK_S)
         if self.controls.take("show.reset"):
             self._reset()
+        epoch = self.navigator.epoch
         self.navigator.tick(self.controls)
+        if self.navigator.epoch != epoch:
+            self.visits.leave(leap=True)
+        self.words.need(self.visits.palettes)
+        self.words.tick(self.controls)
+        if self._at_once:
+            self.answer({palette.id for palette in self.words.wanted} - self._but_for, {})
+        if self.visits.tick(self.words.is_ready, float(self["blend.time"])):
+            self.navigator.leap()
+        if (place := self.visits.at) is not None:
+            self.navigator.settle(place.points)
 
     def waypoint(self, ahead_s: float = 0.0) -> Waypoint:
         """Where the walk is, or will be `ahead_s` seconds on if nothing is touched."""
-        return self.navigator.waypoint(ahead_s)
+        return self.visits.apply(self.words.apply(self.navigator.waypoint(ahead_s)))
 
     def _reset(self) -> None:
         """Every value back to the show's own, eased; the walk's place stays."""

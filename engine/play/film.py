@@ -40,6 +40,7 @@ from engine.stage.gl import create_context, finisher, make_target
 from engine.stage.look import Look
 from engine.stage.shaders import Shaders
 from engine.walk import plan
+from engine.walk.palette import Palette
 from engine.walk.waypoint import Waypoint
 
 log = logging.getLogger("pedesis")
@@ -79,6 +80,7 @@ class _Script:
         """first: the frame that is drawn first, where the film begins or resumes."""
         self._conductor, self._job, self._first = conductor, job, first
         self._values: deque[Mapping[str, Value]] = deque()  # of the frames that are not drawn yet
+        self.on_palettes: Callable[[tuple[Palette, ...]], None] = lambda palettes: None  # before waypoints name them
 
     def waypoints(self) -> Iterator[Waypoint]:
         """The waypoint of every frame, from the film's beginning on."""
@@ -87,6 +89,7 @@ class _Script:
         ):
             if n >= self._first:
                 self._values.append(dict(self._conductor))
+            self.on_palettes(self._conductor.words.wanted)
             yield waypoint
 
     def next_values(self) -> Mapping[str, Value]:
@@ -219,9 +222,11 @@ def run_film(
         unfinished = _unfinished(file, job)
         first = unfinished.frames if unfinished else 0
         clock = LockstepClock(job.fps, job.skipped + first)
-        script = _Script(replay(show, job.take) if job.take else Conductor(show), job, job.skipped + first)
+        conductor = replay(show, job.take) if job.take else Conductor(show, words_at_once=True)
+        script = _Script(conductor, job, job.skipped + first)
         supply = _Supply(plan.since(plan.keyframes(script.waypoints(), show.film.gap), clock.now()))
         dreamer = DreamerProcess(DreamSpec.from_show(show, film=True), supply, lossless=True)
+        script.on_palettes = dreamer.set_palettes
         stack.callback(lambda: measured(stats.report(meter, dreamer.status, None)))
         stack.callback(dreamer.stop)
         dreamer.start()
@@ -379,6 +384,8 @@ class _Watch:
             self._keyframes, self._forgiven = status.keyframes, status.losses
         if status.state == "failed":
             raise FilmError(f"the dreamer has failed: {status.message}")
+        if status.refused:
+            raise FilmError(f"words of this film cannot be encoded: {next(iter(status.refused.values()))}")
         if status.losses - self._forgiven >= PATIENCE:
             raise FilmError(f"given up after the dreamer ended {PATIENCE} times in a row: {status.message}")
         if status.losses > self._said:

@@ -184,10 +184,12 @@ class Player:
         if (name := self.conductor.controls.take_call("show.load")) is not None:
             self.load(name)
         change = self._change
+        self.dreamer.set_palettes(self.conductor.words.wanted)
         for keyframe in self.dreamer.poll():
             if change:
                 change.before(keyframe)
             self.playing.take_in(keyframe)
+        self.conductor.answer(self.dreamer.status.palettes, self.dreamer.status.refused)
         if change and not change.is_over:
             change.step()
         if change and change.is_over:

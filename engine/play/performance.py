@@ -16,7 +16,7 @@ from engine.play.conductor import Conductor
 from engine.play.state import Memory
 from engine.show.config import Show
 from engine.stage.blend import Blend, Picture
-from engine.walk.navigator import TICK_S
+from engine.walk.mix import TICK_S
 from engine.walk.waypoint import Waypoint, same_place
 
 LONGEST_STEP_S = 0.25  # a longer frame (a machine suspended, or far too slow) moves the walk no further than this
@@ -57,7 +57,9 @@ class Performance:
         """Where the walk is, once a tick; None while the dreamer may rest, as nobody would see anything new."""
         if self.conductor.time_s == self._asked_s:
             return None
-        here, newest = self.conductor.waypoint(), self._newest
+        here, newest, visits = self.conductor.waypoint(), self._newest, self.conductor.visits
+        if visits.locked and visits.at is None:
+            return None
         if newest is not None and same_place(here, newest):
             self.blend.hold(here.time_s)
             return None

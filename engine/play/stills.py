@@ -6,10 +6,11 @@ Usage: `stills.take(framebuffer, blend.showing, show)`. Reads on the GL thread, 
 import logging
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import moderngl
@@ -19,10 +20,12 @@ from numpy.typing import NDArray
 from engine.show.config import Show
 from engine.show.files import ENDING_S, make_folder, readable_json
 from engine.stage.gl import read_pixels
+from engine.walk.palette import Palette
 
 log = logging.getLogger("pedesis")
 
 MOST_WAITING = 8
+PalettesOf = Callable[..., Mapping[str, Palette]]
 
 
 class Stills:
@@ -37,10 +40,17 @@ class Stills:
         self._waiting: queue.SimpleQueue[tuple[NDArray[np.uint8], dict[str, Any]] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
 
-    def take(self, framebuffer: Any, showing: tuple[Any, Any, float] | None, show: Show) -> None:
+    def take(
+        self,
+        framebuffer: Any,
+        showing: tuple[Any, Any, float] | None,
+        show: Show,
+        palettes: Mapping[str, Palette] = MappingProxyType({}),
+    ) -> None:
         """Takes what is in the framebuffer; when eight are waiting for the disk, says so and takes none.
 
         showing: the two waypoints that the picture lies between and how far, as Blend.showing has them.
+        palettes: the words that those name, by the palettes' ids.
         """
         if not self._slots.acquire(blocking=False):
             log.warning("still not taken: %d are waiting for the disk", MOST_WAITING)
@@ -48,10 +58,10 @@ class Stills:
         try:
             pixels = read_pixels(framebuffer)
             sidecar: dict[str, Any] = {"show": show.name, "model": vars(show.model)}
-            sidecar["prompts"] = [m.prompt for m in show.materials]
             if showing is not None:
                 start, end, mix = showing
                 sidecar |= {"waypoint": start.to_dict(), "next": end.to_dict(), "mix": mix}
+                sidecar["palettes"] = {id: list(p.prompts) for id, p in palettes.items()}
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="stills", daemon=True)
                 self._thread.start()
@@ -98,9 +108,11 @@ class StillOutput:
 
     own_size = False
 
-    def __init__(self, stills: Stills, showing: Callable[[], tuple[Any, Any, float] | None], show: Show) -> None:
-        """showing: what the picture lies between, as Blend.showing has it."""
-        self._stills, self._showing, self._show = stills, showing, show
+    def __init__(
+        self, stills: Stills, showing: Callable[[], tuple[Any, Any, float] | None], show: Show, palettes_of: PalettesOf
+    ) -> None:
+        """showing: what the picture lies between, as Blend.showing has it; palettes_of: see Words."""
+        self._stills, self._showing, self._show, self._palettes_of = stills, showing, show, palettes_of
         self._asked = False
 
     def ask(self) -> None:
@@ -111,7 +123,9 @@ class StillOutput:
         """Takes the program, if one was asked for."""
         if self._asked:
             self._asked = False
-            self._stills.take(framebuffer, self._showing(), self._show)
+            showing = self._showing()
+            palettes = self._palettes_of(*showing[:2]) if showing else {}
+            self._stills.take(framebuffer, showing, self._show, palettes)
 
     def close(self) -> None:
         """Waits for the stills still being written."""

@@ -17,14 +17,16 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from engine import __version__
-from engine.control.take import Head, Take, TakeError, TakeSource, TakeWriter, read_take
-from engine.play.conductor import EVENTS, Conductor
+from engine.control.take import Event, Head, Take, TakeError, TakeSource, TakeWriter, read_take
+from engine.play.conductor import EVENTS, VISIT, WORDS_READY, WORDS_REFUSED, Conductor
 from engine.play.shows import load_show
 from engine.record.names import claim_name
 from engine.show.config import Show
 from engine.show.files import ANSWER_S, ENDING_S
-from engine.show.params import ParamError, did_you_mean
-from engine.walk.navigator import TICK_HZ
+from engine.show.params import ParamError, did_you_mean, shown
+from engine.walk.mix import TICK_HZ
+from engine.walk.palette import Palette
+from engine.walk.visit import Place
 
 log = logging.getLogger("pedesis")
 
@@ -123,7 +125,9 @@ def replay(show: Show, take: Take) -> Conductor:
 
     Raises TakeError.
     """
-    conductor = Conductor(show)
+    # When words that were said then had been encoded is in the take; those that were written into it since are at once.
+    answered = {event.value for event in take.events if event.name in (WORDS_READY, WORDS_REFUSED)}
+    conductor = Conductor(show, words_at_once=True, but_for=answered)
     if take.head.start is not None:
         try:
             conductor.restore(_without(take.head.start, show.insisted))
@@ -143,6 +147,20 @@ def _without(start: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]
     return {**start, "controls": controls}
 
 
+def _checked_event(where: str, event: Event) -> Event:
+    """Raises TakeError where what it carries is damaged."""
+    try:
+        if event.name == VISIT:
+            Place.from_dict(event.value["place"])
+            for prompts in event.value["words"].values():
+                Palette.of(prompts)
+        elif not isinstance(event.value, str):
+            raise TypeError(f"a palette's id is text, got {shown(event.value)}")
+    except Exception as fault:  # whatever stands there
+        raise TakeError(f"{where}: what {event.name} carries is damaged: {fault!r}") from None
+    return event
+
+
 def _checked(take: Take, show: Show, strict: bool) -> Take:
     """The take with its values as the show takes them. Raises TakeError.
 
@@ -153,7 +171,7 @@ def _checked(take: Take, show: Show, strict: bool) -> Take:
         where = f"{take.path}, line {event.line}"
         param = show.registry.get(event.name)
         if event.name in EVENTS:
-            events.append(event)
+            events.append(_checked_event(where, event))
         elif param is None and strict:
             near = did_you_mean(show.registry.nearest(event.name))
             raise TakeError(f"{where}: {event.name} is not known; `pedesis params {show.path}` lists them all{near}")

@@ -213,7 +213,7 @@ class _Reader:
             name=self.path.stem,
             path=self.path.absolute(),
             model=ModelSpec(**_table(values, "model")),
-            materials=tuple(replace(m, weight=values[f"material.{m.name}"]) for m in self.things["material"]),
+            materials=tuple(self._material(m, values) for m in self.things["material"]),
             values=values,
             osc=OscSpec(**_table(values, "osc")),
             stage=StageSpec(**_table(values, "window")),
@@ -225,6 +225,11 @@ class _Reader:
             things=self.things,
             text=self.text,
         )
+
+    @staticmethod
+    def _material(material: Material, values: Mapping[str, Value]) -> Material:
+        name = f"material.{material.name}"
+        return replace(material, weight=float(values[name]), prompt=str(values[f"{name}.prompt"]))
 
     def _keep(self, where: str, param: Param, value: Value) -> None:
         if param.name in _FILES and str(value).startswith(("./", "../", "~")):

@@ -9,19 +9,18 @@ hand stays where it is; until there is one, home goes along with the seed.
 """
 
 import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 import numpy as np
 
 from engine.show.params import SEED_MAX, shown
+from engine.walk.mix import MAX_MIX, TICK_S, heard, turned
 from engine.walk.spectrum import K, coefficients
 from engine.walk.waypoint import Point, Waypoint, normalise, reduced, scaled
 
-TICK_HZ = 120
-TICK_S = 1.0 / TICK_HZ
 MATERIAL_PACE = 0.4  # materials drift slower than shapes: a place is stayed in for a few forms of it
 FADER_FOOT = 0.25  # below here a material's fader falls away by ratios,
 FADER_FLOOR = 1e-6  # to this: the sum stays off zero when every fader is down, and the change to that continuous
@@ -32,17 +31,11 @@ HOME_STAY_S = 3.0  # how long `walk.home` pulls before it lets go again
 HOME_S = 0.8  # time constant of the pull
 JUMP_PHASE = 1000.0  # farther than the walk remembers
 JUMP_SHARE = (3 - math.sqrt(5)) / 2  # of a loop: the golden section, so that no two jumps meet on the same place
-QUICKEST_S = 0.05  # shortest time constant of a blend: a tenth of a second is one picture of a quick dreamer
-MAX_MIX = 4  # seeds or homes that may be blending into one another at once
-FAINT = 0.01  # a share that is no longer heard, so that one that goes or comes makes no step
-RISEN = 0.1  # share the newest has before the next may follow, or in a flood none would ever be heard
 HOME_POINTS = 12  # a home made of more is reduced to as many
 MAX_POINTS = MAX_MIX * (HOME_POINTS + 1)  # of a waypoint; homes made of one another share most of theirs
 HOME_SEED = 0x40E  # the home of a seed's walk is in the walk of another seed, which is this xor the first
 FARTHEST = 1e12  # largest number in a saved walk: beyond it a phase is too coarse to walk on
 FASTEST = 1e3  # phase units per second; a nudge on every tick comes to a tenth of it
-
-Kind = TypeVar("Kind", bound=Hashable)
 
 
 class Steering(Protocol):
@@ -85,29 +78,6 @@ def _drawn(fader: float) -> float:
     if fader >= FADER_FOOT:
         return fader
     return FADER_FOOT * (FADER_FLOOR / FADER_FOOT) ** (1 - max(fader, 0.0) / FADER_FOOT)
-
-
-def turned(mix: Mapping[Kind, float], wanted: Kind, time_s: float) -> dict[Kind, float]:
-    """Shares one tick on: what is wanted rises, the others fade, over about `time_s` seconds.
-
-    mix: share of each, the newest last. Nothing goes before it is FAINT, so where too many are fading, or the
-    newest has hardly begun, what is wanted waits; it may change meanwhile, and the last one always arrives.
-    """
-    newest = next(reversed(list(mix)))
-    if wanted not in mix and (len(mix) >= MAX_MIX or mix[newest] < RISEN):
-        wanted = newest
-    if list(mix) == [wanted]:
-        return dict(mix)
-    step = 1 - math.exp(-TICK_S / max(QUICKEST_S, time_s / 3))
-    left = {k: v * (1 - step) for k, v in mix.items() if k != wanted}
-    left = {k: v for k, v in left.items() if v > FAINT}
-    share = mix.get(wanted, 0.0)
-    return left | {wanted: share + (1 - share) * step if left else 1.0}
-
-
-def heard(mix: Mapping[Kind, float]) -> dict[Kind, float]:
-    """How much of each is heard: its share above FAINT, so that it comes and goes without a step."""
-    return {k: v - FAINT for k, v in mix.items() if v > FAINT}
 
 
 @dataclass
@@ -153,7 +123,7 @@ class Navigator:
         self._pull_home()
         if steer.take("walk.jump"):
             self.phase += self.loop * JUMP_SHARE if self.loop else JUMP_PHASE
-            self.epoch += 1
+            self.leap()
         self.shove += steer.take("walk.nudge") * NUDGE_PHASE / NUDGE_S
         self.running += (float(not steer["walk.pause"]) - self.running) * (1 - math.exp(-TICK_S / PAUSE_S))
         self.rate = float(steer["walk.speed"]) * self.running + self.shove
@@ -172,6 +142,17 @@ class Navigator:
             loop=self.loop,
             palette=self.palette,
         )
+
+    def leap(self) -> None:
+        """The next waypoint is shown by a transition instead of a crossfade."""
+        self.epoch += 1
+
+    def settle(self, points: Sequence[Point]) -> None:
+        """Moves the walk to where a place of its own lies, while that place is what is shown: it goes on from there.
+        Of another seed's place there is nothing to move to, and it stays where it is."""
+        own = [p for p in points if p.seed in self.voices]
+        if own:
+            self.phase = max(own, key=lambda p: abs(p.gain)).phase
 
     def to_dict(self) -> dict[str, Any]:
         """All of the state, JSON-able."""

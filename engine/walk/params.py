@@ -12,7 +12,7 @@ _KEYS = ("name", "prompt", "weight")
 
 
 def _params(things: Things) -> list[Param]:
-    return [*_walk(), *_materials(things.get("material", ()))]
+    return [*_walk(), *_words(), *_materials(things.get("material", ()))]
 
 
 def _walk() -> list[Param]:
@@ -50,12 +50,31 @@ def _walk() -> list[Param]:
     ]  # fmt: skip
 
 
-def _materials(materials: tuple[Material, ...]) -> list[Param]:
+def _words() -> list[Param]:
     return [
-        Param(f"material.{m.name}", "number", 1.0,
-              f"How much the walk is drawn to {m.name.replace('_', ' ')}, next to the other materials.",
-              0, 1, smoothing_s=0.5, lands="keyframe")
+        Param("say", "call", "", "Brings a phrase in as a material of its own, which rises, is held and fades.",
+              lands="palette"),
+        Param("say.hold", "number", 20.0, "How long a phrase is held once it has risen.", 0, 3600, "s", "square"),
+        Param("say.share", "number", 0.9, "How much of the picture belongs to the phrases while they are held.",
+              0, 1, smoothing_s=1.0, lands="keyframe"),
+        Param("say.clear", "trigger", 0.0, "Lets all phrases fade.", lands="keyframe"),
+        Param("clouds.see", "text", "", "A word that the clouds are read by, pulled in softly as walk.focus rises.",
+              lands="palette"),
+    ]  # fmt: skip
+
+
+def _materials(materials: tuple[Material, ...]) -> list[Param]:
+    said = Rule(lambda v: bool(v.strip()), f"text of 1 to {TEXT_MAX} characters")
+    return [
+        param
         for m in materials
+        for param in (
+            Param(f"material.{m.name}", "number", 1.0,
+                  f"How much the walk is drawn to {m.name.replace('_', ' ')}, next to the other materials.",
+                  0, 1, smoothing_s=0.5, lands="keyframe"),
+            Param(f"material.{m.name}.prompt", "text", m.prompt,
+                  f"The words of {m.name.replace('_', ' ')}.", lands="palette", rule=said),
+        )
     ]  # fmt: skip
 
 
@@ -78,6 +97,7 @@ def read_materials(content: object, report: Report) -> Table:
         prompt = entry.get("prompt")
         if not isinstance(prompt, str) or not prompt.strip() or len(prompt) > TEXT_MAX:
             report(f"{key} prompt", f"text of 1 to {TEXT_MAX} characters", shown(prompt))
+            prompt = name  # so that what else is wrong can be told as well
         if name:
             found[name] = Material(name, str(prompt))
         if name and "weight" in entry:

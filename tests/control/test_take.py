@@ -132,10 +132,9 @@ def test_a_take_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no disk that is always full")
 def test_a_full_disk_is_said_once_and_the_show_goes_on(caplog: pytest.LogCaptureFixture) -> None:
+    full = Path("/dev/full")
     with caplog.at_level(logging.ERROR, "pedesis"):
-        writer = TakeWriter(
-            lambda: (Path("/dev/full"), Path("/dev/full").open("wb", buffering=0)), lambda: "head\n", HZ
-        )
+        writer = TakeWriter(lambda: (full, full.open("wb", buffering=0)), lambda: "head\n", HZ)
         assert writer.opened(5)
         for tick in range(1000):
             writer.note(tick, "walk.speed", 0.5)

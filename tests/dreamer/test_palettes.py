@@ -85,10 +85,12 @@ def test_a_palette_that_is_not_known_is_answered_with_the_newest() -> None:
 
 def test_the_first_and_the_newest_are_kept() -> None:
     palettes = Palettes("first", rows(0.5))
-    for n in range(20):
+    for n in range(PALETTES + 8):
         palettes.add(str(n), rows(float(n)))
-    kept = [n for n in range(20) if float(palettes.mix(says(str(n), (1.0, 0.0)))["prompt_embeds"].mean()) == n]
-    assert kept == list(range(20 - PALETTES + 1, 20))
+    kept = [
+        n for n in range(PALETTES + 8) if float(palettes.mix(says(str(n), (1.0, 0.0)))["prompt_embeds"].mean()) == n
+    ]
+    assert kept == list(range(9, PALETTES + 8))
     assert float(palettes.mix(says("first", (1.0, 0.0)))["prompt_embeds"].mean()) == 0.5
 
 

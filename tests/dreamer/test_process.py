@@ -371,10 +371,26 @@ def test_a_new_child_is_given_the_palettes_of_the_one_before(started: Callable[.
     assert dreamer.status.restarts == 1 and other.id in dreamer.status.palettes
 
 
+def test_words_that_cannot_be_encoded_are_told_of_and_may_be_asked_for_again(
+    started: Callable[..., DreamerProcess],
+) -> None:
+    dreamer, bad, good = started(fake_worker.steady), Palette.of(["unspeakable"]), Palette.of(["a whale"])
+    collect(dreamer, 1)
+    wanted = (bad, good)
+    end = time.monotonic() + 10
+    while not (dreamer.status.refused and good.id in dreamer.status.palettes) and time.monotonic() < end:
+        dreamer.set_palettes(wanted)
+        dreamer.poll(0.02)
+    assert dreamer.status.refused == {bad.id: "no such words"} and good.id in dreamer.status.palettes
+    dreamer.set_palettes((good,))
+    dreamer.set_palettes((good, bad))
+    assert not dreamer.status.refused, "asked again"
+
+
 def test_only_the_newest_palettes_are_kept(started: Callable[..., DreamerProcess]) -> None:
     dreamer = started(fake_worker.steady)
     collect(dreamer, 1)
-    palettes = [Palette.of([f"words {n}"]) for n in range(20)]
+    palettes = [Palette.of([f"words {n}"]) for n in range(PALETTES + 8)]
     for palette in palettes:
         dreamer.set_palette(palette)
     end = time.monotonic() + 10
@@ -482,7 +498,7 @@ def test_waste_is_looked_for_after_the_first_picture_and_not_while_loading(monke
             self.asked += 1
             if self.asked > 2:
                 raise EOFError
-            return Dream(0, None)  # type: ignore[arg-type]
+            return Dream(0, Waypoint(0.0, 0, (), (1.0,)))
 
         def send(self, message: Any) -> None: ...
 

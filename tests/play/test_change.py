@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -30,7 +31,7 @@ prompt = "{word}"
 [look]
 enabled = true
 grain = 0
-drift = {drift}
+drift = 0
 vignette = 0
 sharpness = 0
 exposure = {exposure}
@@ -46,7 +47,7 @@ fps_headless = 240
 class Painter(FlatDreamer):
     """Dreams the colour of the show whose words it is told, twice as often as FlatDreamer."""
 
-    all: "list[Painter]" = []
+    all: ClassVar[list["Painter"]] = []
 
     def __init__(self, spec, supply) -> None:
         super().__init__(spec, supply)
@@ -55,11 +56,17 @@ class Painter(FlatDreamer):
         self.loses = 0  # how often it is lost before it dreams
         Painter.all.append(self)
 
-    def take_over(self, spec) -> bool:
-        if (spec.width, spec.height, spec.model) != (self.spec.width, self.spec.height, self.spec.model):
-            return False
-        self.palettes[spec.palette.id] = spec.palette
-        return True
+    def can_dream(self, spec) -> bool:
+        return (spec.width, spec.height, spec.model) == (self.spec.width, self.spec.height, self.spec.model)
+
+    def begin_with(self, palette) -> None:
+        self.spec = replace(self.spec, palette=palette)
+
+    def set_palettes(self, palettes) -> None:
+        self.palettes |= {palette.id: palette for palette in palettes}
+
+    def set_palette(self, palette) -> None:
+        self.palettes[palette.id] = palette
 
     def poll(self) -> list[Keyframe]:
         self.polls += 1
@@ -86,11 +93,9 @@ def painted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Painter, "all", [])
 
 
-def write(
-    folder: Path, name: str, word: str, width: int = 64, exposure: float = 0.0, drift: float = 0.0, more: str = ""
-) -> Path:
+def write(folder: Path, name: str, word: str, width: int = 64, exposure: float = 0.0, more: str = "") -> Path:
     path = folder / f"{name}.toml"
-    path.write_text(SHOW.format(width=width, word=word, exposure=exposure, drift=drift) + more)
+    path.write_text(SHOW.format(width=width, word=word, exposure=exposure) + more)
     return path
 
 
@@ -192,7 +197,7 @@ def test_a_show_that_cannot_be_loaded_is_one_line_and_the_present_one_goes_on(
     write(tmp_path, "second", "two")
     write(tmp_path, "broken", "two", more='[walk]\nspeed = "fast"\n')
     (tmp_path / "lost.toml").write_text('[model]\nname = "./nowhere"\n[[material]]\nname = "a"\nprompt = "b"\n')
-    run(player, 1.0)
+    run(player, 4.0)
     send("/show/load", name)
     deadline = time.monotonic() + 10
     with caplog.at_level(logging.WARNING, "pedesis"):

@@ -1,5 +1,6 @@
 """The conductor: one set of controls for sources, walk and film, and the way back to the show's own values."""
 
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -7,7 +8,9 @@ import pytest
 from engine.play.conductor import RESET_S, Conductor, play_through
 from engine.play.shows import load_show
 from engine.show.params import Value
-from engine.walk.navigator import TICK_HZ
+from engine.walk.mix import TICK_HZ
+from engine.walk.visit import Place
+from engine.walk.waypoint import distance
 
 
 class Script:
@@ -70,3 +73,61 @@ def test_reset_eases_every_value_back_and_leaves_the_walk_where_it_is() -> None:
     assert conductor["walk.seed"] == 99 and {p.seed for p in conductor.waypoint().points} == {
         p.seed for p in before.points
     }, "the place stays"
+
+
+def test_new_words_wait_for_the_dreamer_and_in_a_film_the_dreamer_waits_for_them() -> None:
+    moves: dict[int, list[tuple[str, Value]]] = {3: [("material.clouds.prompt", "a whale"), ("say", "a shark")]}
+    conductor = conducted(moves)
+    before = conductor.waypoint().palette
+    ticks(conductor, 1.0)
+    assert conductor.waypoint().palette == before and len(conductor.words.wanted) == 3
+    conductor.answer({p.id for p in conductor.words.wanted}, {})
+    ticks(conductor, 0.5)
+    assert conductor.waypoint().palette != before and conductor.waypoint().beside
+    film = Conductor(load_show("house"), words_at_once=True)
+    film.steer("say", "a shark")
+    ticks(film, 1.0)
+    assert film.waypoint().beside
+
+
+def test_words_that_cannot_be_dreamt_are_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    conductor = conducted({})
+    conductor.steer("material.clouds.prompt", "unspeakable")
+    ticks(conductor, 0.1)
+    refused = {p.id: "no such words" for p in conductor.words.wanted[1:]}
+    for _ in range(3):
+        conductor.answer(set(), refused)
+        ticks(conductor, 0.1)
+    assert caplog.text.count("these words cannot be dreamt (no such words): 'unspeakable'") == 1
+
+
+def test_a_place_is_gone_to_held_and_gone_on_from() -> None:
+    conductor = conducted({})
+    conductor._at_once = True
+    ticks(conductor, 2.0)
+    place, palettes = Place.of(conductor.waypoint()), {p.id: p for p in conductor.words.wanted}
+    there = conductor.waypoint()
+    ticks(conductor, 30.0)
+    assert distance(conductor.waypoint(), there) > 0.5
+    conductor.visit(place, palettes, stay_s=5.0)
+    ticks(conductor, 12.0)
+    assert conductor.visits.at == place and Place.of(conductor.waypoint()) == place
+    while conductor.visits.at == place:
+        ticks(conductor, 0.1)
+    for _ in range(100):
+        assert distance(conductor.waypoint(), there) < 1.0, "it goes on from there"
+        ticks(conductor, 0.02)
+    conductor.visit(place, palettes, stay_s=5.0, leap=True)
+    epoch = conductor.waypoint().epoch
+    ticks(conductor, 0.1)
+    assert conductor.waypoint().epoch == epoch + 1 and Place.of(conductor.waypoint()) == place
+    conductor.set("walk.jump", 1.0)
+    ticks(conductor, 0.1)
+    assert distance(conductor.waypoint(), there) > 0.5, "a jump leaves it"
+
+
+def test_a_place_of_another_loop_is_refused() -> None:
+    conductor = conducted({})
+    place = replace(Place.of(conductor.waypoint()), loop=4.0)
+    with pytest.raises(ValueError, match=r"walk\.loop 0 as the show has, got 4"):
+        conductor.visit(place, {p.id: p for p in conductor.words.wanted}, 1.0)

@@ -43,6 +43,9 @@ class FlatDreamer:
     def stop(self) -> None:
         self.started = False
 
+    def set_palettes(self, palettes: object) -> None:
+        pass
+
     def poll(self) -> list[Keyframe]:
         self.polls += 1
         if not self.started or self.dead or self.polls % 15:
@@ -224,7 +227,8 @@ def test_s_takes_a_still_with_its_waypoint(player: Player, tmp_path: Path) -> No
     assert pixels.shape == shown[-1].shape
     assert np.abs(pixels.reshape(-1, 3).mean(0) - (200, 120, 40)).max() < 4, "the help overlay is in the still"
     data = json.loads(still.with_suffix(".json").read_text())
-    assert len(data["waypoint"]["weights"]) == len(data["prompts"]) == len(player.show.materials)
+    prompts = data["palettes"][data["waypoint"]["palette"]]
+    assert prompts == [m.prompt for m in player.show.materials] and len(data["waypoint"]["weights"]) == len(prompts)
 
 
 def test_half_a_still_is_not_left_behind(

@@ -34,7 +34,7 @@ def test_the_same_film_is_the_same_and_every_change_is_named(show: Show) -> None
     for setting in ("walk.speed=0.2", "film.crf=3", "film.gap=0.3", "model.steps=2", "window.fit=letterbox"):
         name = setting.partition("=")[0]
         assert changes(before, known(load_show("film", [setting]), SIZE, FPS, 48)).startswith(f"{name} (")
-    prompted = replace(show, materials=(replace(show.materials[0], prompt="a " * 40), *show.materials[1:]))
+    prompted = load_show("film", [f"material.{show.materials[0].name}.prompt={'a ' * 40}"])
     assert changes(before, known(prompted, SIZE, FPS, 48)) == f"material.{show.materials[0].name}.prompt"
     turned = replace(show, materials=show.materials[::-1])
     assert changes(before, known(turned, SIZE, FPS, 48)) == "the materials"

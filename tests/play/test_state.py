@@ -16,7 +16,8 @@ from engine.play.shows import load_show
 from engine.play.state import Memory
 from engine.show.config import Show
 from engine.show.paths import configs_dir
-from engine.walk.navigator import TICK_S, Navigator
+from engine.walk.mix import TICK_S
+from engine.walk.navigator import Navigator
 
 
 @pytest.fixture(autouse=True)

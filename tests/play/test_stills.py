@@ -2,7 +2,6 @@
 
 import json
 import threading
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,8 @@ from engine.play import stills as room
 from engine.play.shows import load_show
 from engine.play.stills import Stills
 from engine.show.config import Show
+from engine.walk.palette import Palette
+from engine.walk.waypoint import Waypoint
 
 
 @pytest.fixture(scope="module")
@@ -27,8 +28,9 @@ def painted(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_words_in_any_script_can_be_read_beside_a_still(show: Show, tmp_path: Path) -> None:
     stills = Stills(tmp_path / "out")
-    prompted = replace(show, materials=(replace(show.materials[0], prompt="雲のような船"),))
-    stills.take(None, None, prompted)
+    palette = Palette.of(["雲のような船"])
+    here = Waypoint(0.0, 0, (), (1.0,), palette=palette.id)
+    stills.take(None, (here, here, 0.0), show, {palette.id: palette})
     stills.close()
     (path,) = (tmp_path / "out").glob("*.json")
     text = path.read_bytes().decode("utf-8")

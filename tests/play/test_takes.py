@@ -4,6 +4,7 @@ import json
 import logging
 import random
 import time
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,9 @@ from engine.play.conductor import Conductor, play_through
 from engine.play.shows import load_show
 from engine.play.takes import TakeRecording, open_take, replay
 from engine.show.config import Show
-from engine.walk.navigator import TICK_S
+from engine.walk.mix import TICK_S
+from engine.walk.palette import Palette
+from engine.walk.visit import Place
 from engine.walk.waypoint import Waypoint
 from tests.packets import Sender
 
@@ -27,9 +30,9 @@ HITS = ("walk.jump", "walk.nudge", "walk.home", "walk.home_here", "show.reset")
 class Watched(Conductor):
     """A conductor that remembers where it was at every tick."""
 
-    def __init__(self, *given: Any) -> None:
+    def __init__(self, *given: Any, **more: Any) -> None:
         self.been: dict[int, tuple[Waypoint, dict[str, Any]]] = {}
-        super().__init__(*given)
+        super().__init__(*given, **more)
 
     def tick(self) -> None:
         super().tick()
@@ -39,6 +42,7 @@ class Watched(Conductor):
 def perform(conductor: Conductor, seconds: float, seed: int, sender: Sender | None = None) -> None:
     """Plays as the live loop does: frames of any length, steered between them, by hand and over the network."""
     rng = random.Random(seed)
+    encoded: list[str] = []
     end_s, now_s = conductor.time_s + seconds, conductor.time_s
     while now_s < end_s:
         now_s += rng.choice([0.0, 0.004, 0.0167, 0.0333, 0.11, 0.24])
@@ -49,6 +53,13 @@ def perform(conductor: Conductor, seconds: float, seed: int, sender: Sender | No
         conductor.listen()
         while conductor.time_s <= now_s - TICK_S:
             conductor.tick()
+        if rng.random() < 0.2:  # words take a while to be encoded
+            conductor.answer(encoded, {Palette.of(["rain"]).id: "too wet"})
+            encoded = [palette.id for palette in conductor.words.wanted]
+        if rng.random() < 0.04:
+            here = conductor.waypoint()
+            place, palettes = Place.of(here), conductor.words.palettes_of(here)
+            conductor.visit(replace(place, focus=0.5), palettes, stay_s=2.0, leap=rng.random() < 0.5)
 
 
 def steer(conductor: Conductor, rng: random.Random, sender: Sender | None) -> None:
@@ -58,6 +69,10 @@ def steer(conductor: Conductor, rng: random.Random, sender: Sender | None) -> No
         ("walk.seed", rng.randrange(1000)),
         ("walk.pause", rng.random() < 0.3),
         ("blend.time", rng.random() * 3),
+        ("say", rng.choice(["a whale", "rain", "a stair"])),
+        ("say.hold", 1.0),
+        ("material.clouds.prompt", rng.choice(["a cloud", "a coast", "smoke"])),
+        ("clouds.see", rng.choice(["", "a face"])),
     ])  # fmt: skip
     if sender:
         sender("/" + name.replace(".", "/"), value)
@@ -100,6 +115,8 @@ def test_a_replay_goes_where_the_performance_went_at_every_tick(tmp_path: Path, 
     take.close()
     again, waypoints = replayed(show, tmp_path / "a.take", Fraction(fps))
     assert same_ticks(live, again) > 19 * 120
+    assert any(waypoint.beside for waypoint in waypoints), "nothing was said in this performance"
+    assert any(waypoint.focus < 1 for waypoint in waypoints), "no place was visited in this performance"
     assert waypoints[-1].epoch > 3, "no jumps in this performance"
     assert waypoints[0].time_s == 0.0 and waypoints[-1].time_s == pytest.approx((len(waypoints) - 1) / fps)
 
@@ -196,6 +213,20 @@ def test_a_mistake_in_a_take_is_one_sentence_with_its_line(tmp_path: Path, line:
     path = write(tmp_path / "a.take", line)
     number = path.read_text().split("\n").index(line) + 1
     with pytest.raises(TakeError, match=f"a.take, line {number}: {said}"):
+        open_take(path)
+
+
+def test_words_that_are_written_into_a_take_are_dreamt(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.take", '0:01 say "a whale"', '0:05 take.end "0:05"')
+    conductor = replay(*open_take(path))
+    waypoints = list(play_through(conductor, Fraction(24), 120))
+    assert not waypoints[20].beside and waypoints[-1].beside[0].palette == Palette.of(["a whale"]).id
+
+
+@pytest.mark.parametrize("value", ['"x"', "{}", '{"place": {}, "words": {}}'])
+def test_a_damaged_visit_is_one_sentence_with_its_line(tmp_path: Path, value: str) -> None:
+    path = write(tmp_path / "a.take", f"40 walk.visit {value}")
+    with pytest.raises(TakeError, match=r"a\.take, line \d+: what walk.visit carries is damaged"):
         open_take(path)
 
 

@@ -184,7 +184,7 @@ def test_sets_go_over_the_file_and_the_seed_over_all() -> None:
         ("walk.speed=9", "--set: walk.speed must be a number from 0 to 4 phase/s, got 9.0"),
         ("walk.speed=fast", "--set: walk.speed must be a number from 0 to 4 phase/s, got 'fast'"),
         ("walk.speed", "--set needs NAME=VALUE, e.g. --set walk.speed=0.3, got 'walk.speed'. Did you mean walk.speed?"),
-        ("walk.home=1", "--set: walk.home is a trigger: it is fired while the show runs and has no value"),
+        ("walk.home=1", "--set: walk.home is a trigger: it is sent while the show runs and has no value"),
         ("film.width=1281", "--set: film.width must be an even number of pixels from 16 to 16384, got 1281"),
         ("walk.loop=0.001", "--set: walk.loop must be 0, which is an open walk, or a number from 1 to 10000 phase, "
                             "got 0.001"),

@@ -16,7 +16,8 @@ from scipy import stats
 from engine.play.conductor import Conductor
 from engine.play.shows import load_show
 from engine.show.params import SEED_MAX
-from engine.walk.navigator import HOME_POINTS, MAX_MIX, MAX_POINTS, TICK_HZ, Navigator, heard, material_weights
+from engine.walk.mix import MAX_MIX, TICK_HZ, heard
+from engine.walk.navigator import HOME_POINTS, MAX_POINTS, Navigator, material_weights
 from engine.walk.spectrum import K, coefficients
 from engine.walk.waypoint import Point, Waypoint, covariance, distance, normalise, reduced
 
