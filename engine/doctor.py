@@ -72,7 +72,25 @@ import json, av
 names = ["libx264", "libx265", "prores_ks", "h264_nvenc", "h264_videotoolbox"]
 print(json.dumps({"version": av.__version__, "encoders": [n for n in names if n in av.codecs_available]}))
 """
-_PROBES = {"torch": _TORCH, "gl": _GL, "displays": _DISPLAYS, "encoders": _ENCODERS}
+_SENSE = """
+import json
+from engine.control.{module} import INSTALL, device_names
+try:
+    said = {{"devices": device_names()}}
+except ImportError:
+    said = {{"error": "not installed", "cure": INSTALL}}
+except Exception as error:
+    said = {{"error": str(error).strip().splitlines()[0], "cure": ""}}
+print(json.dumps(said))
+"""
+_PROBES = {
+    "torch": _TORCH,
+    "gl": _GL,
+    "displays": _DISPLAYS,
+    "encoders": _ENCODERS,
+    "midi": _SENSE.format(module="midi_ports"),
+    "sound": _SENSE.format(module="microphone"),
+}
 
 
 @dataclass(frozen=True)
@@ -98,6 +116,8 @@ def checks(port: int | None = None, folder: Path | None = None) -> list[Check]:
         _displays(answers["displays"]),
         _encoders(answers["encoders"]),
         _port(port),
+        _sense("MIDI", answers["midi"]),
+        _sense("sound", answers["sound"]),
         _house(),
         _state(),
         *_downloads(),
@@ -265,6 +285,16 @@ def _port(port: int | None) -> Check:
             cure = f"is Pedesis running already? Close it, or take another: pedesis run --osc-port {port + 1}"
             return Check("OSC port", False, f"UDP {port} cannot be had: {fault.strerror}", cure)
     return Check("OSC port", True, f"UDP {port} is free")
+
+
+def _sense(name: str, answer: dict[str, Any]) -> Check:
+    """What a mapping can listen to beside OSC; every show runs without."""
+    if "error" in answer:
+        load = "load Linux's MIDI with: sudo modprobe snd-seq. " if name == "MIDI" and sys.platform == "linux" else ""
+        cure = answer.get("cure") or f"{load}Only shows that map it need it"
+        return Check(name, None, answer["error"], cure)
+    devices = ", ".join(answer.get("devices", []))
+    return Check(name, True if devices else None, devices or "nothing is plugged in", "plug it in; shows run without")
 
 
 def _house() -> Check:

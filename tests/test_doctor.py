@@ -29,7 +29,8 @@ def test_the_whole_list_on_this_machine() -> None:
     assert list(found) == [
         name
         for name in ("Python", "torch", "GPU memory", "OpenGL", "shader cache", "displays", "encoders", "OSC port",
-                     "built-in model", "saved walks", "downloads", "temporary files", "shared memory", "disk", "memory")
+                     "MIDI", "sound", "built-in model", "saved walks", "downloads", "temporary files",
+                     "shared memory", "disk", "memory")
         if name in found
     ]  # fmt: skip
     assert len(found) >= 9
@@ -106,6 +107,11 @@ def test_each_answer_becomes_the_right_verdict() -> None:
     kept_not = doctor._gl(gl | {"software": True, "kept": False})
     assert kept_not[1].ok is None and "XDG_CACHE_HOME" in kept_not[1].cure
     assert doctor._disk(Path("/no/such/folder")).ok is False
+    assert doctor._sense("MIDI", {"devices": ["nano", "Launchpad"]}).says == "nano, Launchpad"
+    missing = doctor._sense("MIDI", {"error": "not installed", "cure": "pip install 'pedesis[midi]'"})
+    assert missing.ok is None and "pip" in missing.cure
+    crash = doctor._sense("sound", {"error": "crashed (SIGABRT)"})
+    assert crash.ok is None and "crashed" in crash.says and crash.cure
 
 
 def test_a_built_in_model_with_broken_weights_fails_with_a_cure(

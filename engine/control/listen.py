@@ -32,7 +32,13 @@ _BROADCAST = "255.255.255.255"
 
 
 class PortTaken(CannotStart):
-    """The address cannot be listened at; the message says why and what to do about it."""
+    """The address cannot be listened at; the message says why and what to do about it.
+
+    `holder`: who has it, if somebody has."""
+
+    def __init__(self, message: str, holder: str = "") -> None:
+        super().__init__(message)
+        self.holder = holder
 
 
 @dataclass
@@ -87,7 +93,7 @@ def listen(host: str, port: int, patient: bool = False) -> Listener:
     except (OSError, UnicodeError) as error:  # UnicodeError: a name that no host can have, such as "192.168..1"
         if opened is not None:
             opened.close()
-        raise error if isinstance(error, PortTaken) else PortTaken(_why(host, port, error)) from None
+        raise error if isinstance(error, PortTaken) else _why(host, port, error) from None
 
 
 def reachable_at(host: str) -> list[str]:
@@ -164,23 +170,27 @@ def _broadcast_addresses() -> set[str]:
     return {_BROADCAST, *found}
 
 
-def _why(host: str, port: int, error: OSError | UnicodeError) -> str:
+def _why(host: str, port: int, error: OSError | UnicodeError) -> PortTaken:
     """One sentence with the cure."""
     number = getattr(error, "errno", None)
     if number == errno.EADDRINUSE:
-        return (
-            f"OSC port {port} on {host} is taken by {_holder(port)}: close it, or choose another port with "
-            "--osc-port (or port under [osc] in the show)"
+        holder = _holder(port)
+        return PortTaken(
+            f"OSC port {port} on {host} is taken by {holder}: close it, or choose another port with "
+            "--osc-port (or port under [osc] in the show)",
+            holder,
         )
     if number == errno.EACCES:
-        return f"OSC port {port} is reserved by the system: choose one from 1024 to 65535 with --osc-port"
+        return PortTaken(f"OSC port {port} is reserved by the system: choose one from 1024 to 65535 with --osc-port")
     if isinstance(error, socket.gaierror | UnicodeError) or number == errno.EADDRNOTAVAIL:
-        return (
+        return PortTaken(
             f"OSC host {host!r} is not an address of this machine: put 127.0.0.1, or 0.0.0.0 for the whole "
             "network, under [osc] in the show"
         )
     why = getattr(error, "strerror", None) or error
-    return f"OSC cannot listen at {host} port {port} ({why}): choose another host or port under [osc] in the show"
+    return PortTaken(
+        f"OSC cannot listen at {host} port {port} ({why}): choose another host or port under [osc] in the show"
+    )
 
 
 def _holder(port: int) -> str:

@@ -1,4 +1,4 @@
-"""What the control room adds to a show: where it listens, and the way back to the show's own values.
+"""What the control room adds to a show: where it listens, to whom, and the way back to the show's own values.
 
 Plain data, any process.
 """
@@ -22,6 +22,14 @@ def _params(things: Things) -> list[Param]:
               lands="start", rule=Rule(lambda v: bool(v.strip()), "a host name or address")),
         Param("osc.port", "integer", OscSpec.port, "UDP port to listen at.", 1, 65535, lands="start"),
         Param("osc.enabled", "switch", OscSpec.enabled, "Whether to listen at all.", lands="start"),
+        Param("midi.device", "text", "", "MIDI devices to listen to, by the beginning of their names, commas between "
+              "several; empty: all of them, once a mapping uses MIDI.", lands="start"),
+        Param("midi.enabled", "switch", True, "Whether MIDI may be listened to.", lands="start"),
+        Param("sound.device", "text", "", "The microphone or line in to listen to, by the beginning of its name; "
+              "empty: the system's own, once a mapping uses sound.", lands="start"),
+        Param("sound.enabled", "switch", True, "Whether sound may be listened to.", lands="start"),
+        Param("sound.gain", "number", 0.0, "Amplifies a microphone that is far too quiet; levels find their own range.",
+              -40, 60, "dB", lands="start"),
     ]  # fmt: skip
 
 

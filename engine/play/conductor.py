@@ -31,8 +31,8 @@ log = logging.getLogger("pedesis")
 RESET_S = 2.0  # how long the way back to the show's own values takes
 FOREVER_S = 1e9
 # Events that are no parameters; what they carry is plain data, which a take can hold.
-WORDS_READY, WORDS_REFUSED, VISIT = "words.ready", "words.refused", "walk.visit"
-EVENTS = (WORDS_READY, WORDS_REFUSED, VISIT)
+WORDS_READY, WORDS_REFUSED, VISIT, LEAVE = "words.ready", "words.refused", "walk.visit", "walk.leave"
+EVENTS = (WORDS_READY, WORDS_REFUSED, VISIT, LEAVE)
 STAYS = ("walk.seed", "stage.overlay")  # the one belongs to the walk's place, the other to who is looking
 
 
@@ -105,6 +105,8 @@ class Conductor(Mapping[str, Value]):
             self.words.refuse(value)
         elif name == VISIT:
             self._go(value)
+        elif name == LEAVE:
+            self.visits.leave()
         else:
             self.controls.set(name, value)
 
@@ -145,6 +147,10 @@ class Conductor(Mapping[str, Value]):
         words = {id: list(palettes[id].prompts) for id in place.palettes if id in palettes}
         self.steer(VISIT, {"place": place.to_dict(), "words": words, "stay_s": min(stay_s, FOREVER_S), "leap": leap})
 
+    def leave(self) -> None:
+        """Leaves a place that the walk was sent to; it goes on from there."""
+        self.steer(LEAVE, True)
+
     def _go(self, order: Mapping[str, Any]) -> None:
         palettes = {id: Palette.of(prompts) for id, prompts in order["words"].items()}
         self.visits.go(Place.from_dict(order["place"]), palettes, float(order["stay_s"]), bool(order["leap"]))
@@ -154,6 +160,7 @@ class Conductor(Mapping[str, Value]):
         self.controls.tick(TICK_S)
         if self.controls.take("show.reset"):
             self._reset()
+        self.visits.locked = bool(self["memory.approved"])
         epoch = self.navigator.epoch
         self.navigator.tick(self.controls)
         if self.navigator.epoch != epoch:

@@ -76,6 +76,19 @@ def _is_short(*values: Any) -> bool:
     return all(len(str(value)) <= 24 for value in values)
 
 
+def model_mark(show: Show) -> str:
+    """The model's name and a digest of its files: another model, or another version of one, has another mark.
+
+    Raises OSError.
+    """
+    try:
+        digest = _digest(_model_files(show))
+    except models.ModelError as error:
+        raise OSError(str(error)) from error
+    decoder, scheduler = show.model.decoder or "", show.model.scheduler or ""
+    return " ".join(part for part in (show.model.name, digest[:12], decoder, scheduler) if part)
+
+
 def _model_files(show: Show) -> Iterable[Path]:
     yield from models.find(show.model.name).path.rglob("*")
     if show.model.decoder:

@@ -15,9 +15,10 @@ from engine.show import config
 from engine.show.part import Part
 from engine.stage import params as stage
 from engine.walk import params as walk
+from engine.walk.memory import params as memory
 
 # In the order in which parameters are documented.
-PARTS: tuple[Part, ...] = (walk.PART, stage.PART, control.PART, dreamer.PART, record.PART)
+PARTS: tuple[Part, ...] = (walk.PART, memory.PART, stage.PART, control.PART, dreamer.PART, record.PART)
 
 
 def load_show(

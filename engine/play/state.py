@@ -37,6 +37,13 @@ _HIGHEST = 2**53
 _DAMAGED = {errno.EINVAL, errno.EISDIR, errno.EFBIG, errno.EILSEQ, errno.EACCES, errno.EPERM, errno.EIO}
 
 
+def folder_of(show: Show) -> Path:
+    """Where what a show remembers lies. Shows of one name in different folders are different shows. Raises OSError."""
+    place = show.path.resolve()
+    mark = "" if place.parent == configs_dir().resolve() else hashlib.sha256(os.fsencode(place)).hexdigest()[:8]
+    return state_dir() / f"{fitting(show.name)}{'-' if mark else ''}{mark}"
+
+
 class Memory:
     """The file in which one walk of one show is remembered."""
 
@@ -49,10 +56,8 @@ class Memory:
 
     @property
     def folder(self) -> Path:
-        """Shows of one name in different folders are different shows. Raises OSError."""
-        place = self._show.path.resolve()
-        mark = "" if place.parent == configs_dir().resolve() else hashlib.sha256(os.fsencode(place)).hexdigest()[:8]
-        return state_dir() / f"{fitting(self._show.name)}{'-' if mark else ''}{mark}"
+        """Raises OSError."""
+        return folder_of(self._show)
 
     @property
     def path(self) -> Path:

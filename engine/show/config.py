@@ -34,7 +34,7 @@ from engine.show.paths import configs_dir
 from engine.show.specs import FilmSpec, Material, ModelSpec, OscSpec, ProgramSpec, StageSpec
 
 _MAX_FILE_BYTES = 1_000_000
-_FILES = ("model.name", "model.decoder")  # may name a folder
+_FILES = ("model.name", "model.decoder", "memory.file")  # may name a folder or a file
 _NONE_IF_EMPTY = ("model.decoder", "model.scheduler")
 
 

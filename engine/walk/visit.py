@@ -58,9 +58,14 @@ class Place:
         """Ids of all palettes that it names."""
         return tuple(dict.fromkeys([self.palette, *(w.palette for w in self.beside)]))
 
+    @property
+    def waypoint(self) -> Waypoint:
+        """This place, at no time."""
+        return Waypoint(0.0, 0, self.points, self.weights, self.loop, self.palette, self.beside, self.focus)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON-able form."""
-        return Waypoint(0.0, 0, self.points, self.weights, self.loop, self.palette, self.beside, self.focus).to_dict()
+        return self.waypoint.to_dict()
 
     @staticmethod
     def from_dict(data: Mapping[str, Any]) -> "Place":
@@ -125,6 +130,15 @@ class Visits:
         """The place that it is at, neither on the way there nor away from it."""
         newest = next(reversed(self._mix))
         return newest if len(self._mix) == 1 else None
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether the walk is on its own: neither at a place, nor on its way to or from one."""
+        return self._order is None and self._wanted is None and self.at is None and len(self._mix) == 1
+
+    def palettes_of(self, waypoint: Waypoint) -> dict[str, Palette]:
+        """The palettes of places that a waypoint names, by their ids."""
+        return {w.palette: self._palettes[w.palette] for w in waypoint.wordings if w.palette in self._palettes}
 
     @property
     def going(self) -> Place | None:

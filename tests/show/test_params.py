@@ -187,7 +187,7 @@ def test_two_parameters_of_one_name_are_refused() -> None:
     [
         ("walk.sped", "walk.speed"), ("speed", "walk.speed"), ("Walk.Speed", "walk.speed"),
         ("/walk/speed/", "walk.speed"), ("/Walk/Speed", "walk.speed"), ("look.speed", "walk.speed"),
-        ("gain", "look.grain"), ("material.cloud", "material.clouds"), ("blackout", "stage.blackout"),
+        ("gran", "look.grain"), ("material.cloud", "material.clouds"), ("blackout", "stage.blackout"),
         ("xyzzy", None), ("", None),
     ],
 )  # fmt: skip

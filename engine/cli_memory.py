@@ -1,0 +1,193 @@
+"""`pedesis memory`: the bank of a show, looked at and put in order from the command line.
+
+    pedesis memory list gallery; pedesis memory export gallery sheet.png; pedesis memory approve gallery 12 15
+
+SHOW is a show that keeps memories, or a bank's file. All of it may be done while the show runs.
+"""
+
+import json
+import os
+import sqlite3
+import time
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+from engine.show.config import ShowError
+from engine.show.errors import CannotStart
+
+T = TypeVar("T")
+
+memory_app = typer.Typer(
+    help="The memories that a show keeps.", no_args_is_help=True, rich_markup_mode=None
+)  # fmt: skip
+ShowArg = Annotated[str, typer.Argument(metavar="SHOW", help="A show that keeps memories, or the file of a bank.")]
+Numbers = Annotated[list[int] | None, typer.Argument(metavar="N", help="Numbers of memories.")]
+
+
+def _fail(message: str, code: int = 2) -> typer.Exit:
+    typer.echo(message, err=True)
+    return typer.Exit(code)
+
+
+def _on_bank(source: str, work: Callable[[Any], T], read_only: bool = False) -> T:
+    """What `work(bank)` returns; every trouble in one sentence."""
+    from engine.walk.memory.bank import Bank
+
+    try:
+        bank = Bank(_path(source), read_only=read_only)
+    except (ShowError, CannotStart, OSError) as error:
+        raise _fail(str(error)) from error
+    if bank.set_aside:
+        typer.echo(f"the bank was damaged and is set aside as {bank.set_aside}", err=True)
+    try:
+        return work(bank)
+    except CannotStart as error:
+        raise _fail(str(error)) from error
+    except sqlite3.Error as error:
+        raise _fail(f"the memory bank {bank.path}: {error}", 1) from error
+    except OSError as error:
+        raise _fail(f"{error.filename or bank.path}: {error.strerror or error}", 1) from error
+    finally:
+        bank.close()
+
+
+def _path(source: str) -> Path:
+    """The bank that is meant. Raises ShowError, OSError."""
+    if source.endswith(".db"):
+        return Path(os.path.expanduser(source))
+    from engine.play.remember import bank_path
+    from engine.play.shows import load_show
+
+    return bank_path(load_show(source))
+
+
+@memory_app.command("list")
+def list_(
+    show: ShowArg = "house",
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, one memory each.")] = False,
+) -> None:
+    """What is kept, shelf by shelf."""
+    from engine.walk.memory.export import about, memories, names_of_kinds, shelves
+
+    def work(bank: Any) -> None:
+        if as_json:
+            typer.echo(json.dumps([about(memory) for memory in memories(bank)], indent=2, ensure_ascii=False))
+            return
+        names, summary = names_of_kinds(bank), bank.summaries()
+        approved = int(summary.approved.sum())
+        typer.echo(f"{bank.path}: {len(bank)} memories" + (f", {approved} approved" if approved else ""))
+        for kind, numbers in shelves(bank).items():
+            some = ", ".join(str(n) for n in numbers[:8]) + (", ..." if len(numbers) > 8 else "")
+            typer.echo(f"  {names.get(kind) or 'nameless':28} {len(numbers):6}   strongest: {some}")
+
+    _on_bank(show, work, read_only=True)
+
+
+@memory_app.command("show")
+def show_(show: ShowArg, number: Annotated[int, typer.Argument(metavar="N", help="Number of a memory.")]) -> None:
+    """All that is known of one memory, as JSON."""
+    from engine.walk.memory.export import about
+
+    def work(bank: Any) -> None:
+        memory = bank.read(number)
+        if memory is None:
+            raise _fail(f"there is no memory {number} in {bank.path}", 1)
+        typer.echo(json.dumps(about(memory), indent=2, ensure_ascii=False))
+
+    _on_bank(show, work, read_only=True)
+
+
+@memory_app.command()
+def export(
+    show: ShowArg,
+    out: Annotated[str, typer.Argument(metavar="OUT", help="sheet.png, a folder, or bank.zip for a backup.")],
+) -> None:
+    """A contact sheet (.png, .jpg), a folder of small pictures with their places (JSON), or a backup (.zip)."""
+    from engine.walk.memory import export as exporting
+
+    target = Path(os.path.expanduser(out))
+
+    def work(bank: Any) -> None:
+        if not len(bank):
+            raise _fail(f"there are no memories in {bank.path}", 1)
+        if target.suffix.lower() in (".png", ".jpg", ".jpeg"):
+            exporting.contact_sheet(bank).save(target)
+            typer.echo(f"{target}: the shelves of {len(bank)} memories")
+        elif target.suffix.lower() == ".zip":
+            exporting.back_up(bank, target)
+            typer.echo(f"{target}: {len(bank)} memories")
+        else:
+            typer.echo(f"{target}: {exporting.export_folder(bank, target)} memories")
+
+    _on_bank(show, work, read_only=True)
+
+
+@memory_app.command("import")
+def import_(
+    show: ShowArg, backup: Annotated[str, typer.Argument(metavar="BANK.zip", help="What `export` made.")]
+) -> None:
+    """Brings a backup's memories in; those that are there already stay as they are."""
+    from engine.walk.memory.export import bring_in
+
+    def work(bank: Any) -> None:
+        came, total = bring_in(bank, Path(os.path.expanduser(backup)))
+        typer.echo(f"{came} of {total} memories came in, the others were there; {bank.path} holds {len(bank)}")
+
+    _on_bank(show, work)
+
+
+@memory_app.command()
+def forget(
+    show: ShowArg,
+    numbers: Numbers = None,
+    words: Annotated[str, typer.Option(metavar="WORDS", help="Those in which these words are heard.")] = "",
+    older: Annotated[float, typer.Option(metavar="DAYS", help="Those kept more than so many days ago.")] = 0.0,
+) -> None:
+    """Forgets memories for good."""
+    from engine.walk.memory.recall import fitting
+
+    def work(bank: Any) -> None:
+        chosen = set(numbers or ())
+        if words:
+            scores = {text: score for text, score in fitting(bank.prompts(), words).items() if score > 0.5}
+            chosen |= {n for n in bank.by_words(scores, 1_000_000) if _is_heard(bank.read(n), scores)}
+        if older > 0:
+            summary = bank.summaries()
+            chosen |= set(summary.numbers[summary.created < time.time() - older * 86400].tolist())
+        if not (numbers or words or older > 0):
+            raise _fail("forget needs numbers, --words or --older")
+        typer.echo(f"{bank.forget(chosen)} forgotten, {len(bank)} left")
+
+    _on_bank(show, work)
+
+
+def _is_heard(memory: Any, scores: dict[str, float]) -> bool:
+    """Whether these prompts make up most of a memory."""
+    return memory is not None and sum(memory.said.get(text, 0.0) for text in scores) > 0.5
+
+
+@memory_app.command()
+def approve(
+    show: ShowArg,
+    numbers: Numbers = None,
+    undo: Annotated[bool, typer.Option("--undo", help="Takes the approval back.")] = False,
+) -> None:
+    """Approves memories for a curated walk (memory.approved); without numbers, lists those that are."""
+
+    def work(bank: Any) -> None:
+        if numbers:
+            marked = bank.approve(numbers, not undo)
+            missing = f"; {len(numbers) - marked} are not there" if marked < len(numbers) else ""
+            typer.echo(f"{marked} {'no longer approved' if undo else 'approved'}{missing}")
+            return
+        summary = bank.summaries()
+        for number, created in zip(summary.numbers[summary.approved], summary.created[summary.approved], strict=True):
+            typer.echo(f"{number:6}  kept {datetime.fromtimestamp(created):%Y-%m-%d %H:%M}")
+        if not summary.approved.any():
+            typer.echo("none is approved")
+
+    _on_bank(show, work)

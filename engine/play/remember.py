@@ -1,0 +1,251 @@
+"""The memory bank of a running show: what is dreamt is offered to it, and what is recalled the walk is sent to.
+
+    remember = Remember(show, conductor)
+    remember.step()                    # once a frame, before the dreamer is asked
+    remember.take_in(keyframe)         # each that comes
+    remember.feed(shelves)             # while the shelves are seen
+    remember.close(timeout_s)
+
+The show's thread; whatever takes time is done by the keeper's (walk/memory/keeper.py). A recall comes to the walk as
+an event with the number of its tick, so a take holds it, and a film of the take needs no bank.
+"""
+
+import logging
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.play.conductor import Conductor
+from engine.play.provenance import model_mark
+from engine.play.state import folder_of
+from engine.show.config import Show
+from engine.show.params import Value
+from engine.walk.memory.keeper import (
+    Answer,
+    Ask,
+    Found,
+    Keeper,
+    Kept,
+    NextApproved,
+    NotFound,
+    Offer,
+    Settings,
+    Shelved,
+    Thumbnail,
+    Trouble,
+)
+from engine.walk.memory.recall import Asked, understood
+from engine.walk.visit import MAX_WORDINGS, Place
+from engine.walk.waypoint import Waypoint
+
+log = logging.getLogger("pedesis")
+
+FOREVER_S = float("inf")
+ASKED_S = 5.0  # after which a thumbnail that has not come is asked for again
+AGAIN_S = 2.0  # between two questions for an approved memory, where there is none
+
+
+class Dreamt(Protocol):
+    """The part of a dreamer's Keyframe that is remembered."""
+
+    @property
+    def waypoint(self) -> Waypoint: ...
+    @property
+    def pixels(self) -> NDArray[np.uint8]: ...
+
+
+class Spheres(Protocol):
+    """The part of the stage's shelves that the bank feeds."""
+
+    wanted: list[int]
+
+    def set(self, spheres: NDArray[np.void]) -> None: ...
+    def enter(self, identity: int | None) -> None: ...
+    def put_thumbnail(self, identity: int, rgb: NDArray[np.uint8]) -> None: ...
+
+
+def bank_path(show: Show) -> Path:
+    """Where a show keeps its memories. Raises OSError."""
+    named = str(show.values["memory.file"])
+    return Path(named).expanduser() if named else folder_of(show) / "memory.db"
+
+
+class Remember:
+    """See the module's head. A show without a bank has one too, which says so when a memory is asked for."""
+
+    def __init__(self, show: Show, conductor: Conductor) -> None:
+        self._show, self._conductor = show, conductor
+        self._keeper: Keeper | None = None
+        if show.values["memory.enabled"]:
+            self._keeper = Keeper(lambda: bank_path(show), self._settings(), lambda: model_mark(show))
+            self._keeper.start()
+        self.count = 0  # memories on the shelves
+        self.at: int | None = None  # number of the one that the walk was sent to
+        self._shelved: Shelved | None = None
+        self._is_new = False  # whether those shelves were not handed on yet
+        self._thumbnails: list[Thumbnail] = []
+        self._wanted_at: dict[int, float] = {}
+        self._newest: tuple[Waypoint, NDArray[np.uint8]] | None = None
+        self._kept_s = 0.0  # when the last one was offered
+        self._approved_until_s = 0.0
+        self._said: set[str] = set()
+
+    def take_in(self, keyframe: Dreamt) -> None:
+        """Keeps a copy of the newest picture, and offers it to the bank when it is time for another."""
+        if self._keeper is None:
+            return
+        here = self._conductor
+        if self._newest is None or self._newest[1].shape != keyframe.pixels.shape:
+            self._newest = keyframe.waypoint, keyframe.pixels.copy()
+        else:
+            np.copyto(self._newest[1], keyframe.pixels)
+            self._newest = keyframe.waypoint, self._newest[1]
+        if here.time_s - self._kept_s >= float(here["memory.every"]) and here.visits.is_idle:
+            self._kept_s = here.time_s
+            self._offer(by_hand=False)
+
+    def step(self) -> None:
+        """Hears what is asked of the bank, and what it answers."""
+        controls = self._conductor.controls
+        if controls.take("memory.keep") and self._is_kept("memory.keep"):
+            self._offer(by_hand=True)
+        while (text := controls.take_call("memory.recall")) is not None:
+            if self._is_kept("memory.recall"):
+                self._ask(understood(text, time.time()), text)
+        if (strength := controls.take("memory.random")) and self._is_kept("memory.random"):
+            self._ask(Asked(), "random", strength)
+        if controls.take("memory.leave"):
+            self._conductor.leave()
+        if self._keeper is None:
+            return
+        self._keeper.set(self._settings())
+        self._curate(self._keeper)
+        for answer in self._keeper.answers():
+            self._hear(answer)
+        if self.at is not None and self._conductor.visits.is_idle:
+            self.at = None
+
+    def feed(self, shelves: Spheres) -> None:
+        """Hands on to the view of the bank what is new, and asks for the pictures that it wants."""
+        if self._keeper is None:
+            return
+        if self._shelved is not None and self._is_new:
+            shelves.set(_spheres(self._shelved))
+            self._is_new = False
+        shelves.enter(self.at)
+        for thumbnail in self._thumbnails:
+            self._wanted_at.pop(thumbnail.number, None)
+            shelves.put_thumbnail(thumbnail.number, thumbnail.pixels)
+        self._thumbnails.clear()
+        now = time.monotonic()
+        for number in shelves.wanted:
+            if now - self._wanted_at.get(number, -ASKED_S) >= ASKED_S:
+                self._wanted_at[number] = now
+                self._keeper.want(number)
+        if len(self._wanted_at) > 1024:  # asked for and flown past
+            self._wanted_at.clear()
+
+    def line(self) -> str:
+        """How the bank is, for the overlay."""
+        if self._keeper is None:
+            return "memory off"
+        return f"memory {self.count} kept" + ("" if self.at is None else f"   at {self.at}")
+
+    def close(self, timeout_s: float) -> None:
+        """Ends the bank's thread, but waits no longer than this."""
+        if self._keeper is not None:
+            self._keeper.close(timeout_s)
+
+    def _settings(self) -> Settings:
+        here = self._conductor
+        return Settings(int(here["memory.capacity"]), bool(here["memory.archive"]), float(here["memory.half_life"]))
+
+    def _is_kept(self, name: str) -> bool:
+        if self._keeper is None:
+            self._say(f"{name} does nothing: this show keeps no memories ([memory] enabled = true does)")
+        return self._keeper is not None
+
+    def _offer(self, by_hand: bool) -> None:
+        if self._newest is None or self._keeper is None:
+            return
+        waypoint, pixels = self._newest
+        palettes = self._conductor.words.palettes_of(waypoint) | self._conductor.visits.palettes_of(waypoint)
+        place = Place.of(waypoint)
+        if len(place.beside) > MAX_WORDINGS or any(id not in palettes for id in place.palettes):
+            return  # too much is being said at once to be said again
+        self._keeper.offer(Offer(place, palettes, pixels.copy(), self._steered(), by_hand))
+
+    def _steered(self) -> Mapping[str, Value]:
+        own, controls = self._show.values, self._conductor.controls
+        live = (n for n, p in self._show.registry.items() if p.live and not p.fires)
+        return {name: controls.target(name) for name in live if controls.target(name) != own[name]}
+
+    def _ask(self, asked: Asked, text: str, strength: float = 1.0) -> None:
+        pixels = self._newest[1].copy() if asked.like and self._newest else None
+        if self._keeper is not None:
+            self._keeper.ask(Ask(asked, text, strength, self._conductor.navigator.ticks, pixels))
+
+    def _curate(self, keeper: Keeper) -> None:
+        """Goes from one approved memory to the next, each for memory.stay, while nothing else may be shown."""
+        here = self._conductor
+        if not here["memory.approved"]:
+            if self._approved_until_s and not here.visits.locked:
+                self._approved_until_s = 0.0
+                here.leave()
+        elif here.time_s >= self._approved_until_s:
+            self._approved_until_s = here.time_s + AGAIN_S
+            keeper.ask(NextApproved(self.at, int(here["walk.seed"])))
+
+    def _hear(self, answer: Answer) -> None:
+        if isinstance(answer, Found):
+            self._go(answer)
+        elif isinstance(answer, Kept):
+            if answer.by_hand:
+                log.info("kept as memory %d", answer.number)
+        elif isinstance(answer, Shelved):
+            self._shelved, self._is_new, self.count = answer, True, len(answer.numbers)
+        elif isinstance(answer, Thumbnail):
+            self._thumbnails.append(answer)
+        elif isinstance(answer, NotFound):
+            self._say(answer.why)
+        elif isinstance(answer, Trouble):
+            log.warning("%s", answer.why)
+            if answer.over:
+                self._keeper = None
+
+    def _go(self, found: Found) -> None:
+        here, memory = self._conductor, found.memory
+        curated = bool(here["memory.approved"])
+        if curated and not memory.approved:
+            self._say(f"memory {memory.number} is not approved, and only approved ones are shown")
+            return
+        leap = curated or here["memory.by"] == "transition"
+        stay_s = FOREVER_S if curated else float(here["memory.stay"])
+        try:
+            here.visit(memory.place, memory.palettes, stay_s, leap)
+        except ValueError as error:
+            self._say(f"memory {memory.number} cannot be gone to: {error}")
+            return
+        self.at = memory.number
+        if curated:
+            self._approved_until_s = here.time_s + max(float(here["memory.stay"]), AGAIN_S)
+        log.info("going to memory %d", memory.number)
+
+    def _say(self, words: str) -> None:
+        """Once; a sensor may ask a hundred times."""
+        if words not in self._said and len(self._said) < 256:
+            self._said.add(words)
+            log.warning("%s", words)
+
+
+def _spheres(shelved: Shelved) -> NDArray[np.void]:
+    from engine.stage.shelving import SPHERE
+
+    spheres = np.empty(len(shelved.numbers), SPHERE)
+    spheres["id"], spheres["kind"] = shelved.numbers, shelved.kinds
+    spheres["place"], spheres["strength"] = shelved.places, shelved.strengths
+    return spheres
