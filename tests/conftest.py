@@ -27,7 +27,7 @@ SLOW = (
     "control/test_osc_flood.py",
     "test_packaging.py",
     "test_scripts.py",
-    "test_cli.py",
+    "cli/test_cli.py",
     "test_doctor.py",
 )
 HERE = Path(__file__).resolve().parent

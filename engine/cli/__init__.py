@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from engine import __version__
-from engine.cli_memory import memory_app
-from engine.cli_osc import osc_app
+from engine.cli.memory import memory_app
+from engine.cli.osc import osc_app
 from engine.play.shows import load_show
 from engine.show.config import Show, ShowError
 from engine.show.errors import CannotStart
@@ -502,7 +502,3 @@ def _hush(*streams: int) -> None:
     """Python must not try again, as it ends, to write what could not be written. streams: 1 and 2, if none is named."""
     for stream in streams or (1, 2):
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
-
-
-if __name__ == "__main__":
-    main()

@@ -18,7 +18,7 @@ from engine.control.osc import OscIn
 from engine.play.shows import load_show
 from tests.packets import Sender
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent.parent
 PATIENCE_S = 30.0
 
 

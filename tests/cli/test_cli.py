@@ -22,7 +22,7 @@ from tests.shows import write_tiny_show
 
 def call(*arguments: str, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
     """`pedesis` in a process of its own, from another folder, without a display."""
-    root = Path(__file__).parent.parent
+    root = Path(__file__).parent.parent.parent
     env = {k: v for k, v in os.environ.items() if k not in ("DISPLAY", "WAYLAND_DISPLAY")}
     env |= {"PYTHONPATH": str(root), **environment}
     command = [sys.executable, "-m", "engine.cli", *arguments]
@@ -69,7 +69,7 @@ def test_a_tilde_that_the_shell_left_is_the_home_folder(monkeypatch: pytest.Monk
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
 @pytest.mark.parametrize(("command", "code"), [("params house", 1), ("models list", 1), ("--help", 1), ("run nope", 2)])
 def test_an_output_that_cannot_be_written_is_one_sentence_and_no_stack_trace(command: str, code: int) -> None:
-    root = Path(__file__).parent.parent
+    root = Path(__file__).parent.parent.parent
     start = [sys.executable, "-P", "-m", "engine.cli", *command.split()]
     # As on a user's machine: what Python holds back must not fail a second time as it ends.
     env = {k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"} | {"PYTHONPATH": str(root)}
@@ -84,7 +84,7 @@ def test_nothing_in_the_current_folder_disturbs_a_show_or_its_dreamer(tmp_path: 
     for name in ("random", "torch", "socket", "tempfile", "multiprocessing", "diffusers"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit('not this one')\n")
     start = [sys.executable, "-P", "-c", "from engine.cli import main; main()"]
-    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent.parent)}
     done = subprocess.run(
         [*start, "film", str(show), "--duration", "0.2", "--out", "a.mp4"],
         cwd=tmp_path, env=env, capture_output=True, text=True, timeout=240,
@@ -225,6 +225,6 @@ def test_the_stage_process_never_imports_torch_and_a_show_no_encoders(tmp_path: 
         "print(heavy + [m for m in ('torch', 'diffusers', 'transformers', 'PIL', 'scipy') if m in sys.modules])"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parent.parent
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parent.parent.parent
     )
     assert done.stdout.strip() == "[]", done.stdout + done.stderr

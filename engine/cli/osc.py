@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from engine.cli_osc_table import View
+from engine.cli.osc_table import View
 from engine.control.listen import Listener, PortTaken, listen
 from engine.control.monitor import Monitor, Seen, written
 from engine.control.send import OscOut, argument, described, encode, full_address
