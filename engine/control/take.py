@@ -115,6 +115,7 @@ class Take:
     head: Head
     events: tuple[Event, ...]
     ticks: int  # how long it is
+    seconds: float  # the same
 
     @property
     def digest(self) -> str:
@@ -309,7 +310,13 @@ class _Reader:
             sets=self._sets,
             start=self._head.get("start"),
         )
-        return Take(self._path, head, tuple(sorted(self._events, key=lambda event: event.tick)), self._last)
+        return Take(
+            self._path,
+            head,
+            tuple(sorted(self._events, key=lambda event: event.tick)),
+            self._last,
+            self._last / self._tick_hz,
+        )
 
     def _read_event(self, number: int, first: str, rest: str) -> None:
         name, _, value = rest.strip().partition(" ")

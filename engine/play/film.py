@@ -216,7 +216,7 @@ def run_film(
         stop = stack.enter_context(StopRequest(last_resort=True))
         ctx = create_context(headless=True)
         stack.callback(ctx.release)
-        known = provenance_of(show, size, job.fps, job.frames, str(ctx.info["GL_RENDERER"])) | _of_take(job)
+        known = provenance_of(show, size, job.fps, job.frames, str(ctx.info["GL_RENDERER"])) | _of_job(job)
         about = {"show": show.name, "title": show.title, "command": job.command}
         file = stack.enter_context(FilmFile(job.out, known, about))  # before the model: refused at once
         unfinished = _unfinished(file, job)
@@ -251,9 +251,10 @@ def run_film(
         return stats.report(meter, dreamer.status, None)
 
 
-def _of_take(job: FilmJob) -> dict[str, Any]:
+def _of_job(job: FilmJob) -> dict[str, Any]:
     """What the film's bytes depend on besides the show."""
-    return {"the take": job.take.digest, "--from": f"frame {job.skipped}"} if job.take else {}
+    begin = {"--from": f"frame {job.skipped}"} if job.skipped else {}
+    return begin | ({"the take": job.take.digest} if job.take else {})
 
 
 def _recorder(show: Show, job: FilmJob, file: FilmFile, first: int) -> Recorder:

@@ -108,9 +108,7 @@ class Summary:
 class Bank:
     """See the module's head."""
 
-    def __init__(
-        self, path: Path, half_life_h: float = 0.0, read_only: bool = False, damaged: bool = False
-    ) -> None:
+    def __init__(self, path: Path, half_life_h: float = 0.0, read_only: bool = False, damaged: bool = False) -> None:
         """half_life_h: hours of running after which a memory's strength is half; 0: it keeps it. damaged: the file is
         known to be, and is set aside.
 
