@@ -89,13 +89,24 @@ class Controls(Mapping[str, Value]):
             self._moving.pop(name, None)
             self._base[name] = value
 
-    def glide(self, name: str, value: Value, time_s: float) -> None:
-        """As set(), but a number takes exactly that long, beginning and ending gently."""
+    def chosen(self, name: str) -> Value:
+        """What a person who keeps the present state means: where a hand has moved the parameter to, also while it is
+        smoothed on its way there; of a glide, where it is now."""
+        return self._base[name] if self._moving.get(name) is not None else self.target(name)
+
+    def hit(self, name: str, strength: float = 1.0) -> None:
+        """Fires a trigger once, as a pad that is pressed and let go."""
+        self.set(name, strength)
+        self.set(name, 0.0)
+
+    def glide(self, name: str, value: Value, time_s: float, even: bool = False) -> None:
+        """As set(), but a number takes exactly that long, beginning and ending gently. even: at one pace all the way,
+        so that one such way can follow another."""
         if self._registry[name].kind != "number" or time_s <= 0:
             self.set(name, value)
             return
         self._target[name] = value
-        self._moving[name] = _Glide(float(self._base[name]), self._time_s, time_s)
+        self._moving[name] = _Glide(float(self._base[name]), self._time_s, time_s, even)
 
     def put(self, name: str, value: Value) -> None:
         """As set(), but it is there at once. value: already coerced."""
@@ -146,7 +157,7 @@ class Controls(Mapping[str, Value]):
             "time_s": self._time_s,
             "base": dict(self._base),
             "target": {n: v for n, v in self._target.items() if v != self._base[n]},
-            "moving": {n: glide and [glide.start, glide.start_s, glide.length_s] for n, glide in self._moving.items()},
+            "moving": {n: glide and glide.to_list() for n, glide in self._moving.items()},
             "modulations": {n: {s: list(m) for s, m in on_top.items()} for n, on_top in self._modulations.items()},
             "triggers": {n: t.to_list() for n, t in self._triggers.items() if t.was_pressed},
             "calls": {n: list(texts) for n, texts in self._calls.items() if texts},
@@ -161,7 +172,7 @@ class Controls(Mapping[str, Value]):
             {n: _checked(self._registry[n], v) for n, v in data[part].items() if n in self._base}
             for part in ("base", "target")
         )
-        moving = {n: glide and _Glide(*map(float, glide)) for n, glide in data["moving"].items() if n in self._base}
+        moving = {n: glide and _Glide.of(*glide) for n, glide in data["moving"].items() if n in self._base}
         self._time_s = float(data["time_s"])
         self._base |= values
         self._target = self._base | targets
@@ -192,16 +203,25 @@ class Controls(Mapping[str, Value]):
 
 @dataclass(frozen=True)
 class _Glide:
-    """A way from one value to the target in a fixed time: s-shaped, so that it begins and ends without a jerk."""
+    """A way from one value to the target in a fixed time: s-shaped, so that it begins and ends without a jerk, or even.
+    """
 
     start: float
     start_s: float
     length_s: float
+    even: bool = False
+
+    def to_list(self) -> list[Any]:
+        return [self.start, self.start_s, self.length_s, self.even]
+
+    @staticmethod
+    def of(start: Any, start_s: Any, length_s: Any, even: Any) -> "_Glide":
+        return _Glide(float(start), float(start_s), float(length_s), bool(even))
 
     def at(self, param: Param, target: float, time_s: float) -> float:
         """Where it is; by equal ratios where the parameter's curve is logarithmic."""
         part = min((time_s - self.start_s) / self.length_s, 1.0)
-        part = part * part * (3 - 2 * part)
+        part = part if self.even else part * part * (3 - 2 * part)
         if part >= 1.0:
             return target
         if param.curve == "log":

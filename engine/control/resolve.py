@@ -19,6 +19,7 @@ from engine.show.params import Kind, Param, ParamError, Registry, Value, did_you
 
 UNKNOWN = "unknown"  # kind of mistake: nothing is reached
 _MAX_PATTERNS = 256
+_SHORT = {"/panic": "/show/panic"}  # what is sent in a hurry
 
 Steer = tuple[str, Value]
 
@@ -41,6 +42,9 @@ class Resolver:
         self._alike: dict[str, list[str]] = {}  # simplified address: those it may mean
         for param in registry.values():
             self._alike.setdefault(simplified(param.address), []).append(param.address)
+        for short, address in _SHORT.items():
+            if address in self.kinds:
+                self._alike.setdefault(short, [address])
         self._patterns: dict[str, tuple[Param, ...]] = {}
 
     def find(self, address: str) -> str | None:

@@ -15,7 +15,7 @@ A take reads, and may be edited, like this; `#` begins a comment, and the order 
     1:40.5 say "a whale"
 
 The first number is the tick since the take began (TICK_HZ of them a second), or a time. Values are JSON. What stands
-behind `|` is the show file as it was. No torch, no GL.
+behind `|` is the show file as it was, behind `>` that of its score. No torch, no GL.
 """
 
 import errno
@@ -75,6 +75,7 @@ class Head:
     begun: str = ""
     show: str = ""  # path of the show file
     text: str = ""  # what was in it; empty where somebody took it out
+    score: str = ""  # what was in the file of its score, if it had one
     model: str = ""
     seed: int = 0
     sets: Mapping[str, Any] = field(default_factory=dict)  # what the command line set over the file
@@ -100,6 +101,8 @@ class Head:
                 *(f"set {name} {_json(value)}" for name, value in self.sets.items()),
                 "# The show file as it was:",
                 *(f"| {line}" for line in self.text.removesuffix("\n").split("\n")),
+                *(["# The file of its score:"] if self.score else []),
+                *(f"> {line}" for line in self.score.removesuffix("\n").split("\n") if self.score),
                 *([f"start {_json(self.start)}"] if self.start is not None else []),
                 "",
                 "",
@@ -149,8 +152,8 @@ class TakeWriter:
     or a minute behind, the take ends with what it has: it says so once, and the show goes on.
     """
 
-    def __init__(self, create: Callable[[], tuple[Path, BinaryIO]], head: Callable[[], str], tick_hz: int) -> None:
-        """create: makes the file, in the writer's own thread. head: what it begins with, asked for there too."""
+    def __init__(self, create: Callable[[], tuple[Path, BinaryIO]], head: str, tick_hz: int) -> None:
+        """create: makes the file, in the writer's own thread. head: what it begins with."""
         self.path: Path | None = None  # once there is one
         self.error: str | None = None  # why it ended early
         self._create, self._head, self._tick_hz = create, head, tick_hz
@@ -199,7 +202,7 @@ class TakeWriter:
         try:
             self.path, file = self._create()
             with file:
-                file.write(self._head().encode("utf-8", "backslashreplace"))
+                file.write(self._head.encode("utf-8", "backslashreplace"))
                 file.flush()
                 self._opened.set()
                 log.info("writing the take %s", self.path)
@@ -277,7 +280,7 @@ class _Reader:
         self._path, self._tick_hz = path, tick_hz
         self._head: dict[str, Any] = {}
         self._sets: dict[str, Any] = {}
-        self._text: list[str] = []
+        self._texts: dict[str, list[str]] = {"|": [], ">": []}  # of the show file, and of its score's
         self._events: list[Event] = []
         self._last = 0
 
@@ -289,8 +292,8 @@ class _Reader:
             line = data.decode()
         except UnicodeDecodeError:
             raise self._error(number, "this is not UTF-8 text") from None
-        if line.startswith("|"):
-            self._text.append(line[1:].removeprefix(" ").removesuffix("\r"))
+        if line[:1] in self._texts:
+            self._texts[line[0]].append(line[1:].removeprefix(" ").removesuffix("\r"))
         elif (line := line.strip()) and not line.startswith("#"):
             first, _, rest = line.partition(" ")
             if first[0].isdigit():
@@ -304,7 +307,8 @@ class _Reader:
             version=str(self._head.get("version", "")),
             begun=str(self._head.get("begun", "")),
             show=str(self._head.get("show", "")),
-            text="".join(f"{line}\n" for line in self._text),
+            text="".join(f"{line}\n" for line in self._texts["|"]),
+            score="".join(f"{line}\n" for line in self._texts[">"]),
             model=str(self._head.get("model", "")),
             seed=int(self._head.get("seed", 0)),
             sets=self._sets,

@@ -79,13 +79,13 @@ class Change:
     def _prepare(self) -> None:
         """The show is read: has it dreamt."""
         loading, player = self._loading, self._player
-        if loading.show is None or loading.conductor is None:
+        if loading.show is None or loading.conductor is None or loading.stored is None:
             for problem in loading.problems:
                 log.warning("%s; %s goes on", problem, player.show.name)
             return self.give_up()
         show = loading.show
         blend = Blend(player.stage.ctx, player.shaders, (show.model.width, show.model.height))
-        self._coming = Performance(show, loading.conductor, blend, loading.memory)
+        self._coming = Performance(show, loading.conductor, blend, loading.memory, loading.stored)
         self._spec = player.spec_of(show)
         log.info("loading the show %s", show.name)
         if player.dreamer.can_dream(self._spec):

@@ -15,8 +15,9 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
+from engine.control.automation import Automation
 from engine.control.controls import Controls
-from engine.control.source import Source
+from engine.control.source import Automaton, Source
 from engine.show.config import Show
 from engine.show.params import Value, shown
 from engine.walk.mix import TICK_HZ, TICK_S
@@ -32,7 +33,8 @@ RESET_S = 2.0  # how long the way back to the show's own values takes
 FOREVER_S = 1e9
 # Events that are no parameters; what they carry is plain data, which a take can hold.
 WORDS_READY, WORDS_REFUSED, VISIT, LEAVE = "words.ready", "words.refused", "walk.visit", "walk.leave"
-EVENTS = (WORDS_READY, WORDS_REFUSED, VISIT, LEAVE)
+PRESETS = "preset.known"  # those that were stored in earlier shows
+EVENTS = (WORDS_READY, WORDS_REFUSED, VISIT, LEAVE, PRESETS)
 STAYS = ("walk.seed", "stage.overlay")  # the one belongs to the walk's place, the other to who is looking
 
 
@@ -44,10 +46,12 @@ class Conductor(Mapping[str, Value]):
         show: Show,
         sources: Sequence[Source] = (),
         words_at_once: bool = False,
+        automata: Sequence[Automaton] = (),
         but_for: Collection[str] = (),
     ) -> None:
         """words_at_once: new words count as encoded as soon as they are wanted, and whoever dreams waits for them;
-        else answer() says when they are. but_for: ids of palettes of which somebody will say so all the same."""
+        else answer() says when they are. but_for: ids of palettes of which somebody will say so all the same.
+        automata: what moves parameters at every tick, beside the show's own automation and after it."""
         self.controls = Controls(show.registry, show.values)
         self.navigator = Navigator(
             seed=int(show.values["walk.seed"]),
@@ -58,6 +62,8 @@ class Conductor(Mapping[str, Value]):
         self.words = Words(self.navigator.materials, Palette.of([m.prompt for m in show.materials]))
         self.visits = Visits()
         self._at_once, self._but_for = words_at_once, frozenset(but_for)
+        self.automation = Automation(show.registry, show.things, show.values)
+        self._automata: list[Automaton] = [self.automation, *automata]
         self._sources = list(sources)
         self.on_steer: Callable[[int, str, Any], None] | None = None  # told the tick, name and value: what a take is
         self._own = dict(show.values)
@@ -107,12 +113,14 @@ class Conductor(Mapping[str, Value]):
             self._go(value)
         elif name == LEAVE:
             self.visits.leave()
+        elif name == PRESETS:
+            self.automation.presets.know(value)
         else:
             self.controls.set(name, value)
 
     def to_dict(self) -> dict[str, Any]:
         """Where everything is that is steered, JSON-able: what a take begins with."""
-        parts = ("controls", "navigator", "words", "visits")
+        parts = ("controls", "navigator", "words", "visits", "automation")
         return {name: getattr(self, name).to_dict() for name in parts}
 
     def restore(self, data: Mapping[str, Any]) -> None:
@@ -120,10 +128,9 @@ class Conductor(Mapping[str, Value]):
         self.controls.restore(data["controls"])
         self.navigator.restore(data["navigator"])
         self.navigator.read(self.controls)
-        if "words" in data:
-            self.words.restore(data["words"])
-        if "visits" in data:
-            self.visits.restore(data["visits"])
+        for name in ("words", "visits", "automation"):
+            if name in data:
+                getattr(self, name).restore(data[name])
 
     def answer(self, ready: Collection[str], refused: Mapping[str, str]) -> None:
         """Takes note of the palettes that are encoded, and of those that cannot be and why; by their ids."""
@@ -158,6 +165,13 @@ class Conductor(Mapping[str, Value]):
     def tick(self) -> None:
         """One step of TICK_S seconds for everything that is steered."""
         self.controls.tick(TICK_S)
+        for automaton in self._automata:
+            automaton.tick(self.controls, self.time_s)
+        if self.controls.take("show.panic"):
+            self.automation.panic()
+            self.controls.hit("say.clear")
+            self.visits.leave()
+            self._reset()
         if self.controls.take("show.reset"):
             self._reset()
         self.visits.locked = bool(self["memory.approved"])
@@ -180,8 +194,9 @@ class Conductor(Mapping[str, Value]):
 
     def _reset(self) -> None:
         """Every value back to the show's own, eased; the walk's place stays."""
+        self.automation.presets.cancel()
         for name, value in self._own.items():
-            if name not in STAYS and self.controls.target(name) != value:
+            if name not in STAYS and not self.controls.target(name) == self.controls.base(name) == value:
                 self.controls.glide(name, value, RESET_S)
 
 
@@ -198,4 +213,4 @@ def play_through(conductor: Conductor, fps: Fraction, frames: int) -> Iterator[W
             conductor.listen()
             conductor.tick()
         waypoint = conductor.waypoint(float(at - Fraction(conductor.navigator.ticks, TICK_HZ)))
-        yield replace(waypoint, time_s=waypoint.time_s - before * TICK_S) if before else waypoint
+        yield replace(waypoint, time_s=float(Fraction(n) / fps))  # as the film's clock has it, to the last bit

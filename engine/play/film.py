@@ -3,9 +3,9 @@
 Usage: `run_film(show, FilmJob(Path("a.mp4"), 30.0, Fraction(30), 1280, 720))`. The calling thread is the GL
 thread; the dreamer is a process, the encoder a thread. Memory does not grow with the length.
 
-A picture of a film is a function of its time and of the two keyframes around it: a film has no jumps, and the look
-keeps no state. So a film that ended early can be resumed at any frame. One that is frozen from the start depends on its
-first keyframe, and starts over.
+A picture of a film is a function of its time, of the two keyframes around it, and in a transition or a freeze of what
+was on stage when that began. So a film that ended early can be resumed at any frame, after those few that its picture
+goes back to have been drawn again (see preroll.py).
 """
 
 import logging
@@ -26,6 +26,7 @@ from engine.control.take import Take
 from engine.dreamer.process import DreamerProcess, DreamSpec, Keyframe
 from engine.play import stats
 from engine.play.conductor import Conductor, play_through
+from engine.play.preroll import Preroll
 from engine.play.provenance import MACHINE, changes, provenance_of
 from engine.play.signals import StopRequest
 from engine.play.takes import replay
@@ -76,21 +77,28 @@ class FilmJob:
 class _Script:
     """The conductor, as far ahead of the film as is dreamt ahead: waypoints to dream, values to draw with."""
 
-    def __init__(self, conductor: Conductor, job: FilmJob, first: int) -> None:
-        """first: the frame that is drawn first, where the film begins or resumes."""
-        self._conductor, self._job, self._first = conductor, job, first
+    def __init__(self, conductor: Conductor, job: FilmJob, first: int, stop: StopRequest) -> None:
+        """first: the frame that the film is drawn first, where the film begins or resumes."""
+        self._conductor, self._job, self._first, self._stop = conductor, job, first, stop
+        self.preroll = Preroll(first)
         self._values: deque[Mapping[str, Value]] = deque()  # of the frames that are not drawn yet
-        self.on_palettes: Callable[[tuple[Palette, ...]], None] = lambda palettes: None  # before waypoints name them
+        self._words: dict[str, Palette] = {}  # all that were ever said
 
     def waypoints(self) -> Iterator[Waypoint]:
-        """The waypoint of every frame, from the film's beginning on."""
-        for n, waypoint in enumerate(
-            play_through(self._conductor, self._job.fps, self._job.skipped + self._job.frames)
-        ):
+        """The waypoint of every frame, from the beginning on. Raises KeyboardInterrupt when asked to stop."""
+        frames = self._job.skipped + self._job.frames
+        for n, waypoint in enumerate(play_through(self._conductor, self._job.fps, frames)):
+            self.preroll.note(n, waypoint, self._conductor)
             if n >= self._first:
                 self._values.append(dict(self._conductor))
-            self.on_palettes(self._conductor.words.wanted)
+            elif self._stop.asked:  # an hour takes a minute to walk through
+                raise KeyboardInterrupt
+            self._words |= {palette.id: palette for palette in self._conductor.words.wanted}
             yield waypoint
+
+    def palettes(self, waypoint: Waypoint) -> tuple[Palette, ...]:
+        """Those that a waypoint names."""
+        return tuple(self._words[wording.palette] for wording in waypoint.wordings)
 
     def next_values(self) -> Mapping[str, Value]:
         """What the next frame is drawn with. Its waypoint must have been asked for, or there are none yet."""
@@ -104,12 +112,20 @@ class _Supply:
         self._waypoints = waypoints
         self._ready: deque[Keyframe] = deque()
         self._under_way = 0
+        self._first: Waypoint | None = None
+        self.on_next: Callable[[Waypoint], None] = lambda waypoint: None  # before each is handed out
+
+    def prepare(self) -> None:
+        """Walks up to where the film begins or resumes."""
+        self._first = next(self._waypoints, None)
 
     def __call__(self) -> Waypoint | None:
         if self._under_way + len(self._ready) >= AHEAD:
             return None
-        waypoint = next(self._waypoints, None)
-        self._under_way += waypoint is not None
+        waypoint, self._first = self._first or next(self._waypoints, None), None
+        if waypoint is not None:
+            self._under_way += 1
+            self.on_next(waypoint)
         return waypoint
 
     def deliver(self, keyframes: list[Keyframe]) -> None:
@@ -186,6 +202,15 @@ class _Screen:
         self._target = make_target(ctx, size, "f1")
         self._finish = finisher(ctx)
 
+    def go_through(self, preroll: Preroll, until: Callable[[float], None]) -> None:
+        """Draws what a resumed film's next picture goes back to. until: waits for the keyframes of a time."""
+        for frame in preroll.frames:
+            until(frame.time_s)
+            self.blend.render(frame.time_s, frame.values, live=False)
+            self._finish()
+        for frame in preroll.fades:
+            self._look.fade(bool(frame.values["stage.blackout"]), frame.time_s)
+
     def draw(self, at_s: float, values: Mapping[str, Value]) -> np.ndarray | None:
         """Draws the picture at that time; returns the one of two calls ago, or None while there is none."""
         picture = self.blend.render(at_s, values, live=False)
@@ -223,15 +248,17 @@ def run_film(
         first = unfinished.frames if unfinished else 0
         clock = LockstepClock(job.fps, job.skipped + first)
         conductor = replay(show, job.take) if job.take else Conductor(show, words_at_once=True)
-        script = _Script(conductor, job, job.skipped + first)
-        supply = _Supply(plan.since(plan.keyframes(script.waypoints(), show.film.gap), clock.now()))
+        script = _Script(conductor, job, clock.frame, stop)
+        supply = _Supply(script.preroll.keyframes(plan.keyframes(script.waypoints(), show.film.gap)))
         dreamer = DreamerProcess(DreamSpec.from_show(show, film=True), supply, lossless=True)
-        script.on_palettes = dreamer.set_palettes
+        supply.on_next = lambda waypoint: dreamer.set_palettes(script.palettes(waypoint))
         stack.callback(lambda: measured(stats.report(meter, dreamer.status, None)))
         stack.callback(dreamer.stop)
         dreamer.start()
+        supply.prepare()
         screen = _Screen(ctx, show, size)
         feed = _Feed(dreamer, supply, screen.blend, stop, unfinished.arithmetic if unfinished else None)
+        screen.go_through(script.preroll, feed.until)
         feed.until(clock.now())
         file.arithmetic = feed.arithmetic
         recorder = _recorder(show, job, file, first)
@@ -271,7 +298,7 @@ def _recorder(show: Show, job: FilmJob, file: FilmFile, first: int) -> Recorder:
         draft=file.draft,
         first=first,
         resume_from=resume_from,
-        on_saved=lambda frames: None if show.values["stage.freeze"] else file.save(frames),
+        on_saved=file.save,
     )
 
 

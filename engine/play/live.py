@@ -22,10 +22,11 @@ from engine.dreamer.process import DreamerProcess, DreamSpec
 from engine.play import stats
 from engine.play.capture import Capture
 from engine.play.change import Change
-from engine.play.conductor import Conductor
+from engine.play.conductor import PRESETS, Conductor
 from engine.play.performance import Feed, Performance
 from engine.play.signals import StopRequest
 from engine.play.state import Memory
+from engine.play.stored import StoredPresets
 from engine.show.config import Show
 from engine.show.files import ENDING_S
 from engine.stage.blend import Blend
@@ -66,7 +67,8 @@ class Player:
         self.options, self.clock, self._stack = options, clock, stack
         self.meter = stats.Meter()
         self.osc = _open_osc(show, stack)
-        conductor = Conductor(show, [self.osc] if self.osc else [])
+        conductor, stored = Conductor(show, [self.osc] if self.osc else []), StoredPresets(show)
+        conductor.steer(PRESETS, stored.load())
         self.stage: Stage = open_stage(
             show.stage,
             headless=options.headless,
@@ -80,7 +82,7 @@ class Player:
         self.shaders = Shaders(self.stage.ctx)
         self.look = Look(self.stage.ctx, self.shaders, show.stage.fit)
         blend = Blend(self.stage.ctx, self.shaders, (show.model.width, show.model.height))
-        self.playing = Performance(show, conductor, blend, Memory(show) if show.stage.resume else None)
+        self.playing = Performance(show, conductor, blend, Memory(show) if show.stage.resume else None, stored)
         self.dreamer, self.feed = self.dream(self.playing)
         self._ending: list[threading.Thread] = []
         self._change: Change | None = None
@@ -332,6 +334,7 @@ def help_lines(player: Player) -> list[str]:
         "PEDESIS   F full-screen  SPACE pause  B blackout  R reset  S still  H help  ESC leave",
         f"stage {meter.fps:5.1f} fps   dreamer {rate:5.2f} pictures/s ({status.state})   restarts {status.restarts}",
         *_osc_lines(player.osc),
+        *(said for said in (player.conductor.automation.cues.status, player.conductor.automation.score.status) if said),
         "",
     ]
     for name, param in player.show.registry.items():

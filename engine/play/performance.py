@@ -1,6 +1,6 @@
 """One show being played: where its walk is, and the picture that is made of what is dreamt of it.
 
-    playing = Performance(show, conductor, blend, memory)
+    playing = Performance(show, conductor, blend, memory, stored)
     playing.begin(clock_s)
     playing.walk(clock_s); playing.take_in(keyframe); picture = playing.draw()
     feed = Feed(playing, resting)                   # what a dreamer is supplied with
@@ -14,6 +14,7 @@ from collections.abc import Callable
 from engine.dreamer.process import SLOTS, Keyframe
 from engine.play.conductor import Conductor
 from engine.play.state import Memory
+from engine.play.stored import StoredPresets
 from engine.show.config import Show
 from engine.stage.blend import Blend, Picture
 from engine.walk.mix import TICK_S
@@ -26,8 +27,11 @@ SAVE_EVERY_S = 10.0
 class Performance:
     """A show, its conductor, and its pictures."""
 
-    def __init__(self, show: Show, conductor: Conductor, blend: Blend, memory: Memory | None) -> None:
-        self.show, self.conductor, self.blend, self.memory = show, conductor, blend, memory
+    def __init__(
+        self, show: Show, conductor: Conductor, blend: Blend, memory: Memory | None, stored: StoredPresets
+    ) -> None:
+        """stored: those presets that conductor knows already."""
+        self.show, self.conductor, self.blend, self.memory, self.stored = show, conductor, blend, memory, stored
         self.first: Waypoint | None = None  # that was given to be dreamt
         self.now_s = conductor.time_s  # the show's own time
         self._given: deque[Waypoint] = deque(maxlen=2 * SLOTS)  # the last ones, some of which are under way
@@ -82,17 +86,23 @@ class Performance:
         return self.blend.render(self.now_s, self.conductor)
 
     def save(self) -> None:
-        """Keeps where the walk is, once in a while, if the show is one that remembers."""
+        """Keeps presets that were stored, and once in a while where the walk is, if the show is one that remembers."""
+        self.stored.keep(self.conductor.automation.presets)
         if self.memory and self.now_s - self._saved_at >= SAVE_EVERY_S:
             self._saved_at = self.now_s
             self.memory.keep(self.conductor.navigator)
 
     def keep(self) -> Callable[[], None]:
         """Keeps where the walk is for the next time; what is returned waits for the disk."""
-        if self.memory is None:
-            return lambda: None
-        self.memory.keep(self.conductor.navigator)
-        return self.memory.close
+        if self.memory:
+            self.memory.keep(self.conductor.navigator)
+
+        def wait() -> None:
+            if self.memory:
+                self.memory.close()
+            self.stored.close()
+
+        return wait
 
 
 class Feed:

@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 
 from engine import __version__
 from engine.control.take import Event, Head, Take, TakeError, TakeSource, TakeWriter, read_take
-from engine.play.conductor import EVENTS, VISIT, WORDS_READY, WORDS_REFUSED, Conductor
+from engine.play.conductor import EVENTS, LEAVE, PRESETS, VISIT, WORDS_READY, WORDS_REFUSED, Conductor
 from engine.play.shows import load_show
 from engine.record.names import claim_name
 from engine.show.config import Show
@@ -51,12 +51,13 @@ class TakeRecording:
             begun=f"{datetime.now():%Y-%m-%d %H:%M:%S}",
             show=str(show.path),
             text=show.text,
+            score=show.things["score_text"],
             model=show.model.name,
             seed=int(show.values["walk.seed"]),
             sets={name: show.values[name] for name in sorted(show.insisted)},
             start=start,
         )
-        self._writer = TakeWriter(lambda: _create(path), lambda: head.lines(TICK_HZ), TICK_HZ)
+        self._writer = TakeWriter(lambda: _create(path), head.lines(TICK_HZ), TICK_HZ)
         conductor.on_steer = self._note
 
     @property
@@ -114,7 +115,8 @@ def open_take(
         if not take.head.show:
             raise TakeError(f"{path} does not say which show it was made of: name one, pedesis film SHOW --take {path}")
         kept = [f"{name}={value}" for name, value in take.head.sets.items()]
-        show = load_show(Path(take.head.show), [*kept, *sets], seed, take.head.text or None)
+        show = load_show(Path(take.head.show), [*kept, *sets], seed, text=take.head.text or None,
+                         score_text=take.head.score)  # fmt: skip
         now = {setting.partition("=")[0].strip() for setting in sets} | ({"walk.seed"} if seed is not None else set())
         show = replace(show, insisted=frozenset(now))
     return show, _checked(take, show, strict=source is None)
@@ -154,7 +156,10 @@ def _checked_event(where: str, event: Event) -> Event:
             Place.from_dict(event.value["place"])
             for prompts in event.value["words"].values():
                 Palette.of(prompts)
-        elif not isinstance(event.value, str):
+        elif event.name == PRESETS:
+            if not isinstance(event.value, dict):
+                raise TypeError(f"presets are a table, got {shown(event.value)}")
+        elif event.name != LEAVE and not isinstance(event.value, str):
             raise TypeError(f"a palette's id is text, got {shown(event.value)}")
     except Exception as fault:  # whatever stands there
         raise TakeError(f"{where}: what {event.name} carries is damaged: {fault!r}") from None

@@ -15,6 +15,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from engine.show.errors import CannotStart
@@ -77,16 +78,17 @@ def load_show(
     sets: Sequence[str] = (),
     seed: int | None = None,
     text: str | None = None,
+    tables: Mapping[str, Any] = MappingProxyType({}),
 ) -> Show:
     """The show of that name or in that file, with what each room adds. Raises ShowError.
 
     sets: `name=value` each, over what the file says. seed: over `walk.seed`, and last. text: what counts as the
-    file's content, whatever is in it, or whether it is there at all.
+    file's content, whatever is in it, or whether it is there at all. tables: in place of those of the file.
     """
     path = find_show(source)
     data = _read(path) if text is None else text.encode("utf-8", "surrogatepass")
     reader = _Reader(path, parts)
-    reader.read(_parse(path, data))
+    reader.read({**_parse(path, data), **tables})
     reader.text = data.decode("utf-8-sig")
     for setting in sets:
         reader.override(setting)
@@ -160,6 +162,11 @@ class _Reader:
             self.things[name] = table.things
             values |= table.values
         self.registry = Registry([param for part in self.parts for param in part.params(self.things)])
+        for part in self.parts:
+            if part.finish is not None:
+                self.things |= part.finish(
+                    self.things, self.registry, self.path.absolute(), lambda *problem: self._problem(where, *problem)
+                )
         for name, value in values.items():
             self.put(where, name, value)
         for name, content in data.items():

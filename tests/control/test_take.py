@@ -31,7 +31,7 @@ import sys, time
 from pathlib import Path
 from engine.control.take import Head, TakeWriter
 path = Path(sys.argv[1])
-writer = TakeWriter(lambda: (path, path.open("xb")), lambda: Head().lines(120), 120)
+writer = TakeWriter(lambda: (path, path.open("xb")), Head().lines(120), 120)
 for tick in range(10**9):
     writer.note(tick, "walk.speed", tick / 7)
     time.sleep(0.001)
@@ -41,7 +41,7 @@ for tick in range(10**9):
 
 
 def writer_to(path: Path) -> TakeWriter:
-    return TakeWriter(lambda: (path, path.open("xb")), lambda: HEAD.lines(HZ), HZ)
+    return TakeWriter(lambda: (path, path.open("xb")), HEAD.lines(HZ), HZ)
 
 
 def test_what_was_noted_is_read_back_as_it_was(tmp_path: Path) -> None:
@@ -134,7 +134,7 @@ def test_a_take_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
 def test_a_full_disk_is_said_once_and_the_show_goes_on(caplog: pytest.LogCaptureFixture) -> None:
     full = Path("/dev/full")
     with caplog.at_level(logging.ERROR, "pedesis"):
-        writer = TakeWriter(lambda: (full, full.open("wb", buffering=0)), lambda: "head\n", HZ)
+        writer = TakeWriter(lambda: (full, full.open("wb", buffering=0)), "head\n", HZ)
         assert writer.opened(5)
         for tick in range(1000):
             writer.note(tick, "walk.speed", 0.5)
@@ -145,7 +145,7 @@ def test_a_full_disk_is_said_once_and_the_show_goes_on(caplog: pytest.LogCapture
 def test_a_disk_that_does_not_answer_ends_the_take_and_holds_up_nobody(caplog: pytest.LogCaptureFixture) -> None:
     read, write = os.pipe()  # that nobody reads
     pipe: BinaryIO = os.fdopen(write, "wb", buffering=0)
-    writer = TakeWriter(lambda: (Path("a.take"), pipe), lambda: "head\n", HZ)
+    writer = TakeWriter(lambda: (Path("a.take"), pipe), "head\n", HZ)
     assert writer.opened(5)
     with caplog.at_level(logging.ERROR, "pedesis"):
         for tick in range(2 * MOST_WAITING + 10_000):

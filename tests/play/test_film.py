@@ -441,15 +441,6 @@ def test_numbered_pictures_of_another_film_are_not_written_over_unasked(show: Sh
 
 
 @pytest.mark.usefixtures("short_segments")
-def test_a_frozen_film_starts_over_and_does_not_say_otherwise(show: Show, tmp_path: Path) -> None:
-    frozen = replace(show, values={**show.values, "stage.freeze": True})
-    film(frozen, tmp_path / "a.mp4")
-    assert RESUMES not in interrupted(frozen, tmp_path / "b.mp4", 30)
-    film(frozen, tmp_path / "b.mp4")
-    assert (tmp_path / "b.mp4").read_bytes() == (tmp_path / "a.mp4").read_bytes()
-
-
-@pytest.mark.usefixtures("short_segments")
 def test_stopped_while_what_was_done_is_copied_it_is_there_still(
     show: Show, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -151,6 +151,63 @@ def test_a_take_that_begins_in_the_middle_or_on_a_resumed_walk(tmp_path: Path) -
     assert waypoints[0].time_s == pytest.approx(0.0, abs=1e-6)
 
 
+AUTOMATED = """
+[[material]]
+name = "clouds"
+prompt = "a cloud"
+[[lfo]]
+name = "tide"
+to = "walk.wander"
+shape = "walk"
+rate = 0.7
+[preset.calm]
+"walk.speed" = 0.05
+"walk.pause" = true
+"look.grain" = 0.9
+time = 3
+[[cue]]
+preset = "calm"
+follow = 1
+[[cue]]
+to = { "walk.radius" = 0.2 }
+over = 4
+"""
+SCORE = """
+loop = [1, 6]
+[[cue]]
+at = 2
+to = { "walk.pedesis" = 1.0 }
+over = 3
+[[cue]]
+at = 4
+fire = ["walk.jump"]
+"""
+
+
+def test_a_take_in_the_middle_of_all_that_a_show_does_by_itself(tmp_path: Path) -> None:
+    (tmp_path / "show.toml").write_text(AUTOMATED)
+    (tmp_path / "score.toml").write_text(SCORE)
+    show = load_show(tmp_path / "show.toml", score=tmp_path / "score.toml")
+    live = Watched(show)
+    live.set("score.play", 1.0)
+    perform(live, 2.5, seed=1)
+    live.set("preset.store", "mine")
+    live.set("cue.go", 1.0)
+    live.set("tempo.tap", 1.0)
+    perform(live, 1.2, seed=2)
+    live.set("tempo.tap", 0.0)
+    take = TakeRecording(live, show, tmp_path / "a.take")
+    live.set("tempo.tap", 1.0)
+    perform(live, 5.0, seed=3)
+    live.set("preset.recall", "mine")
+    perform(live, 8.0, seed=4)
+    take.close()
+    for name in ("show.toml", "score.toml"):
+        (tmp_path / name).unlink()
+    again, _ = replayed(show, tmp_path / "a.take", Fraction(30))
+    assert same_ticks(live, again) > 12 * 120
+
+
 def test_a_take_carries_its_show_and_what_the_command_line_set(tmp_path: Path) -> None:
     file = tmp_path / "mine.toml"
     file.write_text('title = "Mine"\n[[material]]\nname = "a"\nprompt = "a | cloud"\n[walk]\nspeed = 0.5\n')
