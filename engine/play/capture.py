@@ -79,7 +79,7 @@ class Capture:
 
     def take(self, path: Path) -> None:
         """Writes a take to that file, or one beside it. Waits for the disk. Raises TakeError."""
-        self.taking = TakeRecording(self._conductor, self._show, path)
+        self.taking = TakeRecording(self._conductor, self._show, path, whole=True)
         self.taking.wait()
 
     def step(self) -> None:

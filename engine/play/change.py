@@ -84,7 +84,7 @@ class Change:
                 log.warning("%s; %s goes on", problem, player.show.name)
             return self.give_up()
         show = loading.show
-        blend = Blend(player.stage.ctx, player.shaders, (show.model.width, show.model.height))
+        blend = Blend(player.stage.ctx, player.shaders, (show.model.width, show.model.height), field=player.blend.field)
         self._coming = Performance(show, loading.conductor, blend, loading.memory, loading.stored)
         self._spec = player.spec_of(show)
         log.info("loading the show %s", show.name)

@@ -39,12 +39,13 @@ _NO_STEERING = re.compile(
 class TakeRecording:
     """Writes down what steers a conductor, from now on."""
 
-    def __init__(self, conductor: Conductor, show: Show, path: Path) -> None:
-        """path: where; another name beside it where that is taken."""
+    def __init__(self, conductor: Conductor, show: Show, path: Path, whole: bool = False) -> None:
+        """path: where; another name beside it where that is taken. whole: the show may only just begin, and then the
+        take need not say where it began."""
         self._conductor = conductor
         self._first = conductor.navigator.ticks - 1  # of a show that begins, 0: both begin at their tick 1
         start: dict[str, Any] | None = conductor.to_dict()
-        if not self._first and start == Conductor(show).to_dict():
+        if whole and not self._first and start == Conductor(show).to_dict():
             start = None
         head = Head(
             version=__version__,

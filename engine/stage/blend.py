@@ -98,12 +98,20 @@ class _Before:
 class Blend:
     """Holds the keyframe textures and draws the one picture they make at a time."""
 
-    def __init__(self, ctx: moderngl.Context, shaders: Shaders, size: tuple[int, int], slots: int = SLOTS) -> None:
+    def __init__(
+        self,
+        ctx: moderngl.Context,
+        shaders: Shaders,
+        size: tuple[int, int],
+        slots: int = SLOTS,
+        field: moderngl.Texture | None = None,
+    ) -> None:
+        """size: of keyframes in pixels. field: another blend's, which takes a while to make."""
         self._ctx = ctx
         self._shaders = shaders
         self.size = size
         self.timeline = Timeline(slots)
-        self._field = make_field(ctx)
+        self.field = field or make_field(ctx)
         self._textures: list[moderngl.Texture | None] = [None] * slots
         self._waypoints: list[When | None] = [None] * slots
         self._waiting = make_target(ctx, size)
@@ -233,7 +241,7 @@ class Blend:
         self._shaders.native("waiting.frag").render(
             self._waiting.framebuffer,
             {"u_time": now_s - self._born_s, "u_ratio": width / height},
-            {"u_field": self._field},
+            {"u_field": self.field},
         )
 
     def _draw_before(self, picture: Picture) -> None:
@@ -253,10 +261,10 @@ class Blend:
         whole.release()
 
     def release(self) -> None:
-        """Gives everything back to the driver; nothing of it may be drawn again."""
+        """Gives everything but the field back to the driver; nothing of it may be drawn again."""
         for target in (self._waiting, self._moving, self._mixed, self._held):
             target.release()
-        for texture in (*self._textures, self._field):
+        for texture in self._textures:
             if texture is not None:
                 texture.release()
 
@@ -290,7 +298,7 @@ class Blend:
         shader.render(
             into.framebuffer,
             uniforms,
-            {"u_from": source.texture, "u_to": self._moving.texture, "u_field": self._field},
+            {"u_from": source.texture, "u_to": self._moving.texture, "u_field": self.field},
         )
 
     def warm(self) -> None:

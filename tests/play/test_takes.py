@@ -236,7 +236,7 @@ def test_what_the_command_line_sets_goes_over_where_a_take_began(tmp_path: Path)
 
 def write(path: Path, *lines: str, show: str = "house") -> Path:
     shown = load_show(show)
-    take = TakeRecording(Conductor(shown), shown, path)
+    take = TakeRecording(Conductor(shown), shown, path, whole=True)
     take.close()
     text = path.read_text().split("\n")
     path.write_text("\n".join([*text[:-2], *lines, *text[-2:]]))
