@@ -18,6 +18,7 @@ from engine.dreamer.messages import (
     Done,
     Fault,
     Hopeless,
+    Learnt,
     Loading,
     OutOfMemory,
     PaletteReady,
@@ -32,6 +33,7 @@ from engine.walk.waypoint import Waypoint
 
 RingPlace = tuple[str, int, int, int]
 ARITHMETIC = Arithmetic("nothing", "uint8", 1)
+CURVE = "0 0.1 0.2 0.3 0.4 0.5 0.6 0.7 0.8 0.9 1"
 
 
 def _flat(waypoint: Waypoint) -> Any:
@@ -174,3 +176,15 @@ def leaving_a_mark(pipe: Connection, spec: DreamSpec, place: RingPlace, nice: in
     """Steady, and writes its pid into the file named by the model."""
     Path(spec.model.name).write_text(str(os.getpid()))
     _serve(pipe, place, 0.02)
+
+
+def learning(pipe: Connection, spec: DreamSpec, place: RingPlace, nice: int) -> None:
+    """One picture, with the numbers it came of and a focus curve, 1 where the curve was known before; then it ends."""
+    ring = Ring.attach(*place)
+    pipe.send(Ready("a learner", replace(ARITHMETIC, focus=spec.focus)))
+    slot = pipe.recv().slot
+    pipe.send(Learnt(replace(ARITHMETIC, focus=CURVE)))
+    ring.picture(slot)[:] = spec.focus == CURVE
+    ring.numbers(slot)[:] = 9
+    pipe.send(Done(slot, time.monotonic(), 0.01, (1.0, 2.0), ((2, 3, 4), None)))
+    ring.close()

@@ -48,11 +48,11 @@ class Controls(Mapping[str, Value]):
         """The base with its modulations; of a trigger, the strength that `take` would give, of a call the text."""
         if name in self._modulations:
             return self._modulated(name)
-        if name in self._triggers:
-            return self._triggers[name].waiting
+        if name in self._base:
+            return self._base[name]
         if name in self._calls:
             return self._calls[name][0] if self._calls[name] else ""
-        return self._base[name]
+        return self._triggers[name].waiting
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._registry)
@@ -62,9 +62,9 @@ class Controls(Mapping[str, Value]):
 
     def base(self, name: str) -> Value:
         """The smoothed value without what modulates it; of a trigger, the strength it is held at; of a call nothing."""
-        if name in self._calls:
-            return ""
-        return self._triggers[name].held if name in self._triggers else self._base[name]
+        if name in self._base:
+            return self._base[name]
+        return "" if name in self._calls else self._triggers[name].held
 
     def target(self, name: str) -> Value:
         """Where the base is going; of a trigger, the strength it is held at; of a call nothing."""
@@ -125,10 +125,10 @@ class Controls(Mapping[str, Value]):
             raise ValueError(f"only numbers can be modulated, {name} is a {self._registry[name].kind}")
         on_top = self._modulations.setdefault(name, {})
         on_top[source] = how, amount
-        if (how, amount) in (("add", 0.0), ("multiply", 1.0)):
+        if (amount == 0.0 and how == "add") or (amount == 1.0 and how == "multiply"):
             del on_top[source]
-        if not on_top:
-            del self._modulations[name]
+            if not on_top:
+                del self._modulations[name]
 
     def tick(self, dt_s: float) -> None:
         """One step toward the targets, by 1 - exp(-dt/smoothing): many small steps equal one large one."""
@@ -190,15 +190,15 @@ class Controls(Mapping[str, Value]):
                 self._calls[name].extend(map(str, texts))
 
     def _modulated(self, name: str) -> float:
-        param, value, lifts = self._registry[name], float(self._base[name]), []
+        value, lift = float(self._base[name]), -math.inf
         for how, amount in self._modulations[name].values():
             if how == "add":
                 value += amount
             elif how == "multiply":
                 value *= amount
             else:
-                lifts.append(amount)
-        return param.clamped(max([value, *lifts]))
+                lift = max(lift, amount)
+        return self._registry[name].clamped(max(value, lift))
 
 
 @dataclass(frozen=True)

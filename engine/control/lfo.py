@@ -182,6 +182,8 @@ class _Player:
         self._param = registry[lfo.to]
         self._depth, self._source = f"lfo.{lfo.name}.depth", f"lfo.{lfo.name}"
         self._moved = False
+        even = self._param.curve == "linear" and self._param.low is not None and self._param.high is not None
+        self._span = self._param.high - self._param.low if even else None  # type: ignore[operator]
 
     def watch(self, controls: Controls) -> None:
         """Sees a trigger, of what waits for one."""
@@ -191,15 +193,18 @@ class _Player:
         raise NotImplementedError
 
     def tick(self, controls: Controls, beats: float) -> None:
-        value, depth = self.value(controls, beats), float(controls[self._depth])  # type: ignore[arg-type]
-        if value * depth == 0.0:
+        share = self.value(controls, beats) * float(controls[self._depth])
+        if share == 0.0:
             if self._moved:
                 controls.modulate(self.lfo.to, self._source, 0.0)
                 self._moved = False
             return
         self._moved = True
+        if self._span is not None:
+            controls.modulate(self.lfo.to, self._source, share * self._span)
+            return
         base = float(controls.base(self.lfo.to))
-        controls.modulate(self.lfo.to, self._source, moved(self._param, base, value * depth) - base)
+        controls.modulate(self.lfo.to, self._source, moved(self._param, base, share) - base)
 
 
 class _Swing(_Player):
@@ -264,11 +269,10 @@ class _Envelope(_Player):
 
 
 def moved(param: Param, value: float, share: float) -> float:
-    """The value that lies a share of the fader's whole travel beyond another one, within the range."""
+    """The value that lies a share of the fader's whole travel beyond another one, within the range. For parameters
+    whose curve is not linear."""
     assert param.low is not None and param.high is not None
     low, high = param.low, param.high
-    if param.curve == "linear":
-        return min(max(value + share * (high - low), low), high)
     if param.curve == "log":
         return min(max(value * (high / low) ** share, low), high)
     travel = math.sqrt((value - low) / (high - low)) + share
@@ -288,7 +292,7 @@ def _wave(shape: str, seed: int) -> Callable[[float], float]:
     if shape == "hold":
         return lambda phase: 2.0 * drawn(seed, math.floor(phase)) - 1.0
     waves = _walk_waves(seed)
-    return lambda phase: math.tanh(sum(gain * math.sin(turn * phase + at) for gain, turn, at in waves))
+    return lambda phase: math.tanh(sum([gain * math.sin(turn * phase + at) for gain, turn, at in waves]))
 
 
 @lru_cache(maxsize=MAX_LFOS)

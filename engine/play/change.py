@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING
 
 from engine.dreamer.process import DreamerProcess, DreamSpec, Keyframe
 from engine.play.loading import Loading
-from engine.play.performance import Performance
+from engine.play.performance import Feed, Performance
+from engine.play.remember import Remember
+from engine.show.files import ENDING_S
 from engine.stage.blend import Blend
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("pedesis")
 
+EASED = ("look.", "memory.view")  # their numbers go over to the other show's while the picture does
 CARRIED = ("stage.blackout", "stage.overlay")  # a dark stage stays dark
 
 
@@ -35,6 +38,7 @@ class Change:
         self._spec: DreamSpec | None = None
         self._coming: Performance | None = None
         self._dreamer: DreamerProcess | None = None  # a second one, until the first is gone
+        self._feed: Feed | None = None  # its
         self._made_room = False
         self.is_over = False
 
@@ -73,8 +77,9 @@ class Change:
             player.dreamer, player.feed = player.dream(player.playing)
             player.dreamer.start()
         player.feed.performance = player.playing
-        if self._coming is not None:
-            self._coming.blend.release()
+        if (coming := self._coming) is not None:
+            coming.blend.release()
+            player.end_later(lambda: coming.remember.close(ENDING_S))
 
     def _prepare(self) -> None:
         """The show is read: has it dreamt."""
@@ -85,7 +90,8 @@ class Change:
             return self.give_up()
         show = loading.show
         blend = Blend(player.stage.ctx, player.shaders, (show.model.width, show.model.height), field=player.blend.field)
-        self._coming = Performance(show, loading.conductor, blend, loading.memory, loading.stored)
+        remember = Remember(show, loading.conductor)
+        self._coming = Performance(show, loading.conductor, blend, loading.memory, loading.stored, remember)
         self._spec = player.spec_of(show)
         log.info("loading the show %s", show.name)
         if player.dreamer.can_dream(self._spec):
@@ -125,7 +131,7 @@ class Change:
         self.give_up()
 
     def _exchange_dreamers(self) -> None:
-        assert self._dreamer is not None
+        assert self._dreamer is not None and self._feed is not None
         self._player.end_later(self._player.dreamer.stop)
         self._player.dreamer, self._player.feed = self._dreamer, self._feed
         self._dreamer = None
@@ -149,7 +155,7 @@ def _carry_over(leaving: Performance, coming: Performance, time_s: float) -> Non
     for name, param in coming.show.registry.items():
         if param.fires or name not in leaving.show.registry:
             continue
-        if name.startswith("look.") and param.kind == "number":
+        if name.startswith(EASED) and param.kind == "number":
             own = controls.target(name)
             controls.put(name, param.clamped(float(leaving.conductor[name])))
             controls.glide(name, own, time_s)

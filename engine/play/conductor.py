@@ -13,10 +13,12 @@ import logging
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
+from itertools import chain
 from typing import Any
 
 from engine.control.automation import Automation
 from engine.control.controls import Controls
+from engine.control.dissolve import Dissolve
 from engine.control.source import Automaton, Source
 from engine.show.config import Show
 from engine.show.params import Value, shown
@@ -30,6 +32,8 @@ from engine.walk.words import Words
 log = logging.getLogger("pedesis")
 
 RESET_S = 2.0  # how long the way back to the show's own values takes
+# How much of a view is shown, 0..1, beside the parameters: `look.view` dissolves from one to another over blend.time.
+SHOWN = {f"look.view.{choice}": choice for choice in ("latent", "noise")}
 FOREVER_S = 1e9
 # Events that are no parameters; what they carry is plain data, which a take can hold.
 WORDS_READY, WORDS_REFUSED, VISIT, LEAVE = "words.ready", "words.refused", "walk.visit", "walk.leave"
@@ -59,8 +63,10 @@ class Conductor(Mapping[str, Value]):
             loop=float(show.values["walk.loop"]),
             palette=Palette.of([m.prompt for m in show.materials]).id,
         )
+        self._view = Dissolve(str(show.values["look.view"]))
         self.words = Words(self.navigator.materials, Palette.of([m.prompt for m in show.materials]))
         self.visits = Visits()
+        self.jumps = 0  # how often walk.jump was fired
         self._at_once, self._but_for = words_at_once, frozenset(but_for)
         self.automation = Automation(show.registry, show.things, show.values)
         self._automata: list[Automaton] = [self.automation, *automata]
@@ -70,13 +76,13 @@ class Conductor(Mapping[str, Value]):
         self.tick()
 
     def __getitem__(self, name: str) -> Value:
-        return self.controls[name]
+        return self._view[SHOWN[name]] if name in SHOWN else self.controls[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self.controls)
+        return chain(self.controls, SHOWN)
 
     def __len__(self) -> int:
-        return len(self.controls)
+        return len(self.controls) + len(SHOWN)
 
     @property
     def time_s(self) -> float:
@@ -121,7 +127,7 @@ class Conductor(Mapping[str, Value]):
     def to_dict(self) -> dict[str, Any]:
         """Where everything is that is steered, JSON-able: what a take begins with."""
         parts = ("controls", "navigator", "words", "visits", "automation")
-        return {name: getattr(self, name).to_dict() for name in parts}
+        return {name: getattr(self, name).to_dict() for name in parts} | {"view": self._view.to_dict()}
 
     def restore(self, data: Mapping[str, Any]) -> None:
         """Takes up where `to_dict` left it. Raises KeyError, TypeError or ValueError on damaged data."""
@@ -131,6 +137,8 @@ class Conductor(Mapping[str, Value]):
         for name in ("words", "visits", "automation"):
             if name in data:
                 getattr(self, name).restore(data[name])
+        if "view" in data:
+            self._view.restore(data["view"])
 
     def answer(self, ready: Collection[str], refused: Mapping[str, str]) -> None:
         """Takes note of the palettes that are encoded, and of those that cannot be and why; by their ids."""
@@ -165,6 +173,7 @@ class Conductor(Mapping[str, Value]):
     def tick(self) -> None:
         """One step of TICK_S seconds for everything that is steered."""
         self.controls.tick(TICK_S)
+        self._view.tick(str(self.controls["look.view"]), float(self.controls["blend.time"]), TICK_S)
         for automaton in self._automata:
             automaton.tick(self.controls, self.time_s)
         if self.controls.take("show.panic"):
@@ -178,7 +187,10 @@ class Conductor(Mapping[str, Value]):
         epoch = self.navigator.epoch
         self.navigator.tick(self.controls)
         if self.navigator.epoch != epoch:
+            self.jumps += 1
             self.visits.leave(leap=True)
+            if self.visits.locked:  # what it would have leapt to is not shown; whoever curates may answer
+                self.navigator.epoch = epoch
         self.words.need(self.visits.palettes)
         self.words.tick(self.controls)
         if self._at_once:

@@ -39,6 +39,7 @@ from engine.show.params import Value
 from engine.stage.blend import Blend
 from engine.stage.gl import create_context, finisher, make_target
 from engine.stage.look import Look
+from engine.stage.numbers import NumbersView
 from engine.stage.shaders import Shaders
 from engine.walk import plan
 from engine.walk.palette import Palette
@@ -98,7 +99,7 @@ class _Script:
 
     def palettes(self, waypoint: Waypoint) -> tuple[Palette, ...]:
         """Those that a waypoint names."""
-        return tuple(self._words[wording.palette] for wording in waypoint.wordings)
+        return tuple(self._words[w.palette] for w in waypoint.wordings if w.palette)
 
     def next_values(self) -> Mapping[str, Value]:
         """What the next frame is drawn with. Its waypoint must have been asked for, or there are none yet."""
@@ -131,7 +132,8 @@ class _Supply:
     def deliver(self, keyframes: list[Keyframe]) -> None:
         for keyframe in keyframes:
             self._under_way -= 1
-            self._ready.append(replace(keyframe, pixels=keyframe.pixels.copy()))
+            numbers = None if keyframe.numbers is None else keyframe.numbers.copy()
+            self._ready.append(replace(keyframe, pixels=keyframe.pixels.copy(), numbers=numbers))
 
     def next(self) -> Keyframe | None:
         return self._ready.popleft() if self._ready else None
@@ -184,7 +186,9 @@ class _Feed:
         now = asdict(known)
         if self.arithmetic is None:
             self.arithmetic = now if is_used else None
-        elif changed := changes(self.arithmetic, now):
+            return
+        self.arithmetic["focus"] = self.arithmetic.get("focus") or now["focus"]  # the first that is needed stays
+        if changed := changes(self.arithmetic, now | {"focus": now["focus"] or self.arithmetic["focus"]}):
             said = f"the dreamer now computes differently, and one film never mixes two ways: {changed}"
             if self._newest_s < 0:  # nothing of a resumed film is drawn yet, nor touched
                 said += "; what is done stays as it is, and --anew starts over"
@@ -198,6 +202,7 @@ class _Screen:
         shaders = Shaders(ctx, strict=True)  # a film is not made with a stand-in for a shader
         self.blend = Blend(ctx, shaders, (show.model.width, show.model.height))
         self.readback = Readback(ctx, size)
+        self._numbers = NumbersView(ctx, shaders)
         self._look = Look(ctx, shaders, show.stage.fit)
         self._target = make_target(ctx, size, "f1")
         self._finish = finisher(ctx)
@@ -214,6 +219,7 @@ class _Screen:
     def draw(self, at_s: float, values: Mapping[str, Value]) -> np.ndarray | None:
         """Draws the picture at that time; returns the one of two calls ago, or None while there is none."""
         picture = self.blend.render(at_s, values, live=False)
+        picture = self._numbers.render(picture, self.blend.numbers, values, at_s)
         self._look.render(picture, self._target.framebuffer, values, at_s)
         self._finish()  # with nothing of one frame under way in the next, the film is the same every time
         return self.readback.push(self._target.framebuffer)
@@ -236,6 +242,8 @@ def run_film(
     """
     size = (job.width, job.height)
     encoder_check(job.out, size, show.film.codec)
+    if show.values["memory.approved"] and not job.take:  # which has what was shown
+        raise FilmError("memory.approved must be false in a film, which reads no memory bank")
     meter = stats.Meter()
     with ExitStack() as stack:
         stop = stack.enter_context(StopRequest(last_resort=True))
@@ -250,7 +258,10 @@ def run_film(
         conductor = replay(show, job.take) if job.take else Conductor(show, words_at_once=True)
         script = _Script(conductor, job, clock.frame, stop)
         supply = _Supply(script.preroll.keyframes(plan.keyframes(script.waypoints(), show.film.gap)))
-        dreamer = DreamerProcess(DreamSpec.from_show(show, film=True), supply, lossless=True)
+        spec = DreamSpec.from_show(show, film=True)
+        if unfinished and unfinished.arithmetic:
+            spec = replace(spec, focus=unfinished.arithmetic.get("focus", ""))
+        dreamer = DreamerProcess(spec, supply, lossless=True)
         supply.on_next = lambda waypoint: dreamer.set_palettes(script.palettes(waypoint))
         stack.callback(lambda: measured(stats.report(meter, dreamer.status, None)))
         stack.callback(dreamer.stop)

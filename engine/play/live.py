@@ -24,6 +24,7 @@ from engine.play.capture import Capture
 from engine.play.change import Change
 from engine.play.conductor import PRESETS, Conductor
 from engine.play.performance import Feed, Performance
+from engine.play.remember import Remember
 from engine.play.signals import StopRequest
 from engine.play.state import Memory
 from engine.play.stored import StoredPresets
@@ -32,9 +33,11 @@ from engine.show.files import ENDING_S
 from engine.stage.blend import Blend
 from engine.stage.gl import is_software
 from engine.stage.look import Look
+from engine.stage.numbers import NumbersView
 from engine.stage.overlay import Overlay
 from engine.stage.program import Program
 from engine.stage.shaders import Shaders
+from engine.stage.shelves import Shelves
 from engine.stage.warm import COLD_S, Warmer
 from engine.stage.window import NoDisplay, Pacer, Stage, open_stage
 
@@ -80,9 +83,13 @@ class Player:
             log.info("screen saver: %s", self.stage.screen_saver)
         self._crowded = is_software(self.stage.ctx)
         self.shaders = Shaders(self.stage.ctx)
+        self.numbers = NumbersView(self.stage.ctx, self.shaders)
+        self.shelves = Shelves(self.stage.ctx, self.shaders, show.stage.fit)
         self.look = Look(self.stage.ctx, self.shaders, show.stage.fit)
         blend = Blend(self.stage.ctx, self.shaders, (show.model.width, show.model.height))
-        self.playing = Performance(show, conductor, blend, Memory(show) if show.stage.resume else None, stored)
+        memory = Memory(show) if show.stage.resume else None
+        self.playing = Performance(show, conductor, blend, memory, stored, Remember(show, conductor))
+        stack.callback(lambda: self.playing.remember.close(ENDING_S))
         self.dreamer, self.feed = self.dream(self.playing)
         self._ending: list[threading.Thread] = []
         self._change: Change | None = None
@@ -186,6 +193,7 @@ class Player:
         if (name := self.conductor.controls.take_call("show.load")) is not None:
             self.load(name)
         change = self._change
+        self.playing.remember.step()
         self.dreamer.set_palettes(self.conductor.words.wanted)
         for keyframe in self.dreamer.poll():
             if change:
@@ -226,6 +234,10 @@ class Player:
         """Draws the program and shows it; returns the framebuffer that holds it."""
         begun = time.perf_counter()
         picture = self.playing.draw()
+        picture = self.numbers.render(picture, self.blend.numbers, self.conductor, now_s)
+        if self.conductor["memory.view"]:
+            self.playing.remember.feed(self.shelves)
+        picture = self.shelves.render(picture, now_s, self.conductor, self.stage.size)
         framebuffer = self.program.draw(picture, self.conductor, now_s, self.stage, self.capture.outputs)
         took_s = time.perf_counter() - begun
         if self.meter.frames == 0 and self._waiting and took_s > COLD_S:
@@ -265,6 +277,10 @@ class Player:
             self.conductor.toggle("stage.blackout")
         elif key == "r":
             self.conductor.set("show.reset", 1.0)
+        elif key == "m":
+            self.conductor.set("memory.keep", 1.0)
+        elif key == "v":
+            self.conductor.set("memory.view", 0.0 if self.conductor.controls.target("memory.view") else 1.0)
         elif key == "s":
             self.capture.ask_for_still()
         elif key == "h":
@@ -331,8 +347,9 @@ def help_lines(player: Player) -> list[str]:
     recent = list(status.intervals_s)[-20:]
     rate = len(recent) / sum(recent) if recent and sum(recent) > 0 else 0.0
     lines = [
-        "PEDESIS   F full-screen  SPACE pause  B blackout  R reset  S still  H help  ESC leave",
+        "PEDESIS   F full-screen  SPACE pause  B blackout  R reset  S still  M keep  V shelves  H help  ESC",
         f"stage {meter.fps:5.1f} fps   dreamer {rate:5.2f} pictures/s ({status.state})   restarts {status.restarts}",
+        player.playing.remember.line(),
         *_osc_lines(player.osc),
         *(said for said in (player.conductor.automation.cues.status, player.conductor.automation.score.status) if said),
         "",

@@ -1,6 +1,6 @@
 """One show being played: where its walk is, and the picture that is made of what is dreamt of it.
 
-    playing = Performance(show, conductor, blend, memory, stored)
+    playing = Performance(show, conductor, blend, memory, stored, remember)
     playing.begin(clock_s)
     playing.walk(clock_s); playing.take_in(keyframe); picture = playing.draw()
     feed = Feed(playing, resting)                   # what a dreamer is supplied with
@@ -13,9 +13,11 @@ from collections.abc import Callable
 
 from engine.dreamer.process import SLOTS, Keyframe
 from engine.play.conductor import Conductor
+from engine.play.remember import Remember
 from engine.play.state import Memory
 from engine.play.stored import StoredPresets
 from engine.show.config import Show
+from engine.show.files import ENDING_S
 from engine.stage.blend import Blend, Picture
 from engine.walk.mix import TICK_S
 from engine.walk.waypoint import Waypoint, same_place
@@ -28,10 +30,17 @@ class Performance:
     """A show, its conductor, and its pictures."""
 
     def __init__(
-        self, show: Show, conductor: Conductor, blend: Blend, memory: Memory | None, stored: StoredPresets
+        self,
+        show: Show,
+        conductor: Conductor,
+        blend: Blend,
+        memory: Memory | None,
+        stored: StoredPresets,
+        remember: Remember,
     ) -> None:
-        """stored: those presets that conductor knows already."""
-        self.show, self.conductor, self.blend, self.memory, self.stored = show, conductor, blend, memory, stored
+        """memory: of the walk's place; stored: the presets that conductor knows already; remember: the memory bank."""
+        self.show, self.conductor, self.blend = show, conductor, blend
+        self.memory, self.stored, self.remember = memory, stored, remember
         self.first: Waypoint | None = None  # that was given to be dreamt
         self.now_s = conductor.time_s  # the show's own time
         self._given: deque[Waypoint] = deque(maxlen=2 * SLOTS)  # the last ones, some of which are under way
@@ -79,6 +88,7 @@ class Performance:
         if not any(waypoint is keyframe.waypoint for waypoint in self._given):
             return
         self.blend.upload(keyframe)
+        self.remember.take_in(keyframe)
         self._newest = keyframe.waypoint
 
     def draw(self) -> Picture:
@@ -101,6 +111,7 @@ class Performance:
             if self.memory:
                 self.memory.close()
             self.stored.close()
+            self.remember.close(ENDING_S)
 
         return wait
 

@@ -92,6 +92,7 @@ class Remember:
         self._newest: tuple[Waypoint, NDArray[np.uint8]] | None = None
         self._kept_s = 0.0  # when the last one was offered
         self._approved_until_s = 0.0
+        self._jumps = conductor.jumps
         self._said: set[str] = set()
 
     def take_in(self, keyframe: Dreamt) -> None:
@@ -196,9 +197,10 @@ class Remember:
             if self._approved_until_s and not here.visits.locked:
                 self._approved_until_s = 0.0
                 here.leave()
-        elif here.time_s >= self._approved_until_s:
+        elif here.time_s >= self._approved_until_s or here.jumps != self._jumps:
             self._approved_until_s = here.time_s + AGAIN_S
             keeper.ask(NextApproved(self.at, int(here["walk.seed"])))
+        self._jumps = here.jumps
 
     def _hear(self, answer: Answer) -> None:
         if isinstance(answer, Found):
@@ -245,7 +247,7 @@ class Remember:
 def _spheres(shelved: Shelved) -> NDArray[np.void]:
     from engine.stage.shelving import SPHERE
 
-    spheres = np.empty(len(shelved.numbers), SPHERE)
+    spheres = np.zeros(len(shelved.numbers), SPHERE)
     spheres["id"], spheres["kind"] = shelved.numbers, shelved.kinds
     spheres["place"], spheres["strength"] = shelved.places, shelved.strengths
     return spheres

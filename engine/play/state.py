@@ -37,7 +37,7 @@ _DAMAGED = {errno.EINVAL, errno.EISDIR, errno.EFBIG, errno.EILSEQ, errno.EACCES,
 
 
 def folder_of(show: Show) -> Path:
-    """Where what a show remembers lies. Shows of one name in different folders are different shows. Raises OSError."""
+    """Where what a show remembers lies. Raises OSError."""
     return show_state_dir(show.path)
 
 

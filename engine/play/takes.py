@@ -172,7 +172,8 @@ def _checked(take: Take, show: Show, strict: bool) -> Take:
 
     strict: an unknown name is a mistake; else it is another show's, and left out.
     """
-    events, unknown = [], {}
+    events: list[Event] = []
+    unknown: dict[str, int] = {}
     for event in take.events:
         where = f"{take.path}, line {event.line}"
         param = show.registry.get(event.name)

@@ -44,6 +44,19 @@ def state_dir() -> Path:
     return Path(base) / "pedesis"
 
 
+def cache_dir() -> Path:
+    """Folder for what can be found out again: $XDG_CACHE_HOME/pedesis. It may not exist yet.
+
+    Raises OSError if the user has no home folder.
+    """
+    base = os.path.expanduser(os.environ.get("XDG_CACHE_HOME", ""))
+    if not os.path.isabs(base):
+        base = os.path.expanduser("~/.cache")
+    if not os.path.isabs(base):
+        raise OSError(errno.ENOENT, "this user has no home folder: set HOME, or XDG_CACHE_HOME")
+    return Path(base) / "pedesis"
+
+
 def show_state_dir(show: Path) -> Path:
     """Folder for what one show remembers; shows of one name in different folders are different shows.
 

@@ -47,6 +47,7 @@ EGL_DEVICES = 8  # tried at most
 MISFITS = (TypeError, ValueError, struct.error)  # what moderngl raises for a value that a uniform cannot hold
 
 Uniform = float | int | bool | Sequence[float] | Sequence[int]
+Geometry = Sequence[tuple[Any, ...]]  # (buffer, format, names…) each
 
 # Mesa "0:12(5): error: …", NVIDIA "0(12) : error C0000: …", Apple, AMD and Intel "ERROR: 0:12: …".
 _LOG_LINE = re.compile(r"^(?:ERROR:\s*)?\d+[:(](\d+)\)?(?:\(\d+\))?\s*:\s*(.*)$", re.IGNORECASE)
@@ -72,6 +73,7 @@ class Source:
 
     text: str
     origin: tuple[tuple[Path, int], ...]  # (file, line) of every line of `text`
+    vertex: "Source | None" = None  # a vertex shader of its own; None: VERTEX_SOURCE, over the whole of the target
 
 
 @dataclass(frozen=True)
@@ -187,7 +189,7 @@ def lay_blue_first(ctx: moderngl.Context, texture: moderngl.Texture) -> None:
 
 
 class Pass:
-    """One fragment shader over the whole of a framebuffer."""
+    """One fragment shader over the whole of a framebuffer, or over the geometry that it is given."""
 
     def __init__(
         self,
@@ -203,6 +205,7 @@ class Pass:
         """
         self._ctx = ctx
         self._on_misfit = on_misfit
+        self._geometry: Geometry = ()
         self._told: dict[str, Uniform] = {}  # a program remembers its uniforms: most stay from frame to frame
         self._take(source, defaults or {})
 
@@ -214,7 +217,7 @@ class Pass:
             part.release()
 
     def _take(self, source: Source, values: Mapping[str, Uniform]) -> None:
-        program, vao = _build(self._ctx, source)
+        program, vao = _build(self._ctx, source, self._geometry)
         named = ((name, program[name]) for name in program)
         members = {name: m for name, m in named if isinstance(m, moderngl.Uniform)}
         for name, value in values.items():
@@ -228,13 +231,23 @@ class Pass:
         self._source, self._program, self._vao, self._members = source, program, vao, members
         self._told = dict(values)
 
+    def feed(self, geometry: Geometry) -> None:
+        """What its own vertex shader reads from now on: (buffer, format, names) each, as moderngl has them."""
+        vao = self._ctx.vertex_array(self._program, list(geometry), skip_errors=True)
+        self._vao.release()
+        self._geometry, self._vao = geometry, vao
+
     def render(
         self,
         framebuffer: moderngl.Framebuffer,
         uniforms: Mapping[str, Uniform] | None = None,
         textures: Mapping[str, moderngl.Texture] | None = None,
+        strip: tuple[int, int] | None = None,
     ) -> None:
-        """Draw. Names the program does not use are ignored: an optimiser may drop any uniform."""
+        """Draw. Names the program does not use are ignored: an optimiser may drop any uniform.
+
+        strip: (vertices, instances) of a triangle strip instead of the whole target, in one call.
+        """
         framebuffer.use()
         values: dict[str, Uniform] = dict(uniforms or {})
         for unit, (name, texture) in enumerate((textures or {}).items()):
@@ -247,7 +260,10 @@ class Pass:
                 raise
             self._on_misfit(error)
             self._tell(values)
-        self._vao.render(vertices=3)
+        if strip is None:
+            self._vao.render(vertices=3)
+        else:
+            self._vao.render(moderngl.TRIANGLE_STRIP, vertices=strip[0], instances=strip[1])
 
     def _tell(self, values: Mapping[str, Uniform]) -> None:
         for name, value in values.items():
@@ -261,12 +277,15 @@ class Pass:
                 raise _misfit(self._source, name, value) from error
 
 
-def _build(ctx: moderngl.Context, source: Source) -> tuple[moderngl.Program, moderngl.VertexArray]:
+def _build(ctx: moderngl.Context, source: Source, geometry: Geometry) -> tuple[moderngl.Program, moderngl.VertexArray]:
+    own = source.vertex
     try:
-        program = ctx.program(vertex_shader=VERTEX_SOURCE, fragment_shader=source.text)
+        program = ctx.program(vertex_shader=own.text if own else VERTEX_SOURCE, fragment_shader=source.text)
     except moderngl.Error as error:
-        raise located(source, str(error)) from error
-    return program, ctx.vertex_array(program, [])
+        log = str(error)
+        raise located(own if own and "vertex_shader" in log else source, log) from error
+    # A name that the optimiser dropped is no error.
+    return program, ctx.vertex_array(program, list(geometry), skip_errors=True)
 
 
 def _misfit(source: Source, name: str, value: Uniform) -> ShaderError:

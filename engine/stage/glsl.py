@@ -90,11 +90,16 @@ def _decoded(data: bytes) -> Reading:
 
 
 def assemble(
-    file: Path, root: Path, transition: bool = False, reading: Callable[[Path], Reading] | None = None
+    file: Path,
+    root: Path,
+    transition: bool = False,
+    reading: Callable[[Path], Reading] | None = None,
+    vertex: bool = False,
 ) -> Source:
     """One compilable text from a file and what it includes, remembering where each line came from.
 
-    reading: how files are read, `Disk().reading` by default. Raises ShaderError.
+    reading: how files are read, `Disk().reading` by default. vertex: with the vertex shader of the same name (.vert)
+    that stands beside it. Raises ShaderError.
     """
     read = reading or Disk().reading
     lines: list[Line] = [("#version 330 core", file, 1)]
@@ -111,7 +116,8 @@ def assemble(
             ("void main() { pedesis_colour = transition(v_uv); }", file, last),
         ]
     text = "\n".join(line for line, _, _ in lines) + "\n"
-    return Source(text, tuple((origin, number) for _, origin, number in lines))
+    beside = assemble(file.with_suffix(".vert"), root, reading=read) if vertex else None
+    return Source(text, tuple((origin, number) for _, origin, number in lines), beside)
 
 
 def _expand(file: Path, root: Path, above: tuple[Path, ...], read: Callable[[Path], Reading]) -> list[Line]:

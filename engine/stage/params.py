@@ -8,9 +8,11 @@ from engine.show.part import Part, Things
 from engine.show.specs import ProgramSpec, StageSpec
 from engine.stage.transitions import FALLBACK_TRANSITION, list_transitions
 
+VIEWS = ("picture", "latent", "noise")
+
 
 def _params(things: Things) -> list[Param]:
-    return [*_blend(), *_look(), *_stage(), *_window()]
+    return [*_blend(), *_look(), *_shelves(), *_stage(), *_window()]
 
 
 def _blend() -> list[Param]:
@@ -26,6 +28,9 @@ def _blend() -> list[Param]:
 def _look() -> list[Param]:
     return [
         Param("look.enabled", "switch", True, "The whole look on, or the bare pictures as they were dreamt."),
+        Param("look.view", "choice", "picture",
+              "What is shown: the picture, the latent that it is decoded from, or the noise that it began as.",
+              choices=VIEWS),
         Param("look.exposure", "number", 0.0,
               "Brighter or darker, as a camera counts: one stop doubles the light.",
               -4, 4, "stops", smoothing_s=0.3),
@@ -39,6 +44,18 @@ def _look() -> list[Param]:
               0, 1, smoothing_s=1.0),
         Param("look.vignette", "number", 0.25, "Darkening toward the corners.", 0, 1, smoothing_s=0.3),
         Param("look.grain", "number", 0.15, "Fine moving grain, as on film.", 0, 1, smoothing_s=0.3),
+    ]  # fmt: skip
+
+
+def _shelves() -> list[Param]:
+    return [
+        Param("memory.view", "number", 0.0,
+              "From the picture out to the shelves of the memory bank: 0 is the picture, 1 the shelves.",
+              0, 1, smoothing_s=1.5),
+        Param("memory.colour", "number", 1.0, "Strength of colour on the shelves: 0 takes all of it out.",
+              0, 1, smoothing_s=1.5),
+        Param("memory.glide", "number", 1.0, "How fast the view glides along the shelves; 0 stands still.",
+              0, 4, smoothing_s=1.0),
     ]  # fmt: skip
 
 

@@ -22,7 +22,7 @@ import moderngl
 from engine.show.paths import shaders_dir
 from engine.stage.gl import Pass, ShaderError, Source, Uniform
 from engine.stage.glsl import Disk, Reading, assemble, defaults
-from engine.stage.spare import NATIVES, spare
+from engine.stage.spare import NATIVES, OWN_VERTICES, spare
 from engine.stage.transitions import FALLBACK_TRANSITION, list_transitions
 
 log = logging.getLogger(__name__)
@@ -76,7 +76,7 @@ class Shaders:
         return [loaded.error for loaded in self._loaded.values() if loaded.error]
 
     def native(self, name: str) -> Pass:
-        """A pass of our own, e.g. "screen.frag"."""
+        """A pass of our own, e.g. "screen.frag"; some come with a vertex shader of their own (spare.OWN_VERTICES)."""
         return self._get(name, transition=False).program
 
     def transition(self, name: str) -> tuple[Pass, dict[str, Uniform]]:
@@ -96,7 +96,7 @@ class Shaders:
         reader = _Reader(self._disk)
         on_misfit = partial(self._unfit, key)
         try:
-            source = assemble(self.root / key, self.root, transition, reader)
+            source = assemble(self.root / key, self.root, transition, reader, key in OWN_VERTICES)
             stated = defaults(source) if transition else {}
             program = Pass(self._ctx, source, stated, on_misfit)
         except ShaderError as error:
@@ -133,7 +133,7 @@ class Shaders:
         reader = _Reader(self._disk)
         loaded.readings = reader.readings
         try:
-            source = assemble(self.root / loaded.key, self.root, loaded.transition, reader)
+            source = assemble(self.root / loaded.key, self.root, loaded.transition, reader, loaded.key in OWN_VERTICES)
             stated = defaults(source) if loaded.transition else {}
             if source != loaded.source:
                 loaded.program.rebuild(source, stated)

@@ -27,7 +27,13 @@ _PASSES = {
     "sharpen.frag": _SOURCE + "void main() { colour = texelFetch(u_source, ivec2(gl_FragCoord.xy), 0); }",
     "screen.frag": _SOURCE + "uniform float u_fade;\nvoid main() { colour = texture(u_source, v_uv) * u_fade; }",
     "plain.frag": _SOURCE + "void main() { colour = texture(u_source, v_uv); }",
+    "numbers.frag": _PICTURE + "void main() { colour = picture(); }",
     "overlay.frag": "uniform sampler2D u_text;\nvoid main() { colour = texture(u_text, vec2(v_uv.x, 1.0 - v_uv.y)); }",
+    "hall.frag": "void main() { colour = vec4(0.004, 0.006, 0.012, 1.0); }",
+    "inside.frag": "uniform sampler2D u_live;\nuniform vec2 u_screen;\nuniform vec4 u_disc;\nuniform vec2 u_fill;\n"
+    "void main() { vec2 p = v_place * u_screen - u_disc.xy;\n"
+    "    if (length(p) > u_disc.z) discard;\n"
+    "    colour = vec4(textureLod(u_live, 0.5 + p / u_screen.y * u_fill, 0.0).rgb, 1.0) * u_disc.w; }",
     "waiting.frag": "uniform float u_time;\n"
     "void main() { colour = vec4(vec3(0.20, 0.15, 0.11) * (1.0 + 0.2 * sin(u_time * 0.5))"
     " * (1.0 - length(v_place)), 1.0); }",
@@ -37,10 +43,42 @@ uniform sampler2D u_to;
 uniform float progress;
 void main() { colour = mix(texture(u_from, v_uv), texture(u_to, v_uv), progress); }"""
 
-NATIVES = tuple(sorted(_PASSES))  # file names of our own passes
+# Vertex and fragment shader of those that do not draw over the whole of a target.
+_GEOMETRY = {
+    "shelves.frag": (
+        """in vec4 i_place;
+in vec4 i_light;
+in vec4 i_turn;
+uniform vec2 u_lens;
+out vec2 v_p;
+flat out vec4 v_light;
+void main() {
+    v_p = vec2(gl_VertexID & 1, gl_VertexID >> 1) * 2.0 - 1.0;
+    v_light = vec4(i_light.rgb * i_light.a, i_turn.z);
+    gl_Position = vec4((i_place.xy + v_p * i_place.w) * u_lens, 0.0, i_place.z);
+}""",
+        """in vec2 v_p;
+flat in vec4 v_light;
+void main() {
+    if (dot(v_p, v_p) > 1.0) discard;
+    colour = vec4(v_light.rgb, 1.0) * v_light.a;
+}""",
+    ),
+    "boards.frag": ("void main() { gl_Position = vec4(0.0); }", "void main() { colour = vec4(0.0); }"),
+}
+
+OWN_VERTICES = frozenset(_GEOMETRY)  # these have a .vert of the same name beside them
+NATIVES = tuple(sorted({*_PASSES, *_GEOMETRY}))  # file names of our own passes
 
 
 def spare(key: str) -> Source:
     """The stand-in for a file of shaders/: for one of our own passes, or for any transition a dissolve."""
-    text = _HEAD + _PASSES.get(key, _DISSOLVE) + "\n"
-    return Source(text, tuple((Path("<pedesis>"), n + 1) for n in range(text.count("\n"))))
+    if key in _GEOMETRY:
+        vertex, fragment = _GEOMETRY[key]
+        return _source("#version 330 core\nout vec4 colour;\n" + fragment, _source("#version 330 core\n" + vertex))
+    return _source(_HEAD + _PASSES.get(key, _DISSOLVE))
+
+
+def _source(text: str, vertex: Source | None = None) -> Source:
+    lines = text.count("\n") + 1
+    return Source(text + "\n", tuple((Path("<pedesis>"), n + 1) for n in range(lines)), vertex)

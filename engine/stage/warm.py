@@ -45,13 +45,14 @@ class Warmer:
 
 
 def draw(size: tuple[int, int]) -> None:
-    """Draw what a stage draws: each transition and a crossfade, with the look and without."""
+    """Draw what a stage draws: each transition and a crossfade, with the look and without, and the shelves."""
     from engine.dreamer.spec import Keyframe
     from engine.stage.blend import Blend, Picture
     from engine.stage.gl import create_context, make_target
     from engine.stage.look import Look
     from engine.stage.params import PART
     from engine.stage.shaders import Shaders
+    from engine.stage.shelves import SPHERE, Shelves
     from engine.walk.waypoint import Waypoint
 
     values = {param.name: param.default for param in PART.params({})}
@@ -67,6 +68,11 @@ def draw(size: tuple[int, int]) -> None:
     for picture in (crossfade, Picture.of(held)):
         for enabled in (True, False):
             look.render(picture, target.framebuffer, {**values, "look.enabled": enabled}, 0.5)
+    # Last: Mesa compiles some of what is above another way after these.
+    shelves = Shelves(ctx, shaders)
+    shelves.set(np.zeros(1, SPHERE))
+    for view in (0.3, 1.0):
+        shelves.render(crossfade, 0.5, {**values, "memory.view": view}, target.size)
     ctx.finish()
 
 

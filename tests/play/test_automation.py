@@ -14,7 +14,6 @@ from engine.control.tempo import MidiClock, tapped_bpm
 from engine.play.conductor import Conductor
 from engine.play.shows import load_show
 from engine.show.config import Show, ShowError
-from engine.show.params import Value
 from engine.walk import mix
 
 HEAD = """

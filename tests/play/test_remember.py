@@ -141,7 +141,6 @@ def test_a_curated_walk_shows_only_what_was_approved(running: Callable[..., Runn
     seen, leaps = set(), here.conductor.waypoint().epoch
     here.conductor.tick()
     for _ in range(16):
-        here.conductor.steer("walk.jump", 1.0)
         here.conductor.steer("memory.recall", str(numbers[4]))
         here.play(1.0)
         here.until(lambda: here.conductor.visits.at is not None)
@@ -150,6 +149,13 @@ def test_a_curated_walk_shows_only_what_was_approved(running: Callable[..., Runn
         assert place in approved
         seen.add(place)
     assert seen == approved and here.conductor.waypoint().epoch > leaps
+    before, epoch = here.remember.at, here.conductor.waypoint().epoch
+    here.play(0.5)
+    here.conductor.steer("walk.jump", 1.0)
+    here.play(0.05)
+    here.until(lambda: here.remember.at != before)
+    here.play(0.1)
+    assert here.conductor.waypoint().epoch == epoch + 1, "a jump is the next of them, and one transition"
     here.conductor.steer("memory.approved", False)
     here.play(5.0)
     assert here.conductor.visits.is_idle
