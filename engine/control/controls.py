@@ -42,6 +42,7 @@ class Controls(Mapping[str, Value]):
         self._target = dict(self._base)
         self._moving: dict[str, _Glide | None] = {}  # on the way: by the parameter's own smoothing, or by a glide
         self._modulations: dict[str, dict[str, tuple[How, float]]] = {}
+        self._smoothing: dict[str, float] = {}  # in place of the parameters' own, seconds
         self._time_s = 0.0
 
     def __getitem__(self, name: str) -> Value:
@@ -83,11 +84,24 @@ class Controls(Mapping[str, Value]):
             return
         param = self._registry[name]
         self._target[name] = value
-        if param.kind == "number" and param.smoothing_s > 0:
+        if param.kind == "number" and self.smoothing_s(name) > 0:
             self._moving[name] = None
         else:
             self._moving.pop(name, None)
             self._base[name] = value
+
+    def smoothing_s(self, name: str) -> float:
+        """Time constant by which a number follows what is set; 0: at once."""
+        return self._smoothing.get(name, self._registry[name].smoothing_s)
+
+    def smooth(self, name: str, time_s: float) -> None:
+        """Gives a number another time constant; 0 makes a hard cut of every change. Others have none."""
+        if self._registry[name].kind != "number":
+            return
+        self._smoothing[name] = time_s
+        if time_s <= 0 and self._moving.get(name, self) is None:
+            del self._moving[name]
+            self._base[name] = self._target[name]
 
     def chosen(self, name: str) -> Value:
         """What a person who keeps the present state means: where a hand has moved the parameter to, also while it is
@@ -136,7 +150,7 @@ class Controls(Mapping[str, Value]):
         for name, glide in list(self._moving.items()):
             param, now, target = self._registry[name], float(self._base[name]), float(self._target[name])
             self._base[name], there = (
-                _step(param, now, target, dt_s)
+                _step(param, now, target, dt_s, self.smoothing_s(name))
                 if glide is None
                 else (glide.at(param, target, self._time_s), glide.is_over(self._time_s))
             )
@@ -158,6 +172,7 @@ class Controls(Mapping[str, Value]):
             "base": dict(self._base),
             "target": {n: v for n, v in self._target.items() if v != self._base[n]},
             "moving": {n: glide and glide.to_list() for n, glide in self._moving.items()},
+            "smoothing": dict(self._smoothing),
             "modulations": {n: {s: list(m) for s, m in on_top.items()} for n, on_top in self._modulations.items()},
             "triggers": {n: t.to_list() for n, t in self._triggers.items() if t.was_pressed},
             "calls": {n: list(texts) for n, texts in self._calls.items() if texts},
@@ -177,6 +192,7 @@ class Controls(Mapping[str, Value]):
         self._base |= values
         self._target = self._base | targets
         self._moving = moving
+        self._smoothing = {n: float(s) for n, s in data.get("smoothing", {}).items() if n in self._base}
         self._modulations = {}
         for name, on_top in data["modulations"].items():
             for source, (how, amount) in on_top.items():
@@ -270,9 +286,9 @@ def _checked(param: Param, value: Any) -> Value:
     return param.coerce(param.clamped(float(value)) if param.kind == "number" else value)
 
 
-def _step(param: Param, now: float, target: float, dt_s: float) -> tuple[float, bool]:
+def _step(param: Param, now: float, target: float, dt_s: float, smoothing_s: float) -> tuple[float, bool]:
     """A number one step nearer its target, and whether it is there."""
-    share = -math.expm1(-dt_s / param.smoothing_s)
+    share = -math.expm1(-dt_s / smoothing_s)
     if param.curve == "log":
         octaves = math.log(target / now)
         there = abs(octaves) < _ARRIVED

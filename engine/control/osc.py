@@ -4,6 +4,7 @@
     osc.start()                                # PortTaken: one sentence with the cure
     for name, value in osc.drain():            # once a frame
         controls.set(name, value)
+    osc.mapper                                 # what foreign addresses mean; a source too, after this one
 
 A receiver thread of the stage process empties the socket into a queue (inbox.py) where newer messages
 stand in for older ones before anything is parsed, so a flood costs next to nothing. `drain`, on the thread
@@ -26,9 +27,10 @@ from textwrap import TextWrapper
 
 from engine.control.inbox import MAX_MESSAGE_BYTES, Batch, Inbox, Message, is_finite_number
 from engine.control.listen import Listener, PortTaken, listen, reachable_at
+from engine.control.mapping import Mapper
 from engine.control.message import address_of, decode, describe
 from engine.control.mistakes import Mistake, Mistakes
-from engine.control.resolve import UNKNOWN, Resolver, Steer
+from engine.control.resolve import UNKNOWN, Resolver, Steer, verb_of
 from engine.show.address import is_pattern
 from engine.show.params import Registry, shown
 
@@ -74,6 +76,16 @@ class Status:
         return [part for line in lines for part in shape.wrap(line)]
 
 
+@dataclass(frozen=True)
+class Heard:
+    """What is for the mapper: a message, or the press of a button that flips the switch `address`."""
+
+    address: str
+    arguments: list[object]
+    count: int  # messages it stands for; 0: they are counted elsewhere
+    press: bool = False
+
+
 class OscIn:
     """Listens at one UDP port. `start`, `drain` and `close` belong to one thread; `counts` and `status` to any."""
 
@@ -84,13 +96,18 @@ class OscIn:
         registry: Registry,
         patient: bool = False,
         now: Callable[[], float] = time.perf_counter,
+        mapper: Mapper | None = None,
     ) -> None:
-        """port: 0 takes any free one; `port` then tells which. patient: the address may come later (see listen)."""
+        """port: 0 takes any free one; `port` then tells which. patient: the address may come later (see listen).
+        mapper: hears what arrives; without one, foreign addresses mean nothing."""
         self.host, self.port = host, port
         self._patient, self._now = patient, now
         self._resolver = Resolver(registry)
         self._triggers = {p.name for p in registry.values() if p.fires}
+        self.mapper = mapper or Mapper(registry)
         self._inbox = Inbox(self._resolver)
+        self._inbox.map(self.mapper.table)
+        self._table = self.mapper.table
         self._mistakes = Mistakes(now)
         self._lock = threading.Lock()
         self._listener: Listener | None = None
@@ -124,13 +141,17 @@ class OscIn:
                 each.close()
         self._listener = self._thread = self._wake = None
 
-    def use(self, registry: Registry) -> None:
+    def use(self, registry: Registry, mapper: Mapper) -> None:
         """From now on messages are for another show; what has not been drained is lost."""
         with self._lock:
             received = self._inbox.take().received
             self._resolver = Resolver(registry)
             self._triggers = {p.name for p in registry.values() if p.fires}
+            overhear, self.mapper = self._inbox.overhear, mapper
             self._inbox = Inbox(self._resolver, received)
+            self._inbox.overhear = overhear
+            self._inbox.map(mapper.table)
+            self._table = mapper.table
 
     def addresses(self) -> list[str]:
         """Where controllers find this machine: its addresses on the network when bound wide."""
@@ -158,12 +179,17 @@ class OscIn:
     def drain(self) -> list[Steer]:
         """What is new since the last call, oldest first: a parameter's last value, a trigger's every hit."""
         with self._lock:
+            if self.mapper.table is not self._table:
+                self._table = self.mapper.table
+                self._inbox.map(self._table)
+            self._inbox.overhear = self.mapper.tap is not None
             self._pump()
             batch = self._inbox.take()
         now_s = self._now()
         self._measure(batch, now_s)
         self._mistakes.start_round()
         steers: list[Steer] = []
+        heard: list[Heard] = []
         settled: set[str] = set()
         deadline_s = now_s + _PATTERN_BUDGET_S
         # Newest first, so that what a newer message has settled need not be looked at again.
@@ -171,8 +197,11 @@ class OscIn:
             if self._superseded(message.raw, settled):
                 self._accepted += message.count
             else:
-                self._open(message, steers, settled, deadline_s)
+                self._open(message, steers, heard, settled, deadline_s)
         self._report_rejected(batch)
+        for each in reversed(heard):
+            self._hand_on(each)
+        self._let_overhear(batch)
         steers.reverse()
         return steers
 
@@ -196,10 +225,14 @@ class OscIn:
         if not settled or not is_pattern(pattern) or not is_finite_number(raw):
             return False
         address = pattern.decode("utf-8", "replace")
+        if verb_of(address) not in ("", "norm"):
+            return False
         params = self._resolver.reached(address) if self._resolver.is_quick(address) else ()
         return bool(params) and all(p.name in settled for p in params)
 
-    def _open(self, message: Message, steers: list[Steer], settled: set[str], deadline_s: float) -> None:
+    def _open(
+        self, message: Message, steers: list[Steer], heard: list[Heard], settled: set[str], deadline_s: float
+    ) -> None:
         """Decodes one message and adds what it sets; those it stands for are counted as it turns out."""
         try:
             address, arguments = decode(message.raw)
@@ -211,7 +244,14 @@ class OscIn:
         if not self._resolver.is_quick(address) and self._now() > deadline_s:
             self._dropped += message.count
             return
+        means = self.mapper.knows(address)
+        if means or self.mapper.tap is not None:
+            heard.append(Heard(address, arguments, message.count if means else 0))
+        own = self._resolver.reached(address)
+        if means and (not own or self.mapper.replaces(address, own[0].name)):
+            return
         resolved = self._resolver.resolve(address, arguments)
+        heard += [Heard(name, [strength], 0, press=True) for name, strength in reversed(resolved.presses)]
         for name, value in resolved.steers:
             if name in self._triggers:
                 steers.append((name, value))
@@ -220,12 +260,41 @@ class OscIn:
                 steers.append((name, value))
         for mistake in resolved.mistakes:
             self._mistakes.add(mistake, message.count)
-        if resolved.steers:
+        if means:
+            return  # counted as it is handed on
+        if resolved.steers or resolved.presses:
             self._accepted += message.count
         elif resolved.mistakes[0].kind == UNKNOWN:
             self._unknown += message.count
         else:
             self._malformed += message.count
+
+    def _hand_on(self, heard: "Heard") -> None:
+        """To the mapper, in the order in which it came."""
+        if heard.press:
+            self.mapper.toggle(heard.address, float(heard.arguments[0]))  # type: ignore[arg-type]
+            return
+        if self.mapper.tap is not None:
+            self.mapper.tap(heard.address, heard.arguments)
+        if not heard.count:
+            return
+        mistakes = self.mapper.take(heard.address, heard.arguments)
+        for mistake in mistakes:
+            self._mistakes.add(mistake, heard.count)
+        if mistakes:
+            self._malformed += heard.count
+        else:
+            self._accepted += heard.count
+
+    def _let_overhear(self, batch: Batch) -> None:
+        """While somebody learns, the tap is told of what no mapping knows yet."""
+        if self.mapper.tap is None:
+            return
+        for raw in batch.overheard:
+            try:
+                self.mapper.tap(*decode(raw))
+            except ValueError:
+                continue  # counted as what it is already
 
     def _report_rejected(self, batch: Batch) -> None:
         """What the inbox turned away."""

@@ -60,6 +60,16 @@ class Capture:
         """Whether a recording was asked for whose file is not open yet."""
         return self._opening is not None
 
+    @property
+    def status(self) -> str:
+        """What is being kept, for the overlay; empty when nothing is."""
+        kept = []
+        if self.recording is not None and self.recording.own_size:
+            kept.append(f"recording {self.recording.recorder.path.name}")
+        if self.taking is not None and self.taking.is_going and self.taking.path is not None:
+            kept.append(f"take {self.taking.path.name}")
+        return "   ".join(kept)
+
     def play(self, show: Show, conductor: Conductor, showing: Showing) -> None:
         """From now on this show is on stage. A recording goes on; a take is of one show, and a new one begins.
 

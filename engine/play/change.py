@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 from engine.dreamer.process import DreamerProcess, DreamSpec, Keyframe
 from engine.play.loading import Loading
 from engine.play.performance import Feed, Performance
-from engine.play.remember import Remember
 from engine.show.files import ENDING_S
 from engine.stage.blend import Blend
 
@@ -83,15 +82,14 @@ class Change:
 
     def _prepare(self) -> None:
         """The show is read: has it dreamt."""
-        loading, player = self._loading, self._player
-        if loading.show is None or loading.conductor is None or loading.stored is None:
-            for problem in loading.problems:
+        prepared, player = self._loading.prepared, self._player
+        if prepared is None:
+            for problem in self._loading.problems:
                 log.warning("%s; %s goes on", problem, player.show.name)
             return self.give_up()
-        show = loading.show
-        blend = Blend(player.stage.ctx, player.shaders, (show.model.width, show.model.height), field=player.blend.field)
-        remember = Remember(show, loading.conductor)
-        self._coming = Performance(show, loading.conductor, blend, loading.memory, loading.stored, remember)
+        show, size = prepared.show, (prepared.show.model.width, prepared.show.model.height)
+        blend = Blend(player.stage.ctx, player.shaders, size, field=player.blend.field)
+        self._coming = Performance(prepared, blend)
         self._spec = player.spec_of(show)
         log.info("loading the show %s", show.name)
         if player.dreamer.can_dream(self._spec):
@@ -146,6 +144,12 @@ class Change:
         coming.blend.follow(leaving.draw, str(coming.conductor["blend.transition"]), time_s)
         player.change_to(coming)
         player.end_later(leaving.keep())
+
+        def exchange_devices() -> None:
+            leaving.inputs.close()  # first: two do not always get the same one
+            coming.inputs.open()
+
+        player.end_later(exchange_devices)
         self.is_over = True
 
 

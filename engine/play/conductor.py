@@ -19,6 +19,7 @@ from typing import Any
 from engine.control.automation import Automation
 from engine.control.controls import Controls
 from engine.control.dissolve import Dissolve
+from engine.control.resolve import SMOOTHING
 from engine.control.source import Automaton, Source
 from engine.show.config import Show
 from engine.show.params import Value, shown
@@ -70,6 +71,8 @@ class Conductor(Mapping[str, Value]):
         self._at_once, self._but_for = words_at_once, frozenset(but_for)
         self.automation = Automation(show.registry, show.things, show.values)
         self._automata: list[Automaton] = [self.automation, *automata]
+        for name, time_s in show.things["smoothing"].items():
+            self.controls.smooth(name, time_s)
         self._sources = list(sources)
         self.on_steer: Callable[[int, str, Any], None] | None = None  # told the tick, name and value: what a take is
         self._own = dict(show.values)
@@ -121,6 +124,8 @@ class Conductor(Mapping[str, Value]):
             self.visits.leave()
         elif name == PRESETS:
             self.automation.presets.know(value)
+        elif name.startswith(SMOOTHING):
+            self.controls.smooth(name.removeprefix(SMOOTHING), float(value))
         else:
             self.controls.set(name, value)
 

@@ -16,18 +16,17 @@ from typing import Any
 import moderngl
 
 from engine.control.clock import Clock, RealClock
+from engine.control.mapping import Mapper
 from engine.control.osc import OscIn
 from engine.dreamer.models import ModelError
 from engine.dreamer.process import DreamerProcess, DreamSpec
 from engine.play import stats
 from engine.play.capture import Capture
 from engine.play.change import Change
-from engine.play.conductor import PRESETS, Conductor
-from engine.play.performance import Feed, Performance
-from engine.play.remember import Remember
+from engine.play.conductor import Conductor
+from engine.play.inputs import Inputs
+from engine.play.performance import Feed, Performance, Prepared
 from engine.play.signals import StopRequest
-from engine.play.state import Memory
-from engine.play.stored import StoredPresets
 from engine.show.config import Show
 from engine.show.files import ENDING_S
 from engine.stage.blend import Blend
@@ -69,9 +68,11 @@ class Player:
     def __init__(self, show: Show, options: LiveOptions, clock: Clock, stack: ExitStack) -> None:
         self.options, self.clock, self._stack = options, clock, stack
         self.meter = stats.Meter()
-        self.osc = _open_osc(show, stack)
-        conductor, stored = Conductor(show, [self.osc] if self.osc else []), StoredPresets(show)
-        conductor.steer(PRESETS, stored.load())
+        self._prepared = prepared = Prepared.of(show)
+        stack.callback(prepared.inputs.close)
+        self.osc = _open_osc(show, prepared.inputs.mapper, stack)
+        prepared.inputs.open()
+        self._let_hear(prepared.conductor, prepared.inputs)
         self.stage: Stage = open_stage(
             show.stage,
             headless=options.headless,
@@ -87,9 +88,9 @@ class Player:
         self.shelves = Shelves(self.stage.ctx, self.shaders, show.stage.fit)
         self.look = Look(self.stage.ctx, self.shaders, show.stage.fit)
         blend = Blend(self.stage.ctx, self.shaders, (show.model.width, show.model.height))
-        memory = Memory(show) if show.stage.resume else None
-        self.playing = Performance(show, conductor, blend, memory, stored, Remember(show, conductor))
+        self.playing = Performance(prepared, blend)
         stack.callback(lambda: self.playing.remember.close(ENDING_S))
+        stack.callback(lambda: self.playing.inputs.close())
         self.dreamer, self.feed = self.dream(self.playing)
         self._ending: list[threading.Thread] = []
         self._change: Change | None = None
@@ -101,7 +102,7 @@ class Player:
         size = show.program.width or self.stage.size[0], show.program.height or self.stage.size[1]
         self.program = Program(self.stage.ctx, self.shaders, self.look, size, show.stage.fit)
         self.capture = Capture(options.out, self.stage.ctx, self.program.size)
-        self.capture.play(show, conductor, lambda: blend.showing)
+        self.capture.play(show, self.conductor, lambda: blend.showing)
         stack.callback(self.capture.close)
         if options.record:
             self.capture.record(options.record)
@@ -131,11 +132,16 @@ class Player:
 
     def recall(self) -> None:
         """Goes on from where the show last ended, if it is one that remembers; a take begins there."""
-        memory = self.playing.memory
-        if memory and memory.recall(self.conductor.navigator, self.conductor.controls):
+        if self._prepared.recall():
             self.playing.begin(self.clock.now())
         if self.options.take:
             self.capture.take(self.options.take)
+
+    def _let_hear(self, conductor: Conductor, inputs: Inputs) -> None:
+        """OSC first: the mappings hear what comes by it."""
+        if self.osc:
+            conductor.add(self.osc)
+        conductor.add(inputs.mapper)
 
     def spec_of(self, show: Show) -> DreamSpec:
         """What a dreamer needs to know of a show."""
@@ -159,8 +165,8 @@ class Player:
         coming.now_s = coming.conductor.time_s
         self._look_ahead_s += leaving.now_s - coming.now_s
         if self.osc:
-            self.osc.use(coming.show.registry)
-            coming.conductor.add(self.osc)
+            self.osc.use(coming.show.registry, coming.inputs.mapper)
+        self._let_hear(coming.conductor, coming.inputs)
         self.playing, self._leaving = coming, leaving
         self.capture.play(coming.show, coming.conductor, lambda: coming.blend.showing)
         log.info("playing the show %s", coming.show.name)
@@ -169,6 +175,7 @@ class Player:
         """One frame: steer, walk, blend, show."""
         for key in self.stage.poll():
             self._key(key)
+        self.playing.inputs.hear()
         self.conductor.listen()
         self.playing.walk(self.clock.now())
         self.capture.step()
@@ -322,10 +329,10 @@ def run_live(show: Show, options: LiveOptions, clock: Clock | None = None) -> di
         return stats.report(player.meter, player.dreamer.status, player.osc.counts if player.osc else None)
 
 
-def _open_osc(show: Show, stack: ExitStack) -> OscIn | None:
+def _open_osc(show: Show, mapper: Mapper, stack: ExitStack) -> OscIn | None:
     if not show.osc.enabled:
         return None
-    osc = OscIn(show.osc.host, show.osc.port, show.registry, patient=show.stage.resume)
+    osc = OscIn(show.osc.host, show.osc.port, show.registry, patient=show.stage.resume, mapper=mapper)
     osc.start()
     stack.callback(osc.close)
     for address in osc.addresses():
@@ -350,8 +357,10 @@ def help_lines(player: Player) -> list[str]:
         "PEDESIS   F full-screen  SPACE pause  B blackout  R reset  S still  M keep  V shelves  H help  ESC",
         f"stage {meter.fps:5.1f} fps   dreamer {rate:5.2f} pictures/s ({status.state})   restarts {status.restarts}",
         player.playing.remember.line(),
+        *([player.capture.status] if player.capture.status else []),
         *_osc_lines(player.osc),
         *(said for said in (player.conductor.automation.cues.status, player.conductor.automation.score.status) if said),
+        *([f"mapping: {player.playing.inputs.mistake}"] if player.playing.inputs.mistake else []),
         "",
     ]
     for name, param in player.show.registry.items():

@@ -1,7 +1,7 @@
 """Another show, loaded while one plays: by its name, from those that come with Pedesis or lie in the shows' folders.
 
     loading = Loading("stage", [Path("/home/ann/shows")])
-    if loading.is_done: loading.show, loading.conductor, loading.memory, loading.stored; or loading.problems
+    if loading.is_done: loading.prepared or loading.problems
 
 A thread of its own, for disks sleep. The name never is a path: it is looked up among the shows that there are.
 """
@@ -11,11 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from engine.dreamer import models
-from engine.play.conductor import PRESETS, Conductor
+from engine.play.performance import Prepared
 from engine.play.shows import load_show
-from engine.play.state import Memory
-from engine.play.stored import StoredPresets
-from engine.show.config import Show, ShowError
+from engine.show.config import ShowError
 from engine.show.errors import CannotStart
 from engine.show.params import did_you_mean, nearest_word, shown
 from engine.show.paths import configs_dir
@@ -35,10 +33,7 @@ class Loading:
 
     def __init__(self, name: str, folders: Sequence[Path]) -> None:
         self.name = name
-        self.show: Show | None = None
-        self.conductor: Conductor | None = None
-        self.memory: Memory | None = None
-        self.stored: StoredPresets | None = None
+        self.prepared: Prepared | None = None
         self.problems: list[str] = []  # why there is no show, a line each
         self._folders = list(folders)
         self._thread = threading.Thread(target=self._run, name="show", daemon=True)
@@ -52,12 +47,9 @@ class Loading:
         try:
             show = load_show(self._find())
             models.find(show.model.name)
-            conductor, stored = Conductor(show), StoredPresets(show)
-            conductor.steer(PRESETS, stored.load())
-            memory = Memory(show) if show.stage.resume else None
-            if memory:
-                memory.recall(conductor.navigator, conductor.controls)
-            self.conductor, self.memory, self.stored, self.show = conductor, memory, stored, show
+            prepared = Prepared.of(show)
+            prepared.recall()
+            self.prepared = prepared
         except ShowError as error:
             self.problems = error.problems
         except (CannotStart, OSError) as error:

@@ -1,6 +1,6 @@
 """One show being played: where its walk is, and the picture that is made of what is dreamt of it.
 
-    playing = Performance(show, conductor, blend, memory, stored, remember)
+    playing = Performance(Prepared.of(show), blend)
     playing.begin(clock_s)
     playing.walk(clock_s); playing.take_in(keyframe); picture = playing.draw()
     feed = Feed(playing, resting)                   # what a dreamer is supplied with
@@ -10,9 +10,11 @@ What belongs to the window and the process is the Player's (live.py). The stage'
 
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from engine.dreamer.process import SLOTS, Keyframe
-from engine.play.conductor import Conductor
+from engine.play.conductor import PRESETS, Conductor
+from engine.play.inputs import Inputs
 from engine.play.remember import Remember
 from engine.play.state import Memory
 from engine.play.stored import StoredPresets
@@ -26,23 +28,38 @@ LONGEST_STEP_S = 0.25  # a longer frame (a machine suspended, or far too slow) m
 SAVE_EVERY_S = 10.0
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """A show, and all that needs neither GL nor a model to play it."""
+
+    show: Show
+    conductor: Conductor  # which hears nobody yet
+    inputs: Inputs
+    memory: Memory | None  # of the walk's place
+    stored: StoredPresets
+
+    @staticmethod
+    def of(show: Show) -> "Prepared":
+        """Waits for the disk."""
+        inputs, stored = Inputs(show), StoredPresets(show)
+        conductor = Conductor(show, automata=[inputs.mapper])
+        conductor.steer(PRESETS, stored.load())
+        return Prepared(show, conductor, inputs, Memory(show) if show.stage.resume else None, stored)
+
+    def recall(self) -> bool:
+        """Resumes the walk where it was left, if the show is one that remembers. Waits for the disk."""
+        return self.memory is not None and self.memory.recall(self.conductor.navigator, self.conductor.controls)
+
+
 class Performance:
     """A show, its conductor, and its pictures."""
 
-    def __init__(
-        self,
-        show: Show,
-        conductor: Conductor,
-        blend: Blend,
-        memory: Memory | None,
-        stored: StoredPresets,
-        remember: Remember,
-    ) -> None:
-        """memory: of the walk's place; stored: the presets that conductor knows already; remember: the memory bank."""
-        self.show, self.conductor, self.blend = show, conductor, blend
-        self.memory, self.stored, self.remember = memory, stored, remember
+    def __init__(self, prepared: Prepared, blend: Blend) -> None:
+        self.show, self.conductor, self.blend = prepared.show, prepared.conductor, blend
+        self.inputs, self.memory, self.stored = prepared.inputs, prepared.memory, prepared.stored
+        self.remember = Remember(self.show, self.conductor)
         self.first: Waypoint | None = None  # that was given to be dreamt
-        self.now_s = conductor.time_s  # the show's own time
+        self.now_s = self.conductor.time_s  # the show's own time
         self._given: deque[Waypoint] = deque(maxlen=2 * SLOTS)  # the last ones, some of which are under way
         self._asked_s = -1.0  # time of the waypoint that was given last
         self._newest: Waypoint | None = None  # of the newest keyframe

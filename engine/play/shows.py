@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from engine.control import automation_params as automation
+from engine.control import map_table as mapping
 from engine.control import params as control
 from engine.control.score import ScoreError, parse_score
 from engine.dreamer import params as dreamer
@@ -27,6 +28,7 @@ PARTS: tuple[Part, ...] = (
     stage.PART,
     control.PART,
     automation.PART,
+    mapping.PART,
     dreamer.PART,
     record.PART,
 )

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from engine import __version__
+from engine.control.resolve import SMOOTHING
 from engine.control.take import Event, Head, Take, TakeError, TakeSource, TakeWriter, read_take
 from engine.play.conductor import EVENTS, LEAVE, PRESETS, VISIT, WORDS_READY, WORDS_REFUSED, Conductor
 from engine.play.shows import load_show
@@ -150,6 +151,15 @@ def _without(start: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]
     return {**start, "controls": controls}
 
 
+def _check_smoothing(where: str, event: Event, show: Show) -> None:
+    """Raises TakeError."""
+    param = show.registry.get(event.name.removeprefix(SMOOTHING))
+    if param is None or param.kind != "number":
+        raise TakeError(f"{where}: {event.name} must name a number of the show")
+    if isinstance(event.value, bool) or not isinstance(event.value, int | float) or event.value < 0:
+        raise TakeError(f"{where}: {event.name} must be a number of seconds, got {shown(event.value)}")
+
+
 def _checked_event(where: str, event: Event) -> Event:
     """Raises TakeError where what it carries is damaged."""
     try:
@@ -179,6 +189,9 @@ def _checked(take: Take, show: Show, strict: bool) -> Take:
         param = show.registry.get(event.name)
         if event.name in EVENTS:
             events.append(_checked_event(where, event))
+        elif event.name.startswith(SMOOTHING):
+            _check_smoothing(where, event, show)
+            events.append(event)
         elif param is None and strict:
             near = did_you_mean(show.registry.nearest(event.name))
             raise TakeError(f"{where}: {event.name} is not known; `pedesis params {show.path}` lists them all{near}")

@@ -126,6 +126,11 @@ def _read(path: Path) -> bytes:
         raise ShowError([f"{path}: cannot be read: {why[:1].lower()}{why[1:]}"]) from None
 
 
+def parse_show(path: Path) -> dict[str, Any]:
+    """What a show file says, unchecked. Raises ShowError."""
+    return _parse(path, _read(path))
+
+
 def _parse(path: Path, data: bytes) -> dict[str, Any]:
     try:
         return tomllib.loads(data.decode("utf-8-sig"))

@@ -260,12 +260,12 @@ def test_h_shows_what_arrives_over_osc(tmp_path: Path) -> None:
         show = quiet_show()
         show = replace(show, osc=replace(show.osc, enabled=True, port=0))
         player = Player(show, LiveOptions(headless=True, size=(192, 108)), LockstepClock(FPS), stack)
-        assert live.help_lines(player)[2] == f"OSC port {player.osc.port}   0 messages/s"
+        assert live.help_lines(player)[3] == f"OSC port {player.osc.port}   0 messages/s"
         send = Sender(player.osc.port)
         send("/walk/sped", 0.5)
         send("/walk/speed", 0.5)
         run(player, 0.05)
-        last, mistake, more = live.help_lines(player)[3:6]
+        last, mistake, more = live.help_lines(player)[4:7]
         assert last == "last message just now: /walk/speed 0.5"
         assert mistake.startswith("last mistake just now: /walk/sped is not") and more.endswith("/walk/speed?")
 
