@@ -1,7 +1,7 @@
 """`pedesis osc learn`: choose a parameter, move a control, press Enter, and the show has a [[map]] for it.
 
-Usage: `pedesis osc learn stage`. In a terminal, in place of the show, which has the port to itself while it runs; on stage
-the key L does the same.
+Usage: `pedesis osc learn stage`. In a terminal, in place of the show, which has the port to itself while it runs; on
+stage the key L does the same.
 """
 
 import sys
@@ -13,7 +13,7 @@ import typer
 
 from engine.cli.keyboard import Keyboard
 from engine.control.learn import Learner
-from engine.control.learn_file import LearnFile
+from engine.control.learn_file import LearnFile, obey
 from engine.control.listen import PortTaken, reachable_at
 from engine.control.mapping import Mapper
 from engine.control.osc import OscIn
@@ -92,26 +92,6 @@ def _flow(learner: Learner, mapper: Mapper, osc: OscIn, senses: list[SenseProces
                     return
                 obey(learner, file, key)
                 mapper.use(learner.table)
-
-
-def obey(learner: Learner, file: LearnFile, key: str) -> bool:
-    """What a key does while one learns, in a terminal or on stage; False for a key that does nothing here."""
-    if key == "up":
-        learner.previous()
-    elif key == "down":
-        learner.next()
-    elif key == "tab":
-        learner.other()
-    elif key == "enter":
-        name = learner.param.name
-        if (binding := learner.bind()) is not None:
-            file.save(name, binding)
-    elif key == "x":
-        learner.clear()
-        file.save(learner.param.name, [])
-    else:
-        return False
-    return True
 
 
 def _screen(learner: Learner, where: str, written: str, height: int) -> "Text":

@@ -27,8 +27,10 @@ from engine.show.params import Param, Registry
 MAX_SEEN = 256  # controls that are told apart
 MAX_ARGUMENTS = 8
 _FORGET_S = 1.0  # time constant in which a movement counts as present
-_EARLY_S = 3.0  # a control that moves right at the start is no trembler yet
-_MOVED = 0.1
+_EARLY_S = 1.0  # a control that moves right at the start is no trembler yet
+_MOVED = 0.15
+_CALM = 4.0  # changes of direction a second that a hand makes; what makes more trembles
+_STAYS_S = 10.0  # time constant in which it is forgotten how clearly a control was meant
 _MOST_VALUES = 16  # that are remembered of one control
 _USUAL = ((0, 1), (-1, 1), (0, 127), (0, 100), (0, 255), (0, 360), (-180, 180), (0, 1023), (0, 4095), (0, 16383))
 _NEARLY = 0.06  # of the range: as far as a hand stays away from the ends
@@ -48,7 +50,9 @@ class Seen:
     high_ever: float
     last_s: float
     activity: float = 0.5  # how much it has moved lately, in whole travels
-    total: float = 0.5  # since it was first seen
+    total: float = 0.0  # since it was first seen
+    turns: float = 0.0  # changes of direction lately
+    rising: bool | None = None
     values: list[float] = field(default_factory=list)  # different ones, in the order in which they came
     held_s: float = math.inf  # the shortest time it stayed away from 0
 
@@ -61,6 +65,10 @@ class Seen:
         span = self.high_ever - self.low_ever
         # The same value again is a click of an encoder.
         moved = abs(value - self.value) / span if value != self.value else 0.1
+        self.turns *= math.exp((self.last_s - now_s) / _FORGET_S)
+        if value != self.value:
+            self.turns += self.rising is not None and self.rising != (value > self.value)
+            self.rising = value > self.value
         self.activity = self.present(now_s) + moved
         self.total += moved
         if self.value > 0 and value <= 0:
@@ -94,6 +102,8 @@ class Learner:
         self._seen: OrderedDict[tuple[str, int], Seen] = OrderedDict()
         self._begun_s = now()
         self._moving: Seen | None = None
+        self._score = 0.0  # how clearly that one is meant, when it was last weighed
+        self._weighed_s = now()
 
     @property
     def param(self) -> Param:
@@ -180,7 +190,7 @@ class Learner:
         self.said = f"{described(new[0])} moves {param.name} now"
         for each in self._seen.values():
             each.start_over()
-        self._moving = None
+        self._moving, self._score = None, 0.0
         return [content]
 
     def clear(self) -> None:
@@ -207,20 +217,22 @@ class Learner:
 
     def _choose(self, place: int) -> None:
         self._place = place % len(self._params)
-        self.said, self._moving = "", None
+        self.said, self._moving, self._score = "", None, 0.0
         for seen in self._seen.values():
             seen.start_over()
 
     def _weigh(self, seen: Seen, now_s: float) -> None:
-        """Whether this control is the one that is meant: it moves more than it always does, and than the other."""
-        if self._score(seen, now_s) < _MOVED:
-            return
-        if self._moving is None or self._score(self._moving, now_s) < self._score(seen, now_s):
-            self._moving = seen
-
-    def _score(self, seen: Seen, now_s: float) -> float:
+        """Whether this control is the one that is meant: it moves more than it always does and does not tremble, and as
+        clearly as the one before it did."""
         always = seen.total / (now_s - self._begun_s + _EARLY_S) * _FORGET_S
-        return seen.present(now_s) - always
+        trembles = 1 + max(seen.turns - _CALM, 0.0)
+        score = (seen.present(now_s) - always) / trembles
+        before = self._score * math.exp((self._weighed_s - now_s) / _STAYS_S)
+        if seen is self._moving:
+            score = max(score, before / trembles)
+        elif score <= max(_MOVED, before / 2):
+            return
+        self._moving, self._score, self._weighed_s = seen, score, now_s
 
     def _replace(self, new: Sequence[Entry]) -> None:
         others = [entry for entry in self.table.entries if entry.to != self.param.name]

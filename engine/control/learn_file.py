@@ -4,6 +4,7 @@
     file.save("walk.speed", binding)          # [] when it was cleared; the newest of each parameter counts
     file.said                                 # what became of it, in a sentence
     file.close()
+    obey(learner, file, "enter")              # what the keys do while one learns
 
 A show that comes with Pedesis is never written: the first time it is copied, and the copy has what was learnt.
 """
@@ -14,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from engine.control.learn import Learner
 from engine.control.show_edit import EditError, is_shipped, own_copy, write_maps
 from engine.show.files import ENDING_S
 
@@ -73,3 +75,23 @@ class LearnFile:
     def _say(self, sentence: str, level: int) -> None:
         self.said = sentence
         log.log(level, "%s", sentence)
+
+
+def obey(learner: Learner, file: LearnFile, key: str) -> bool:
+    """What a key does while one learns, in a terminal or on stage; False for a key that does nothing here."""
+    if key == "up":
+        learner.previous()
+    elif key == "down":
+        learner.next()
+    elif key == "tab":
+        learner.other()
+    elif key == "enter":
+        name = learner.param.name
+        if (binding := learner.bind()) is not None:
+            file.save(name, binding)
+    elif key == "x":
+        learner.clear()
+        file.save(learner.param.name, [])
+    else:
+        return False
+    return True

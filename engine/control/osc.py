@@ -82,7 +82,7 @@ class Heard:
 
     address: str
     arguments: list[object]
-    count: int  # messages it stands for; 0: they are counted elsewhere
+    count: int  # messages it stands for
     press: bool = False
 
 
@@ -233,8 +233,8 @@ class OscIn:
             self._dropped += message.count
             return
         means = self.mapper.knows(address)
-        if means or self.mapper.tap is not None:
-            heard.append(Heard(address, arguments, message.count if means else 0))
+        if means:
+            heard.append(Heard(address, arguments, message.count))
         own = self._resolver.reached(address)
         if means and (not own or self.mapper.replaces(address, own[0].name)):
             return
@@ -262,10 +262,6 @@ class OscIn:
         if heard.press:
             self.mapper.toggle(heard.address, float(heard.arguments[0]))  # type: ignore[arg-type]
             return
-        if self.mapper.tap is not None:
-            self.mapper.tap(heard.address, heard.arguments)
-        if not heard.count:
-            return
         mistakes = self.mapper.take(heard.address, heard.arguments)
         for mistake in mistakes:
             self._mistakes.add(mistake, heard.count)
@@ -275,7 +271,7 @@ class OscIn:
             self._accepted += heard.count
 
     def _let_overhear(self, batch: Batch) -> None:
-        """While somebody learns, the tap is told of what no mapping knows yet."""
+        """While somebody learns, the tap is told of every message."""
         if self.mapper.tap is None:
             return
         for raw in batch.overheard:

@@ -45,18 +45,23 @@ def own_copy(path: Path, folder: Path) -> Path:
 
 
 def write_maps(path: Path, to: str, entries: Sequence[Mapping[str, Any]], replacing: bool = True) -> None:
-    """Puts these mappings of the parameter `to` into the file; if replacing, in place of those that it has. Every other line stays as it is. Raises EditError; then the file is as it was."""
+    """Puts these mappings of the parameter `to` into the file; if replacing, in place of those that it has.
+
+    Every other line stays as it is. Raises EditError; then the file is as it was.
+    """
     try:
         text = read_text_bounded(path, MAX_BYTES)
         before = tomllib.loads(text)
         old = before.get("map", [])
         going = {n for n, entry in enumerate(old) if replacing and _name(entry.get("to")) == to}
+        if len(old) != sum(1 for line in text.splitlines() if _MAP.match(line)):
+            raise ValueError("its mappings are written in an unusual way")
         after = _edited(text, going, entries)
         place = min(going, default=len(old))
         kept = [entry for n, entry in enumerate(old) if n not in going]
         wanted = {**before, "map": [*kept[:place], *map(dict, entries), *kept[place:]]}
         if {"map": [], **tomllib.loads(after)} != wanted:
-            raise ValueError("its mappings are written in an unusual way")
+            raise ValueError("its mappings cannot be told apart from the rest")
         write_whole(path, after)
     except OSError as error:
         raise EditError(f"{path} cannot be written: {error.strerror or error}") from None

@@ -2,6 +2,7 @@
 
 import math
 import random
+from itertools import pairwise
 
 import pytest
 
@@ -143,13 +144,8 @@ def test_a_silent_sensor_eases_back_to_where_the_show_says() -> None:
     rig.hear("/fader", 1.0)
     assert rig.wait(0.9) == []
     way = [float(value) for _, value in rig.wait(2.5)]
-    assert (
-        all(b < a + 1e-9 for a, b in zip(way, way[1:], strict=False))
-        and way[0] > 0.99
-        and way[-1] == 0.2
-        and len(way) > 100
-    )
-    assert max(a - b for a, b in zip(way, way[1:], strict=False)) < 0.02
+    assert all(b < a + 1e-9 for a, b in pairwise(way)) and way[0] > 0.99 and way[-1] == 0.2 and len(way) > 100
+    assert max(a - b for a, b in pairwise(way)) < 0.02
     assert rig.hear("/fader", 0.6) == [("look.grain", 0.6)]  # somebody is back
 
 
