@@ -19,6 +19,7 @@ SLOW = (
     "dreamer/test_process.py",
     "dreamer/cpu",
     "play/test_film.py",
+    "play/test_film_resumed.py",
     "play/test_live.py",
     "record/test_recorder.py",
     "stage/test_warm.py",

@@ -63,6 +63,10 @@ StatsOpt = Annotated[
     Path | None,
     typer.Option("--stats", parser=file_path, metavar="FILE", help="Write measurements to this JSON file at the end."),
 ]
+ScoreOpt = Annotated[
+    Path | None,
+    typer.Option(parser=file_path, metavar="FILE", help="Play this score: a TOML file that says what happens when."),
+]
 COLUMNS = ("name", "kind", "range", "default", "lands", "doc")
 FIRST_WALK = Path("out/first-walk.mp4")
 FIRST_WALK_S = 20.0
@@ -117,10 +121,10 @@ def parse_duration(text: str) -> float:
     return seconds
 
 
-def open_show(source: str, sets: list[str] | None, seed: int | None) -> Show:
+def open_show(source: str, sets: list[str] | None, seed: int | None, score: Path | None = None) -> Show:
     """The show, or every mistake in it on stderr, a line each, and exit 2."""
     try:
-        return load_show(source, sets or (), seed)
+        return load_show(source, sets or (), seed, score)
     except ShowError as error:
         fail("\n".join(error.problems))
 
@@ -196,6 +200,7 @@ def run(
     headless: Annotated[bool, typer.Option("--headless", help="No window: dream, steer, record.")] = False,
     seed: SeedOpt = None,
     sets: SetOpt = None,
+    score: ScoreOpt = None,
     osc_port: Annotated[
         int | None, typer.Option(metavar="PORT", help="UDP port to listen for OSC at (0: any free one).")
     ] = None,
@@ -216,7 +221,7 @@ def run(
     from engine.play.live import LiveOptions, run_live
     from engine.stage.window import has_display
 
-    opened = with_port(open_show(show, sets, seed), osc_port)
+    opened = with_port(open_show(show, sets, seed, score), osc_port)
     guarded(lambda: find_model(opened))
     check_stats(stats)
     # Only who asked for nothing in particular gets a film instead: a gallery that comes up before its screen does,
@@ -276,6 +281,7 @@ def film(
     size: Annotated[str | None, typer.Option(metavar="WIDTHxHEIGHT", help="Size of the picture in pixels.")] = None,
     seed: SeedOpt = None,
     sets: SetOpt = None,
+    score: ScoreOpt = None,
     stats: StatsOpt = None,
     resume: Annotated[
         bool | None,
@@ -294,7 +300,7 @@ def film(
 
     Interrupted by Ctrl-C it exits with 130. Unfinished films are kept until you delete them or say --anew.
     """
-    opened = open_show(show, sets, seed)
+    opened = open_show(show, sets, seed, score)
     guarded(lambda: find_model(opened))
     film_with_progress(
         opened,

@@ -49,11 +49,11 @@ class Controls(Mapping[str, Value]):
         """The base with its modulations; of a trigger, the strength that `take` would give, of a call the text."""
         if name in self._modulations:
             return self._modulated(name)
-        if name in self._triggers:
-            return self._triggers[name].waiting
+        if name in self._base:
+            return self._base[name]
         if name in self._calls:
             return self._calls[name][0] if self._calls[name] else ""
-        return self._base[name]
+        return self._triggers[name].waiting
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._registry)
@@ -63,9 +63,9 @@ class Controls(Mapping[str, Value]):
 
     def base(self, name: str) -> Value:
         """The smoothed value without what modulates it; of a trigger, the strength it is held at; of a call nothing."""
-        if name in self._calls:
-            return ""
-        return self._triggers[name].held if name in self._triggers else self._base[name]
+        if name in self._base:
+            return self._base[name]
+        return "" if name in self._calls else self._triggers[name].held
 
     def target(self, name: str) -> Value:
         """Where the base is going; of a trigger, the strength it is held at; of a call nothing."""
@@ -103,13 +103,24 @@ class Controls(Mapping[str, Value]):
             del self._moving[name]
             self._base[name] = self._target[name]
 
-    def glide(self, name: str, value: Value, time_s: float) -> None:
-        """As set(), but a number takes exactly that long, beginning and ending gently."""
+    def chosen(self, name: str) -> Value:
+        """What a person who keeps the present state means: where a hand has moved the parameter to, also while it is
+        smoothed on its way there; of a glide, where it is now."""
+        return self._base[name] if self._moving.get(name) is not None else self.target(name)
+
+    def hit(self, name: str, strength: float = 1.0) -> None:
+        """Fires a trigger once, as a pad that is pressed and let go."""
+        self.set(name, strength)
+        self.set(name, 0.0)
+
+    def glide(self, name: str, value: Value, time_s: float, even: bool = False) -> None:
+        """As set(), but a number takes exactly that long, beginning and ending gently. even: at one pace all the way,
+        so that one such way can follow another."""
         if self._registry[name].kind != "number" or time_s <= 0:
             self.set(name, value)
             return
         self._target[name] = value
-        self._moving[name] = _Glide(float(self._base[name]), self._time_s, time_s)
+        self._moving[name] = _Glide(float(self._base[name]), self._time_s, time_s, even)
 
     def modulate(self, name: str, source: str, amount: float, how: How = "add") -> None:
         """Puts something on top of a number's base until it is put there again; an amount of 0 (1 to multiply by)
@@ -121,10 +132,10 @@ class Controls(Mapping[str, Value]):
             raise ValueError(f"only numbers can be modulated, {name} is a {self._registry[name].kind}")
         on_top = self._modulations.setdefault(name, {})
         on_top[source] = how, amount
-        if (how, amount) in (("add", 0.0), ("multiply", 1.0)):
+        if (amount == 0.0 and how == "add") or (amount == 1.0 and how == "multiply"):
             del on_top[source]
-        if not on_top:
-            del self._modulations[name]
+            if not on_top:
+                del self._modulations[name]
 
     def tick(self, dt_s: float) -> None:
         """One step toward the targets, by 1 - exp(-dt/smoothing): many small steps equal one large one."""
@@ -148,29 +159,31 @@ class Controls(Mapping[str, Value]):
         return self._calls[name].popleft() if self._calls[name] else None
 
     def _modulated(self, name: str) -> float:
-        param, value, lifts = self._registry[name], float(self._base[name]), []
+        value, lift = float(self._base[name]), -math.inf
         for how, amount in self._modulations[name].values():
             if how == "add":
                 value += amount
             elif how == "multiply":
                 value *= amount
             else:
-                lifts.append(amount)
-        return param.clamped(max([value, *lifts]))
+                lift = max(lift, amount)
+        return self._registry[name].clamped(max(value, lift))
 
 
 @dataclass(frozen=True)
 class _Glide:
-    """A way from one value to the target in a fixed time: s-shaped, so that it begins and ends without a jerk."""
+    """A way from one value to the target in a fixed time: s-shaped, so that it begins and ends without a jerk, or even.
+    """
 
     start: float
     start_s: float
     length_s: float
+    even: bool = False
 
     def at(self, param: Param, target: float, time_s: float) -> float:
         """Where it is; by equal ratios where the parameter's curve is logarithmic."""
         part = min((time_s - self.start_s) / self.length_s, 1.0)
-        part = part * part * (3 - 2 * part)
+        part = part if self.even else part * part * (3 - 2 * part)
         if part >= 1.0:
             return target
         if param.curve == "log":

@@ -25,6 +25,7 @@ UNKNOWN = "unknown"  # kind of mistake: nothing is reached
 SMOOTHING = "smoothing."  # before a parameter's name: its time constant is steered, and not its value
 MAX_SMOOTHING_S = 600.0
 _MAX_PATTERNS = 256
+_SHORT = {"/panic": "/show/panic"}  # what is sent in a hurry
 
 Steer = tuple[str, Value]
 
@@ -52,6 +53,9 @@ class Resolver:
         self._alike: dict[str, list[str]] = {}  # simplified address: those it may mean
         for address in {p.address for p in registry.values()} | self.kinds.keys():
             self._alike.setdefault(simplified(address), []).append(address)
+        for short, address in _SHORT.items():
+            if address in self.kinds:
+                self._alike.setdefault(short, [address])
         self._patterns: dict[str, tuple[Param, ...]] = {}
 
     def find(self, address: str) -> str | None:

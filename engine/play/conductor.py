@@ -11,10 +11,14 @@ the show's loop; no GL, no torch.
 
 import logging
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
+from itertools import chain
 from typing import Any
 
+from engine.control.automation import Automation
 from engine.control.controls import Controls
+from engine.control.dissolve import Dissolve
 from engine.control.resolve import SMOOTHING
 from engine.control.source import Automaton, Source
 from engine.show.config import Show
@@ -29,9 +33,12 @@ from engine.walk.words import Words
 log = logging.getLogger("pedesis")
 
 RESET_S = 2.0  # how long the way back to the show's own values takes
+# How much of a view is shown, 0..1, beside the parameters: `look.view` dissolves from one to another over blend.time.
+SHOWN = {f"look.view.{choice}": choice for choice in ("latent", "noise")}
 FOREVER_S = 1e9
 # Events that are no parameters; what they carry is plain data, which a take can hold.
 WORDS_READY, WORDS_REFUSED, VISIT, LEAVE = "words.ready", "words.refused", "walk.visit", "walk.leave"
+PRESETS = "preset.known"  # those that were stored in earlier shows
 STAYS = "walk.seed"  # belongs to the walk's place, and that stays
 
 
@@ -46,7 +53,8 @@ class Conductor(Mapping[str, Value]):
         automata: Sequence[Automaton] = (),
     ) -> None:
         """words_at_once: new words count as encoded as soon as they are wanted, and whoever dreams waits for them;
-        else make_ready() says when they are. automata: what goes on at every tick."""
+        else make_ready() says when they are. automata: what moves parameters at every tick, beside the show's own
+        automation and after it."""
         self.controls = Controls(show.registry, show.values)
         self.navigator = Navigator(
             seed=int(show.values["walk.seed"]),
@@ -54,11 +62,13 @@ class Conductor(Mapping[str, Value]):
             loop=float(show.values["walk.loop"]),
             palette=Palette.of([m.prompt for m in show.materials]).id,
         )
+        self._view = Dissolve(str(show.values["look.view"]))
         self.words = Words(self.navigator.materials, Palette.of([m.prompt for m in show.materials]))
         self.visits = Visits()
         self.jumps = 0  # how often walk.jump was fired
         self._at_once = words_at_once
-        self._automata: list[Automaton] = list(automata)
+        self.automation = Automation(show.registry, show.things, show.values)
+        self._automata: list[Automaton] = [self.automation, *automata]
         for name, time_s in show.things["smoothing"].items():
             self.controls.smooth(name, time_s)
         self._sources = list(sources)
@@ -66,13 +76,13 @@ class Conductor(Mapping[str, Value]):
         self.tick()
 
     def __getitem__(self, name: str) -> Value:
-        return self.controls[name]
+        return self._view[SHOWN[name]] if name in SHOWN else self.controls[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self.controls)
+        return chain(self.controls, SHOWN)
 
     def __len__(self) -> int:
-        return len(self.controls)
+        return len(self.controls) + len(SHOWN)
 
     @property
     def time_s(self) -> float:
@@ -103,6 +113,8 @@ class Conductor(Mapping[str, Value]):
             self._go(value)
         elif name == LEAVE:
             self.visits.leave()
+        elif name == PRESETS:
+            self.automation.presets.know(value)
         elif name.startswith(SMOOTHING):
             self.controls.smooth(name.removeprefix(SMOOTHING), float(value))
         else:
@@ -141,8 +153,14 @@ class Conductor(Mapping[str, Value]):
     def tick(self) -> None:
         """One step of TICK_S seconds for everything that is steered."""
         self.controls.tick(TICK_S)
+        self._view.tick(str(self.controls["look.view"]), float(self.controls["blend.time"]), TICK_S)
         for automaton in self._automata:
             automaton.tick(self.controls, self.time_s)
+        if self.controls.take("show.panic"):
+            self.automation.panic()
+            self.controls.hit("say.clear")
+            self.visits.leave()
+            self._reset()
         if self.controls.take("show.reset"):
             self._reset()
         self.visits.locked = bool(self["memory.approved"])
@@ -168,8 +186,9 @@ class Conductor(Mapping[str, Value]):
 
     def _reset(self) -> None:
         """Every value back to the show's own, eased; the walk's place stays."""
+        self.automation.presets.cancel()
         for name, value in self._own.items():
-            if name != STAYS and self.controls.target(name) != value:
+            if name != STAYS and not self.controls.target(name) == self.controls.base(name) == value:
                 self.controls.glide(name, value, RESET_S)
 
 
@@ -183,4 +202,5 @@ def play_through(conductor: Conductor, fps: Fraction, frames: int) -> Iterator[W
         while Fraction(conductor.navigator.ticks + 1, TICK_HZ) <= at:
             conductor.listen()
             conductor.tick()
-        yield conductor.waypoint(float(at - Fraction(conductor.navigator.ticks, TICK_HZ)))
+        waypoint = conductor.waypoint(float(at - Fraction(conductor.navigator.ticks, TICK_HZ)))
+        yield replace(waypoint, time_s=float(at))  # as the film's clock has it, to the last bit

@@ -21,16 +21,18 @@ from engine.control.sense import open_senses, pass_on
 from engine.dreamer.models import ModelError
 from engine.dreamer.process import DreamerProcess, DreamSpec
 from engine.play import stats
-from engine.play.conductor import Conductor
+from engine.play.conductor import PRESETS, Conductor
 from engine.play.remember import Remember
 from engine.play.signals import StopRequest
 from engine.play.state import Memory
 from engine.play.stills import StillOutput, Stills
+from engine.play.stored import StoredPresets
 from engine.show.config import Show
 from engine.show.files import ENDING_S
 from engine.stage.blend import Blend
 from engine.stage.gl import is_software
 from engine.stage.look import Look
+from engine.stage.numbers import NumbersView
 from engine.stage.overlay import Overlay
 from engine.stage.program import Output, Program
 from engine.stage.shaders import Shaders
@@ -82,6 +84,9 @@ class Player:
             stack.callback(sense.close)
         self.conductor = Conductor(show, [*([self.osc] if self.osc else []), self.mapper], automata=[self.mapper])
         self.memory = Memory(show) if show.stage.resume else None
+        self.stored = StoredPresets(show)
+        stack.callback(self.stored.close)
+        self.conductor.steer(PRESETS, self.stored.load())
         self.remember = Remember(show, self.conductor)
         stack.callback(self.remember.close, ENDING_S)
         self.stage: Stage = open_stage(
@@ -100,6 +105,7 @@ class Player:
         stack.callback(self.stage.close)  # the window goes first: ending the dreamer can take a second
         self.shaders = Shaders(self.stage.ctx)
         self.blend = Blend(self.stage.ctx, self.shaders, (show.model.width, show.model.height))
+        self.numbers = NumbersView(self.stage.ctx, self.shaders)
         self.shelves = Shelves(self.stage.ctx, self.shaders, show.stage.fit)
         self.look = Look(self.stage.ctx, self.shaders, show.stage.fit)
         self.overlay = Overlay(self.stage.ctx, self.shaders)
@@ -169,12 +175,14 @@ class Player:
         if self.meter.frames == 0:
             self.dreamer.start()  # after the first picture: the import of torch would hold it up
         self.meter.frame(time.perf_counter())
+        self.stored.keep(self.conductor.automation.presets)
         self._save(now_s)
 
     def _draw(self, now_s: float) -> moderngl.Framebuffer:
         """Draws the program and shows it; returns the framebuffer that holds it."""
         begun = time.perf_counter()
         picture = self.blend.render(now_s, self.conductor)
+        picture = self.numbers.render(picture, self.blend.numbers, self.conductor, now_s)
         if self.conductor["memory.view"]:
             self.remember.feed(self.shelves)
         picture = self.shelves.render(picture, now_s, self.conductor, self.stage.size)
@@ -318,6 +326,7 @@ def help_lines(player: Player) -> list[str]:
         f"stage {meter.fps:5.1f} fps   dreamer {rate:5.2f} pictures/s ({status.state})   restarts {status.restarts}",
         player.remember.line(),
         *_osc_lines(player.osc),
+        *(said for said in (player.conductor.automation.cues.status, player.conductor.automation.score.status) if said),
         *([f"mapping: {player.map_watch.mistake}"] if player.map_watch.mistake else []),
         "",
     ]

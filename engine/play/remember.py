@@ -247,7 +247,7 @@ class Remember:
 def _spheres(shelved: Shelved) -> NDArray[np.void]:
     from engine.stage.shelving import SPHERE
 
-    spheres = np.empty(len(shelved.numbers), SPHERE)
+    spheres = np.zeros(len(shelved.numbers), SPHERE)
     spheres["id"], spheres["kind"] = shelved.numbers, shelved.kinds
     spheres["place"], spheres["strength"] = shelved.places, shelved.strengths
     return spheres

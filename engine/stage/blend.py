@@ -78,6 +78,25 @@ class Picture:
         return {"u_a": self.a, "u_b": self.b}
 
 
+class Came(Protocol):
+    """The part of a keyframe's Numbers that the stage needs: what its picture came of, (C, h, w) each."""
+
+    @property
+    def noise(self) -> np.ndarray: ...
+    @property
+    def latent(self) -> np.ndarray | None: ...
+
+
+@dataclass(frozen=True)
+class Between:
+    """The numbers of the keyframes that the moving picture lies between, and how far from the first to the second."""
+
+    a: Came
+    b: Came
+    mix: float
+    epoch: int
+
+
 @dataclass(frozen=True)
 class _Transition:
     name: str
@@ -105,6 +124,8 @@ class Blend:
         self._transition: _Transition | None = None
         # The waypoints that the moving picture lies between, and how far from the first to the second.
         self.showing: tuple[When, When, float] | None = None
+        self._numbers: list[Came | None] = [None] * slots
+        self.numbers: Between | None = None  # what those pictures came of, where they brought it
         self._started = False
         self._frozen = False
         self._born_s: float | None = None
@@ -140,6 +161,8 @@ class Blend:
             self._textures[slot] = texture
         texture.write(np.ascontiguousarray(pixels), alignment=1)
         self._waypoints[slot] = keyframe.waypoint
+        numbers = getattr(keyframe, "numbers", None)
+        self._numbers[slot] = None if numbers is None else numbers.copy()
         self.timeline.add(keyframe.waypoint.time_s, keyframe.waypoint.epoch, slot)
 
     def render(self, now_s: float, values: Values, live: bool = True) -> Picture:
@@ -212,6 +235,8 @@ class Blend:
         here, there = self._waypoints[mix.a_slot], self._waypoints[mix.b_slot]
         assert a and b and here and there  # the timeline only knows slots that were uploaded
         self.showing = here, there, mix.u
+        came, goes = self._numbers[mix.a_slot], self._numbers[mix.b_slot]
+        self.numbers = Between(came, goes, mix.u, mix.epoch) if came and goes else None
         return Picture(a, b, mix.u, top_first=True)
 
     def _draw_transition(self, now_s: float, moving: Picture) -> Picture:

@@ -141,6 +141,7 @@ class Navigator:
             weights=material_weights(heard(self.voices), phase, self._now["walk.wander"], self._now["bias"], self.loop),
             loop=self.loop,
             palette=self.palette,
+            focus=self._now["walk.focus"],
         )
 
     def leap(self) -> None:
@@ -195,7 +196,8 @@ class Navigator:
         )
         if "home" not in data and list(homes) == [_own_home({seed: 1.0})] and list(voices) == [seed]:
             fresh.homes, fresh.home = {None: 1.0}, None  # saved before the home went along with the seed
-        fresh._now = {"walk.wander": 1.0, "walk.radius": 0.3, "walk.pedesis": 0.0, "bias": (1.0,) * len(self.materials)}
+        fresh._now = {"walk.wander": 1.0, "walk.radius": 0.3, "walk.pedesis": 0.0, "walk.focus": 1.0}
+        fresh._now["bias"] = (1.0,) * len(self.materials)
         fresh.waypoint()  # numbers that are good one by one may still not be a walk: shares and gains of nothing
         fresh._now = self._now
         self.__dict__.update(fresh.__dict__)
@@ -205,6 +207,7 @@ class Navigator:
             "walk.wander": float(steer["walk.wander"]),
             "walk.radius": float(steer["walk.radius"]),
             "walk.pedesis": float(steer["walk.pedesis"]),
+            "walk.focus": float(steer["walk.focus"]),
             "bias": tuple(float(steer[m]) for m in self.materials),
         }
 
