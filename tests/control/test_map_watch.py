@@ -19,7 +19,9 @@ def save(path: Path, text: str) -> None:
     os.utime(path, ns=(before + 10**9, before + 10**9))
 
 
-def test_what_is_saved_is_used_and_what_is_broken_is_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_is_saved_is_used_and_what_is_broken_is_said_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     path = tmp_path / "show.toml"
     save(path, GOOD)
     used: list[MapTable] = []

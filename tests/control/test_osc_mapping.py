@@ -1,4 +1,4 @@
-"""Mappings from the socket on: foreign addresses, patterns, vectors, encoders and pads, in floods and beside mistakes."""
+"""Mappings from the socket on: foreign addresses, vectors, encoders and pads, in floods and beside mistakes."""
 
 import math
 import random
@@ -132,7 +132,9 @@ def test_bad_values_beside_good_ones(rig: Rig, caplog: pytest.LogCaptureFixture)
     assert dict(rig.frame()) == {"look.drift": 0.5, "look.grain": 0.75}
     counts = rig.osc.counts
     assert counts.accepted == 1 and counts.malformed + counts.accepted == 5
-    assert "/sensor/2/distance must have a finite number as value 1, got 'near'; [[map]] 1 moves look.grain" in caplog.text
+    assert (
+        "/sensor/2/distance must have a finite number as value 1, got 'near'; [[map]] 1 moves look.grain" in caplog.text
+    )
     assert "/xy must have a finite number as value 2, got nan; [[map]] 3 moves look.vignette by it" in caplog.text
 
 
@@ -210,7 +212,9 @@ def test_smooth_makes_a_hard_cut(rig: Rig) -> None:
         ("/toggle/material/*", 1, "reaches no parameter"),
     ],
 )
-def test_wrong_uses_are_said(rig: Rig, caplog: pytest.LogCaptureFixture, address: str, argument: object, said: str) -> None:
+def test_wrong_uses_are_said(
+    rig: Rig, caplog: pytest.LogCaptureFixture, address: str, argument: object, said: str
+) -> None:
     rig.send(address, argument)
     assert rig.frame() == [] and f"{address} {said}" in caplog.text
 
@@ -219,7 +223,12 @@ def test_while_somebody_learns_everything_is_overheard(rig: Rig) -> None:
     heard: list[tuple[str, list[object]]] = []
     rig.mapper.tap = lambda address, arguments: heard.append((address, list(arguments)))
     rig.frame()  # from now on
-    for address, value in (("/nobody/knows", 0.5), ("/sensor/1/distance", 0.5), ("/walk/radius", 0.5), ("/nobody/knows", 1)):
+    for address, value in (
+        ("/nobody/knows", 0.5),
+        ("/sensor/1/distance", 0.5),
+        ("/walk/radius", 0.5),
+        ("/nobody/knows", 1),
+    ):
         rig.send(address, value)
         rig.frame()
     assert [address for address, _ in heard] == ["/nobody/knows", "/sensor/1/distance", "/walk/radius", "/nobody/knows"]
