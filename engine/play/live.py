@@ -14,10 +14,13 @@ from typing import TYPE_CHECKING, Any
 import moderngl
 
 from engine.control.clock import Clock, RealClock
+from engine.control.link import LinkClock
 from engine.control.map_watch import MapWatch
 from engine.control.mapping import Mapper
 from engine.control.osc import OscIn
 from engine.control.sense import open_senses, pass_on
+from engine.control.source import Source
+from engine.control.tempo import MidiClock
 from engine.dreamer.models import ModelError
 from engine.dreamer.process import DreamerProcess, DreamSpec
 from engine.play import stats
@@ -82,7 +85,10 @@ class Player:
         self.senses = open_senses(show.values, [entry.source for entry in self.mapper.table.entries])
         for sense in self.senses:
             stack.callback(sense.close)
-        self.conductor = Conductor(show, [*([self.osc] if self.osc else []), self.mapper], automata=[self.mapper])
+        self.midi_clock = MidiClock()
+        sources: list[Source] = [self.osc] if self.osc else []
+        sources += [self.mapper, self.midi_clock, *_open_link(show, stack)]
+        self.conductor = Conductor(show, sources, automata=[self.mapper])
         self.memory = Memory(show) if show.stage.resume else None
         self.stored = StoredPresets(show)
         stack.callback(self.stored.close)
@@ -152,7 +158,7 @@ class Player:
         """One frame: steer, walk, blend, show."""
         for key in self.stage.poll():
             self._key(key)
-        pass_on(self.senses, self.mapper.hear)
+        pass_on(self.senses, self.mapper.hear, self.midi_clock if self.conductor["tempo.midi"] else None)
         self.conductor.listen()
         now_s = self._walk()
         self.remember.step()
@@ -295,6 +301,14 @@ def _open_osc(show: Show, mapper: Mapper, stack: ExitStack) -> OscIn | None:
     for address in osc.addresses():
         log.info("steer me: OSC over UDP at %s port %d", address, osc.port)
     return osc
+
+
+def _open_link(show: Show, stack: ExitStack) -> list[LinkClock]:
+    link = LinkClock.join() if show.values["tempo.link"] else None
+    if link is None:
+        return []
+    stack.callback(link.close)
+    return [link]
 
 
 def _open_recording(
