@@ -37,7 +37,7 @@ def _presets() -> list[Param]:
               0, 600, "s", "square"),
         Param("cue.go", "trigger", 0.0, "On to the next cue."),
         Param("cue.back", "trigger", 0.0, "Back to the cue before."),
-        Param("cue.goto", "call", "", "To a cue of any place in the list, by its name or number; 0 is before the first."),
+        Param("cue.goto", "call", "", "To a cue anywhere in the list, by its name or number; 0 is before the first."),
     ]  # fmt: skip
 
 
@@ -54,9 +54,12 @@ def _tempo() -> list[Param]:
     return [
         Param("tempo.bpm", "number", 120.0, "Beats a minute.", BPM_LOW, BPM_HIGH, "bpm", "log"),
         Param("tempo.bar", "integer", 4, "Beats in a bar.", 1, 32, "beats"),
+        Param("tempo.midi", "switch", True, "Whether to follow the clock of a MIDI device, where one sends it."),
+        Param("tempo.link", "switch", False,
+              "Whether to follow Ableton Link, which needs the extra: pip install 'pedesis[link]'.", lands="start"),
         Param("tempo.tap", "trigger", 0.0, "Tap it on the beat, and the tempo follows; two taps are enough."),
         Param("tempo.sync", "trigger", 0.0, "Says that the beat is now, and leaves the tempo as it is."),
-    ]
+    ]  # fmt: skip
 
 
 def _read_presets(content: object, report: Report) -> Table:

@@ -219,8 +219,7 @@ class Controls(Mapping[str, Value]):
 
 @dataclass(frozen=True)
 class _Glide:
-    """A way from one value to the target in a fixed time: s-shaped, so that it begins and ends without a jerk, or even.
-    """
+    """A way from one value to the target in a fixed time: s-shaped, without a jerk at either end, or even."""
 
     start: float
     start_s: float

@@ -62,6 +62,7 @@ class Conductor(Mapping[str, Value]):
             seed=int(show.values["walk.seed"]),
             materials=tuple(f"material.{m.name}" for m in show.materials),
             loop=float(show.values["walk.loop"]),
+            round_length=float(show.values["walk.round"]),
             palette=Palette.of([m.prompt for m in show.materials]).id,
         )
         self._view = Dissolve(str(show.values["look.view"]))

@@ -141,7 +141,7 @@ class Player:
         """OSC first: the mappings hear what comes by it."""
         if self.osc:
             conductor.add(self.osc)
-        conductor.add(inputs.mapper)
+        conductor.add(inputs)
 
     def spec_of(self, show: Show) -> DreamSpec:
         """What a dreamer needs to know of a show."""
@@ -175,7 +175,7 @@ class Player:
         """One frame: steer, walk, blend, show."""
         for key in self.stage.poll():
             self._key(key)
-        self.playing.inputs.hear()
+        self.playing.inputs.hear(bool(self.conductor["tempo.midi"]))
         self.conductor.listen()
         self.playing.walk(self.clock.now())
         self.capture.step()

@@ -270,14 +270,14 @@ class _Reader:
             keys = [n.partition(".")[2] for n in self.registry if n.startswith(f"{table}.")]
             known = f"[{table}] has {', '.join(keys)}"
         else:
-            known = f"a show has title, {', '.join(self._tables())}"
+            known = f"a show has title, {', '.join(dict.fromkeys([*self._tables(), *self.things]))}"
         self.problems.append(f"{where}: {name} is not known; {known}{did_you_mean(self._nearest(name))}")
 
     def _nearest(self, name: str) -> str | None:
         table, _, key = name.partition(".")
         if table == "stage" and f"window.{key}" in self.registry:
             return f"window.{key}"  # the window is the stage's, but [stage] holds what can be steered
-        return nearest_word(name, ["title", *self._tables(), *self.registry])
+        return nearest_word(name, ["title", *self.things, *self._tables(), *self.registry])
 
     def _problem(self, where: str, key: str, must_be: str, got: str, nearest: str | None = None) -> None:
         self.problems.append(f"{where}: {key} must be {must_be}, got {got}{did_you_mean(nearest)}")

@@ -17,7 +17,7 @@ from engine.play.conductor import Conductor
 from engine.play.shows import load_show
 from engine.show.params import SEED_MAX
 from engine.walk.mix import MAX_MIX, TICK_HZ, heard
-from engine.walk.navigator import HOME_POINTS, MAX_POINTS, Navigator, material_weights
+from engine.walk.navigator import HOME_POINTS, MAX_POINTS, Navigator
 from engine.walk.spectrum import K, coefficients
 from engine.walk.waypoint import Point, Waypoint, covariance, distance, normalise, reduced
 
@@ -36,6 +36,8 @@ class Hand(dict):
                 "walk.pedesis": 0.1,
                 "walk.focus": 1.0,
                 "walk.wander": 2.0,
+                "walk.dwell": 0.0,
+                "walk.tour": 0.0,
                 "walk.pause": False,
                 "blend.time": 2.0,
                 **dict.fromkeys(MATERIALS, 1.0),
@@ -298,21 +300,6 @@ def test_pause_stops_and_starts_without_a_jerk() -> None:
         nav.tick(hand)
         rates.append(nav.rate)
     assert max(np.diff(rates)) < 0.01 and rates[-1] > 0.18
-
-
-@pytest.mark.parametrize("count", [1, 2, 5, 16])
-def test_material_weights_sum_to_one_and_move_smoothly(count: int) -> None:
-    rows = [material_weights({7: 1.0}, s, 3.0, [1.0] * count, 0.0) for s in np.arange(0, 40, 0.02)]
-    np.testing.assert_allclose(np.sum(rows, axis=1), 1.0, atol=1e-12)
-    assert np.abs(np.diff(rows, axis=0)).max() < 0.1
-    if count > 1:
-        assert np.max(rows) > 0.8 and np.min(rows) < 0.2  # it does roam
-
-
-def test_faders_rule_the_materials() -> None:
-    assert material_weights({7: 1.0}, 3.0, 2.0, [0.0, 1.0, 0.0], 0.0)[1] > 0.999
-    assert material_weights({7: 1.0}, 3.0, 0.0, [0.0, 0.0, 0.0], 0.0) == pytest.approx((1 / 3,) * 3)
-    assert material_weights({7: 1.0}, 3.0, 0.0, [1.0, 0.5, 0.5], 0.0) == pytest.approx((0.5, 0.25, 0.25), abs=1e-5)
 
 
 def test_the_state_is_json_and_the_walk_goes_on_from_it() -> None:
