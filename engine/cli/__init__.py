@@ -403,7 +403,10 @@ def film_with_progress(
     from engine.record.encoder import check
 
     command = shlex.join(["pedesis", *sys.argv[1:]])
-    job = FilmJob(out, duration_s, fps, *size, resume, command, take, skipped=round(begin_s * fps))
+    skipped = round(begin_s * fps)
+    whole = round(take.seconds * fps) if take else 0
+    rest = max(0, whole - skipped - round(duration_s * fps))
+    job = FilmJob(out, duration_s, fps, *size, resume, command, take, skipped, rest)
     try:
         check_stats(stats)
         guarded(lambda: check(out, size, show.film.codec))

@@ -166,7 +166,8 @@ class DreamerProcess:
 
     def can_dream(self, spec: DreamSpec) -> bool:
         """Whether another show has model and size of the one that is dreamt, so that it only takes other words."""
-        alike = replace(spec, palette=self._spec.palette, economy=self._spec.economy) == self._spec
+        own = self._spec
+        alike = replace(spec, palette=own.palette, economy=own.economy, focus=own.focus) == own
         return alike and self.status.state not in ("failed", "stopped")
 
     def begin_with(self, palette: Palette) -> None:

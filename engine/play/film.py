@@ -69,6 +69,7 @@ class FilmJob:
     command: str = ""  # what a person typed, for the note beside the film
     take: Take | None = None  # what steers it
     skipped: int = 0  # frames before the first one that is drawn: they are walked through, and count as time
+    rest: int = 0  # frames after the last one that there would be, so that it ends as in the film of all of them
 
     @property
     def frames(self) -> int:
@@ -87,7 +88,7 @@ class _Script:
 
     def waypoints(self) -> Iterator[Waypoint]:
         """The waypoint of every frame, from the beginning on. Raises KeyboardInterrupt when asked to stop."""
-        frames = self._job.skipped + self._job.frames
+        frames = self._job.skipped + self._job.frames + self._job.rest
         for n, waypoint in enumerate(play_through(self._conductor, self._job.fps, frames)):
             self.preroll.note(n, waypoint, self._conductor)
             if n >= self._first:
@@ -291,8 +292,12 @@ def run_film(
 
 def _of_job(job: FilmJob) -> dict[str, Any]:
     """What the film's bytes depend on besides the show."""
-    begin = {"--from": f"frame {job.skipped}"} if job.skipped else {}
-    return begin | ({"the take": job.take.digest} if job.take else {})
+    known = {"the take": job.take.digest} if job.take else {}
+    if job.skipped:
+        known["--from"] = f"frame {job.skipped}"
+    if job.rest:
+        known["--to"] = f"{job.rest} frames before the end"
+    return known
 
 
 def _recorder(show: Show, job: FilmJob, file: FilmFile, first: int) -> Recorder:

@@ -59,7 +59,8 @@ def test_a_part_of_a_take_is_that_part_of_the_whole_film(performance: tuple[Show
     whole = drawn(show, FilmJob(tmp_path / "a.mp4", take.seconds, Fraction(FPS), 64, 64, take=take))
     assert len(whole) == 60 and len(set(whole)) > 55
     for skipped in (7, 33):  # before the jump, and in the middle of its transition
-        job = FilmJob(tmp_path / f"{skipped}.mp4", 2.0, Fraction(FPS), 64, 64, take=take, skipped=skipped)
+        rest = 60 - 24 - skipped
+        job = FilmJob(tmp_path / f"{skipped}.mp4", 2.0, Fraction(FPS), 64, 64, None, "", take, skipped, rest)
         assert drawn(show, job) == whole[skipped : skipped + 24]
 
 
