@@ -26,6 +26,7 @@ SLOW = (
     "stage/test_warm.py",
     "stage/test_window.py",
     "walk/test_navigator.py",
+    "walk/memory/test_large.py",
     "control/test_osc_flood.py",
     "test_packaging.py",
     "test_scripts.py",

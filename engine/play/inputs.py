@@ -1,14 +1,15 @@
-"""What a show is steered by, beside OSC: its mappings, the senses that these hear, and the clocks of its tempo.
+"""What a show is steered by, beside OSC: its mappings, the senses that these hear, and the clocks that it follows.
 
     inputs = Inputs(show)
     conductor = Conductor(show, [osc, inputs], automata=[inputs.mapper])
     inputs.open()
-    inputs.hear(follow_midi=True)       # once a frame, before the conductor listens
+    inputs.hear(conductor)              # once a frame, before the conductor listens
     inputs.close()
 
-A source of the conductor's. The show's thread; `open` and `close` may be called in another one, as they wait for
-devices.
+The show's thread; `open` and `close` may be called in another one, as they wait for devices.
 """
+
+from collections.abc import Mapping
 
 from engine.control.link import LinkClock
 from engine.control.map_watch import MapWatch
@@ -40,16 +41,17 @@ class Inputs:
         """Opens the devices that the show listens to, and watches its file."""
         self._watch.start()
         self._senses = open_senses(self._show.values, [entry.source for entry in self.mapper.table.entries])
-        self._link = LinkClock.join() if self._show.values["tempo.link"] else None
+        if self._show.values["tempo.link"]:
+            self._link = LinkClock.join()
         if self._closed:
             self.close()
 
-    def hear(self, follow_midi: bool) -> None:
-        """Hands on to the mappings what the senses heard, and to the tempo a MIDI clock. Never waits."""
-        pass_on(self._senses, self.mapper.hear, self._midi_clock if follow_midi else None)
+    def hear(self, values: Mapping[str, Value]) -> None:
+        """Hands on to the mappings, and to the tempo, what the senses heard. Never waits."""
+        pass_on(self._senses, self.mapper.hear, self._midi_clock if values["tempo.midi"] else None)
 
     def drain(self) -> list[tuple[str, Value]]:
-        """What is new since the last call."""
+        """What the mappings and the clocks have to say (a source, see control/source.py)."""
         link = self._link
         return [*self.mapper.drain(), *self._midi_clock.drain(), *(link.drain() if link else [])]
 

@@ -175,7 +175,7 @@ class Player:
         """One frame: steer, walk, blend, show."""
         for key in self.stage.poll():
             self._key(key)
-        self.playing.inputs.hear(bool(self.conductor["tempo.midi"]))
+        self.playing.inputs.hear(self.conductor)
         self.conductor.listen()
         self.playing.walk(self.clock.now())
         self.capture.step()
