@@ -24,10 +24,10 @@ import json
 import logging
 import math
 import os
-import queue
 import re
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,6 +42,7 @@ log = logging.getLogger("pedesis")
 FORMAT = 1
 MARK, END = "take.mark", "take.end"  # lines of the take's own: a time to read by, and the end of the performance
 MOST_WAITING = 1 << 16  # values waiting for the disk: a minute of a thousand a second
+MOST_AT_ONCE = 1024  # written in one go, so that what a kill costs stays little
 FLUSH_S = 0.5
 SYNC_S = 10.0  # what a power cut may cost; a killed process loses FLUSH_S
 MARK_S = 10.0
@@ -157,7 +158,8 @@ class TakeWriter:
         self.path: Path | None = None  # once there is one
         self.error: str | None = None  # why it ended early
         self._create, self._head, self._tick_hz = create, head, tick_hz
-        self._waiting: queue.Queue[tuple[int, str, Any] | None] = queue.Queue(MOST_WAITING)
+        self._waiting: deque[tuple[int, str, Any]] = deque()  # no queue, which would wake the thread for each
+        self._ending = threading.Event()
         self._opened = threading.Event()
         self._closed = False
         self._marked = 0  # tick of the last time mark
@@ -184,17 +186,17 @@ class TakeWriter:
         """Ends it at that tick. timeout_s: how long to wait for the disk; 0 leaves that to the writer's thread."""
         if not self._closed:
             self._put((tick, END, _clock(tick / self._tick_hz)))
-            self._put(None)
             self._closed = True
+            self._ending.set()
         self._thread.join(timeout_s)
 
     def _over(self) -> bool:
         return self._closed or self.error is not None
 
-    def _put(self, entry: tuple[int, str, Any] | None) -> None:
-        try:
-            self._waiting.put_nowait(entry)
-        except queue.Full:
+    def _put(self, entry: tuple[int, str, Any]) -> None:
+        if len(self._waiting) < MOST_WAITING:
+            self._waiting.append(entry)
+        else:
             self._fail("the disk did not keep up")
 
     def _run(self) -> None:
@@ -216,28 +218,17 @@ class TakeWriter:
 
     def _write_all(self, file: BinaryIO) -> None:
         synced_s = time.monotonic()
-        going = True
-        while going and self.error is None:
-            lines, going = self._gather()
-            file.write("".join(lines).encode("utf-8", "backslashreplace"))
+        is_last = False
+        while not is_last and self.error is None:
+            is_last = self._ending.wait(FLUSH_S)  # asked first, so that what came before the end is in the last round
+            while self._waiting:
+                entries = [self._waiting.popleft() for _ in range(min(len(self._waiting), MOST_AT_ONCE))]
+                lines = [f"{tick} {name} {_json(value)}\n" for tick, name, value in entries]
+                file.write("".join(lines).encode("utf-8", "backslashreplace"))
             file.flush()
-            if not going or time.monotonic() - synced_s >= SYNC_S:
+            if is_last or time.monotonic() - synced_s >= SYNC_S:
                 synced_s = time.monotonic()
                 os.fsync(file.fileno())
-
-    def _gather(self) -> tuple[list[str], bool]:
-        """The lines that came within FLUSH_S, and whether more may come."""
-        lines: list[str] = []
-        deadline = time.monotonic() + FLUSH_S
-        while (left_s := deadline - time.monotonic()) > 0 and len(lines) < MOST_WAITING:
-            try:
-                entry = self._waiting.get(timeout=left_s)
-            except queue.Empty:
-                break
-            if entry is None:
-                return lines, False
-            lines.append(f"{entry[0]} {entry[1]} {_json(entry[2])}\n")
-        return lines, True
 
     def _fail(self, why: str) -> None:
         if self.error is None:
