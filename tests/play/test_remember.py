@@ -105,8 +105,8 @@ def test_what_somebody_steered_is_kept_with_it(running: Callable[..., Running]) 
     here.play(3.0)
     here.conductor.set("memory.keep", 1.0)
     here.remember.step()
-    here.until(lambda: len(here.bank) == 1)
-    memory = here.bank.read(1)
+    here.until(lambda: any(here.bank.summaries().kept))
+    memory = here.bank.read(int(here.bank.summaries().numbers[here.bank.summaries().kept][0]))
     assert memory is not None and memory.steered == {"look.grain": 0.9}
     assert memory.said["a whale in the sky"] > 0.5 and len(memory.palettes) == 2
 
