@@ -34,7 +34,7 @@ void main() {
     vec2 p = from / max(u_disc.z, 1e-3);
     float r2 = dot(p, p), r = sqrt(r2);
     float cover = clamp((1.0 - r) * u_disc.z + 0.5, 0.0, 1.0);
-    vec2 full = from / u_screen.y * u_fill;
+    vec2 full = from / max(u_screen.y, 1.0) * u_fill;
     vec2 uv = 0.5 + mix(lens(p, min(r2, 1.0)) * u_shape, full, u_all.x);
     vec3 inner = u_level < 0.5 ? cubic(uv) : textureLod(u_live, uv, u_level).rgb;
     vec3 mean = textureLod(u_mean, vec2(0.5), 0.0).rgb;

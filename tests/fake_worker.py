@@ -6,14 +6,19 @@ Usage: `DreamerProcess(spec, supply, worker=fake_worker.steady)`. Run in the chi
 import os
 import signal
 import time
+import zlib
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from engine.dreamer.messages import (
     Done,
     Fault,
     Hopeless,
+    Learnt,
     Loading,
     OutOfMemory,
     PaletteReady,
@@ -24,12 +29,25 @@ from engine.dreamer.messages import (
 )
 from engine.dreamer.ring import Ring
 from engine.dreamer.spec import Arithmetic, DreamSpec
+from engine.walk.waypoint import Waypoint
 
 RingPlace = tuple[str, int, int, int]
 ARITHMETIC = Arithmetic("nothing", "uint8", 1)
+CURVE = "0 0.1 0.2 0.3 0.4 0.5 0.6 0.7 0.8 0.9 1"
 
 
-def _serve(pipe: Connection, place: RingPlace, dream_s: float, fault: Any = None) -> None:
+def _flat(waypoint: Waypoint) -> Any:
+    """One grey all over."""
+    return round(waypoint.points[0].phase) % 256
+
+
+def _noise(waypoint: Waypoint) -> np.ndarray:
+    """(4, 4, 3) patches in (64, 64, 3): other ones for whatever differs in a waypoint but for its time."""
+    seed = zlib.crc32(repr(replace(waypoint, time_s=0.0)).encode())
+    return np.random.default_rng(seed).integers(0, 256, (4, 4, 3), np.uint8).repeat(16, 0).repeat(16, 1)
+
+
+def _serve(pipe: Connection, place: RingPlace, dream_s: float, fault: Any = None, paint: Any = _flat) -> None:
     ring = Ring.attach(*place)
     pipe.send(Loading("pretending"))
     pipe.send(Ready("a fake", ARITHMETIC))
@@ -47,7 +65,7 @@ def _serve(pipe: Connection, place: RingPlace, dream_s: float, fault: Any = None
             time.sleep(dream_s / 2)
             pipe.send(Want(time.monotonic()))
             time.sleep(dream_s / 2)
-            ring.picture(slot)[:] = round(waypoint.points[0].phase) % 256
+            ring.picture(slot)[:] = paint(waypoint)
             pipe.send(Done(slot, time.monotonic(), dream_s, (1.0, 2.0)))
             count += 1
     except (EOFError, OSError):
@@ -65,6 +83,11 @@ def steady(pipe: Connection, spec: DreamSpec, place: RingPlace, nice: int) -> No
 def quick(pipe: Connection, spec: DreamSpec, place: RingPlace, nice: int) -> None:
     """A picture every 4 ms: several between two polls of the stage."""
     _serve(pipe, place, 0.004)
+
+
+def painting(pipe: Connection, spec: DreamSpec, place: RingPlace, nice: int) -> None:
+    """A picture every 4 ms, of 64 by 64 pixels, that shows which waypoint it was made of."""
+    _serve(pipe, place, 0.004, paint=_noise)
 
 
 def slow(pipe: Connection, spec: DreamSpec, place: RingPlace, nice: int) -> None:
@@ -153,3 +176,15 @@ def leaving_a_mark(pipe: Connection, spec: DreamSpec, place: RingPlace, nice: in
     """Steady, and writes its pid into the file named by the model."""
     Path(spec.model.name).write_text(str(os.getpid()))
     _serve(pipe, place, 0.02)
+
+
+def learning(pipe: Connection, spec: DreamSpec, place: RingPlace, nice: int) -> None:
+    """One picture, with the numbers it came of and a focus curve, 1 where the curve was known before; then it ends."""
+    ring = Ring.attach(*place)
+    pipe.send(Ready("a learner", replace(ARITHMETIC, focus=spec.focus)))
+    slot = pipe.recv().slot
+    pipe.send(Learnt(replace(ARITHMETIC, focus=CURVE)))
+    ring.picture(slot)[:] = spec.focus == CURVE
+    ring.numbers(slot)[:] = 9
+    pipe.send(Done(slot, time.monotonic(), 0.01, (1.0, 2.0), ((2, 3, 4), None)))
+    ring.close()

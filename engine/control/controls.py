@@ -18,9 +18,9 @@ trigger during REPEAT_S. A sensor that streams 1s faster than that is one long p
 
 import math
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from engine.show.params import Param, Registry, Value
 
@@ -42,17 +42,18 @@ class Controls(Mapping[str, Value]):
         self._target = dict(self._base)
         self._moving: dict[str, _Glide | None] = {}  # on the way: by the parameter's own smoothing, or by a glide
         self._modulations: dict[str, dict[str, tuple[How, float]]] = {}
+        self._smoothing: dict[str, float] = {}  # in place of the parameters' own, seconds
         self._time_s = 0.0
 
     def __getitem__(self, name: str) -> Value:
         """The base with its modulations; of a trigger, the strength that `take` would give, of a call the text."""
         if name in self._modulations:
             return self._modulated(name)
-        if name in self._triggers:
-            return self._triggers[name].waiting
+        if name in self._base:
+            return self._base[name]
         if name in self._calls:
             return self._calls[name][0] if self._calls[name] else ""
-        return self._base[name]
+        return self._triggers[name].waiting
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._registry)
@@ -62,9 +63,9 @@ class Controls(Mapping[str, Value]):
 
     def base(self, name: str) -> Value:
         """The smoothed value without what modulates it; of a trigger, the strength it is held at; of a call nothing."""
-        if name in self._calls:
-            return ""
-        return self._triggers[name].held if name in self._triggers else self._base[name]
+        if name in self._base:
+            return self._base[name]
+        return "" if name in self._calls else self._triggers[name].held
 
     def target(self, name: str) -> Value:
         """Where the base is going; of a trigger, the strength it is held at; of a call nothing."""
@@ -83,19 +84,50 @@ class Controls(Mapping[str, Value]):
             return
         param = self._registry[name]
         self._target[name] = value
-        if param.kind == "number" and param.smoothing_s > 0:
+        if param.kind == "number" and self.smoothing_s(name) > 0:
             self._moving[name] = None
         else:
             self._moving.pop(name, None)
             self._base[name] = value
 
-    def glide(self, name: str, value: Value, time_s: float) -> None:
-        """As set(), but a number takes exactly that long, beginning and ending gently."""
+    def smoothing_s(self, name: str) -> float:
+        """Time constant by which a number follows what is set; 0: at once."""
+        return self._smoothing.get(name, self._registry[name].smoothing_s)
+
+    def smooth(self, name: str, time_s: float) -> None:
+        """Gives a number another time constant; 0 makes a hard cut of every change. Others have none."""
+        if self._registry[name].kind != "number":
+            return
+        self._smoothing[name] = time_s
+        if time_s <= 0 and self._moving.get(name, self) is None:
+            del self._moving[name]
+            self._base[name] = self._target[name]
+
+    def chosen(self, name: str) -> Value:
+        """What a person who keeps the present state means: where a hand has moved the parameter to, also while it is
+        smoothed on its way there; of a glide, where it is now."""
+        return self._base[name] if self._moving.get(name) is not None else self.target(name)
+
+    def hit(self, name: str, strength: float = 1.0) -> None:
+        """Fires a trigger once, as a pad that is pressed and let go."""
+        self.set(name, strength)
+        self.set(name, 0.0)
+
+    def glide(self, name: str, value: Value, time_s: float, even: bool = False) -> None:
+        """As set(), but a number takes exactly that long, beginning and ending gently. even: at one pace all the way,
+        so that one such way can follow another."""
         if self._registry[name].kind != "number" or time_s <= 0:
             self.set(name, value)
             return
         self._target[name] = value
-        self._moving[name] = _Glide(float(self._base[name]), self._time_s, time_s)
+        self._moving[name] = _Glide(float(self._base[name]), self._time_s, time_s, even)
+
+    def put(self, name: str, value: Value) -> None:
+        """As set(), but it is there at once. value: already coerced."""
+        self.set(name, value)
+        self._moving.pop(name, None)
+        if name in self._base:
+            self._base[name] = value
 
     def modulate(self, name: str, source: str, amount: float, how: How = "add") -> None:
         """Puts something on top of a number's base until it is put there again; an amount of 0 (1 to multiply by)
@@ -107,10 +139,10 @@ class Controls(Mapping[str, Value]):
             raise ValueError(f"only numbers can be modulated, {name} is a {self._registry[name].kind}")
         on_top = self._modulations.setdefault(name, {})
         on_top[source] = how, amount
-        if (how, amount) in (("add", 0.0), ("multiply", 1.0)):
+        if (amount == 0.0 and how == "add") or (amount == 1.0 and how == "multiply"):
             del on_top[source]
-        if not on_top:
-            del self._modulations[name]
+            if not on_top:
+                del self._modulations[name]
 
     def tick(self, dt_s: float) -> None:
         """One step toward the targets, by 1 - exp(-dt/smoothing): many small steps equal one large one."""
@@ -118,7 +150,7 @@ class Controls(Mapping[str, Value]):
         for name, glide in list(self._moving.items()):
             param, now, target = self._registry[name], float(self._base[name]), float(self._target[name])
             self._base[name], there = (
-                _step(param, now, target, dt_s)
+                _step(param, now, target, dt_s, self.smoothing_s(name))
                 if glide is None
                 else (glide.at(param, target, self._time_s), glide.is_over(self._time_s))
             )
@@ -133,30 +165,78 @@ class Controls(Mapping[str, Value]):
         """Text of the oldest waiting call, which is then gone; None when there is none."""
         return self._calls[name].popleft() if self._calls[name] else None
 
+    def to_dict(self) -> dict[str, Any]:
+        """All of the state, JSON-able."""
+        return {
+            "time_s": self._time_s,
+            "base": dict(self._base),
+            "target": {n: v for n, v in self._target.items() if v != self._base[n]},
+            "moving": {n: glide and glide.to_list() for n, glide in self._moving.items()},
+            "smoothing": dict(self._smoothing),
+            "modulations": {n: {s: list(m) for s, m in on_top.items()} for n, on_top in self._modulations.items()},
+            "triggers": {n: t.to_list() for n, t in self._triggers.items() if t.was_pressed},
+            "calls": {n: list(texts) for n, texts in self._calls.items() if texts},
+        }
+
+    def restore(self, data: Mapping[str, Any]) -> None:
+        """Takes up where `to_dict` left it; what the show does not have is left out.
+
+        Raises KeyError, TypeError or ValueError on damaged data.
+        """
+        values, targets = (
+            {n: _checked(self._registry[n], v) for n, v in data[part].items() if n in self._base}
+            for part in ("base", "target")
+        )
+        moving = {n: glide and _Glide.of(*glide) for n, glide in data["moving"].items() if n in self._base}
+        self._time_s = float(data["time_s"])
+        self._base |= values
+        self._target = self._base | targets
+        self._moving = moving
+        self._smoothing = {n: float(s) for n, s in data.get("smoothing", {}).items() if n in self._base}
+        self._modulations = {}
+        for name, on_top in data["modulations"].items():
+            for source, (how, amount) in on_top.items():
+                if name in self._registry:
+                    self.modulate(name, str(source), float(amount), how)
+        for name, state in data["triggers"].items():
+            if name in self._triggers:
+                self._triggers[name].restore(state)
+        for name, texts in data["calls"].items():
+            if name in self._calls:
+                self._calls[name].extend(map(str, texts))
+
     def _modulated(self, name: str) -> float:
-        param, value, lifts = self._registry[name], float(self._base[name]), []
+        value, lift = float(self._base[name]), -math.inf
         for how, amount in self._modulations[name].values():
             if how == "add":
                 value += amount
             elif how == "multiply":
                 value *= amount
             else:
-                lifts.append(amount)
-        return param.clamped(max([value, *lifts]))
+                lift = max(lift, amount)
+        return self._registry[name].clamped(max(value, lift))
 
 
 @dataclass(frozen=True)
 class _Glide:
-    """A way from one value to the target in a fixed time: s-shaped, so that it begins and ends without a jerk."""
+    """A way from one value to the target in a fixed time: s-shaped, without a jerk at either end, or even."""
 
     start: float
     start_s: float
     length_s: float
+    even: bool = False
+
+    def to_list(self) -> list[Any]:
+        return [self.start, self.start_s, self.length_s, self.even]
+
+    @staticmethod
+    def of(start: Any, start_s: Any, length_s: Any, even: Any) -> "_Glide":
+        return _Glide(float(start), float(start_s), float(length_s), bool(even))
 
     def at(self, param: Param, target: float, time_s: float) -> float:
         """Where it is; by equal ratios where the parameter's curve is logarithmic."""
         part = min((time_s - self.start_s) / self.length_s, 1.0)
-        part = part * part * (3 - 2 * part)
+        part = part if self.even else part * part * (3 - 2 * part)
         if part >= 1.0:
             return target
         if param.curve == "log":
@@ -176,6 +256,17 @@ class _Trigger:
         self._last_s = -math.inf
 
     @property
+    def was_pressed(self) -> bool:
+        return self._last_s > -math.inf
+
+    def to_list(self) -> list[Any]:
+        return [self.held, self._last_s, list(self.fired)]
+
+    def restore(self, state: Sequence[Any]) -> None:
+        held, last_s, fired = state
+        self.held, self._last_s, self.fired = float(held), float(last_s), deque(map(float, fired))
+
+    @property
     def waiting(self) -> float:
         return self.fired[0] if self.fired else 0.0
 
@@ -189,9 +280,14 @@ class _Trigger:
         return self.fired.popleft() if self.fired else 0.0
 
 
-def _step(param: Param, now: float, target: float, dt_s: float) -> tuple[float, bool]:
+def _checked(param: Param, value: Any) -> Value:
+    """A value of a saved state. A number on its way may lie a rounding error beyond the range."""
+    return param.coerce(param.clamped(float(value)) if param.kind == "number" else value)
+
+
+def _step(param: Param, now: float, target: float, dt_s: float, smoothing_s: float) -> tuple[float, bool]:
     """A number one step nearer its target, and whether it is there."""
-    share = -math.expm1(-dt_s / param.smoothing_s)
+    share = -math.expm1(-dt_s / smoothing_s)
     if param.curve == "log":
         octaves = math.log(target / now)
         there = abs(octaves) < _ARRIVED

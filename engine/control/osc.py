@@ -4,6 +4,7 @@
     osc.start()                                # PortTaken: one sentence with the cure
     for name, value in osc.drain():            # once a frame
         controls.set(name, value)
+    osc.mapper                                 # what foreign addresses mean; a source too, after this one
 
 A receiver thread of the stage process empties the socket into a queue (inbox.py) where newer messages
 stand in for older ones before anything is parsed, so a flood costs next to nothing. `drain`, on the thread
@@ -24,11 +25,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from textwrap import TextWrapper
 
-from engine.control.inbox import MAX_MESSAGE_BYTES, Batch, Inbox, Message, is_finite_number
+from engine.control.inbox import MAX_FOREIGN, MAX_MESSAGE_BYTES, Batch, Inbox, Message, is_finite_number
 from engine.control.listen import Listener, PortTaken, listen, reachable_at
+from engine.control.mapping import Mapper
 from engine.control.message import address_of, decode, describe
 from engine.control.mistakes import Mistake, Mistakes
-from engine.control.resolve import UNKNOWN, Resolver, Steer
+from engine.control.resolve import UNKNOWN, Resolver, Steer, verb_of
 from engine.show.address import is_pattern
 from engine.show.params import Registry, shown
 
@@ -74,6 +76,11 @@ class Status:
         return [part for line in lines for part in shape.wrap(line)]
 
 
+# What is for the mapper: address, arguments, the number of messages it stands for. Number 0: the press of a button that
+# flips the switch `address`.
+Heard = tuple[str, list[object], int]
+
+
 class OscIn:
     """Listens at one UDP port. `start`, `drain` and `close` belong to one thread; `counts` and `status` to any."""
 
@@ -84,13 +91,19 @@ class OscIn:
         registry: Registry,
         patient: bool = False,
         now: Callable[[], float] = time.perf_counter,
+        mapper: Mapper | None = None,
     ) -> None:
-        """port: 0 takes any free one; `port` then tells which. patient: the address may come later (see listen)."""
+        """port: 0 takes any free one; `port` then tells which. patient: the address may come later (see listen).
+        mapper: hears what arrives; without one, foreign addresses mean nothing."""
         self.host, self.port = host, port
         self._patient, self._now = patient, now
         self._resolver = Resolver(registry)
         self._triggers = {p.name for p in registry.values() if p.fires}
+        self.mapper = mapper or Mapper(registry)
         self._inbox = Inbox(self._resolver)
+        self._inbox.map(self.mapper.table)
+        self._table = self.mapper.table
+        self._more: dict[str, bool] = {}  # see _means_more
         self._mistakes = Mistakes(now)
         self._lock = threading.Lock()
         self._listener: Listener | None = None
@@ -124,6 +137,18 @@ class OscIn:
                 each.close()
         self._listener = self._thread = self._wake = None
 
+    def use(self, registry: Registry, mapper: Mapper) -> None:
+        """From now on messages are for another show; what has not been drained is lost."""
+        with self._lock:
+            received = self._inbox.take().received
+            self._resolver = Resolver(registry)
+            self._triggers = {p.name for p in registry.values() if p.fires}
+            overhear, self.mapper = self._inbox.overhear, mapper
+            self._inbox = Inbox(self._resolver, received)
+            self._inbox.overhear = overhear
+            self._inbox.map(mapper.table)
+            self._table = mapper.table
+
     def addresses(self) -> list[str]:
         """Where controllers find this machine: its addresses on the network when bound wide."""
         return reachable_at(self.host)
@@ -150,12 +175,18 @@ class OscIn:
     def drain(self) -> list[Steer]:
         """What is new since the last call, oldest first: a parameter's last value, a trigger's every hit."""
         with self._lock:
+            if self.mapper.table is not self._table:
+                self._table = self.mapper.table
+                self._inbox.map(self._table)
+                self._more = {}
+            self._inbox.overhear = self.mapper.tap is not None
             self._pump()
             batch = self._inbox.take()
         now_s = self._now()
         self._measure(batch, now_s)
         self._mistakes.start_round()
         steers: list[Steer] = []
+        heard: list[Heard] = []
         settled: set[str] = set()
         deadline_s = now_s + _PATTERN_BUDGET_S
         # Newest first, so that what a newer message has settled need not be looked at again.
@@ -163,8 +194,11 @@ class OscIn:
             if self._superseded(message.raw, settled):
                 self._accepted += message.count
             else:
-                self._open(message, steers, settled, deadline_s)
+                self._open(message, steers, heard, settled, deadline_s)
         self._report_rejected(batch)
+        for each in reversed(heard):
+            self._hand_on(*each)
+        self._let_overhear(batch)
         steers.reverse()
         return steers
 
@@ -188,10 +222,14 @@ class OscIn:
         if not settled or not is_pattern(pattern) or not is_finite_number(raw):
             return False
         address = pattern.decode("utf-8", "replace")
+        if verb_of(address) not in ("", "norm"):
+            return False
         params = self._resolver.reached(address) if self._resolver.is_quick(address) else ()
         return bool(params) and all(p.name in settled for p in params)
 
-    def _open(self, message: Message, steers: list[Steer], settled: set[str], deadline_s: float) -> None:
+    def _open(
+        self, message: Message, steers: list[Steer], heard: list[Heard], settled: set[str], deadline_s: float
+    ) -> None:
         """Decodes one message and adds what it sets; those it stands for are counted as it turns out."""
         try:
             address, arguments = decode(message.raw)
@@ -203,7 +241,13 @@ class OscIn:
         if not self._resolver.is_quick(address) and self._now() > deadline_s:
             self._dropped += message.count
             return
+        means = self.mapper.knows(address)
+        if means:
+            heard.append((address, arguments, message.count))
+            if not self._means_more(address):
+                return
         resolved = self._resolver.resolve(address, arguments)
+        heard += [(name, [strength], 0) for name, strength in reversed(resolved.presses)]
         for name, value in resolved.steers:
             if name in self._triggers:
                 steers.append((name, value))
@@ -212,12 +256,46 @@ class OscIn:
                 steers.append((name, value))
         for mistake in resolved.mistakes:
             self._mistakes.add(mistake, message.count)
-        if resolved.steers:
+        if means:
+            return  # counted as it is handed on
+        if resolved.steers or resolved.presses:
             self._accepted += message.count
         elif resolved.mistakes[0].kind == UNKNOWN:
             self._unknown += message.count
         else:
             self._malformed += message.count
+
+    def _means_more(self, address: str) -> bool:
+        """Whether an address that a mapping hears also moves a parameter as it is."""
+        if address not in self._more:
+            if len(self._more) >= MAX_FOREIGN:
+                self._more.clear()
+            own = self._resolver.reached(address)
+            self._more[address] = bool(own) and not self.mapper.replaces(address, own[0].name)
+        return self._more[address]
+
+    def _hand_on(self, address: str, arguments: list[object], count: int) -> None:
+        """To the mapper, in the order in which it came."""
+        if not count:
+            self.mapper.toggle(address, float(arguments[0]))  # type: ignore[arg-type]
+            return
+        mistakes = self.mapper.take(address, arguments)
+        if not mistakes:
+            self._accepted += count
+            return
+        self._malformed += count
+        for mistake in mistakes:
+            self._mistakes.add(mistake, count)
+
+    def _let_overhear(self, batch: Batch) -> None:
+        """While somebody learns, the tap is told of every message."""
+        if self.mapper.tap is None:
+            return
+        for raw in batch.overheard:
+            try:
+                self.mapper.tap(*decode(raw))
+            except ValueError:
+                continue  # counted as what it is already
 
     def _report_rejected(self, batch: Batch) -> None:
         """What the inbox turned away."""

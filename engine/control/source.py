@@ -7,6 +7,7 @@ OSC is one; so will be MIDI, sound, a score, a take. The thread that runs the sh
 
 from typing import Protocol
 
+from engine.control.controls import Controls
 from engine.show.params import Value
 
 
@@ -15,4 +16,12 @@ class Source(Protocol):
 
     def drain(self) -> list[tuple[str, Value]]:
         """Names of parameters and values they take, oldest first. Never waits and never raises."""
+        ...
+
+
+class Automaton(Protocol):
+    """Moves parameters by itself, at every tick. What it does depends on the parameters and the ticks only."""
+
+    def tick(self, controls: Controls, time_s: float) -> None:
+        """One tick, after the controls' own and before the walk's. time_s: of the show."""
         ...

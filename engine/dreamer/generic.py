@@ -18,8 +18,8 @@ from engine.dreamer.models import ModelError
 from engine.dreamer.noise import Noise
 from engine.dreamer.palettes import Palettes
 from engine.dreamer.prompts import INSTEAD, unsuited
-from engine.dreamer.sampler import Settings
-from engine.walk.waypoint import Waypoint
+from engine.dreamer.sampler import Made, Settings, Strength
+from engine.walk.waypoint import Point, Waypoint
 
 NOISE_SEED = 0  # of the noise that a pipeline may add for itself: still while the walk moves
 _NEEDED = ("prompt_embeds", "latents", "width", "height")
@@ -50,16 +50,24 @@ class PipelineSampler:
         self._listed = [n for n, p in self._takes.items() if "list[torch" in str(p.annotation).lower()]
         self._guidance = 0.0 if settings.guidance <= 1.0 and _counts_from_zero(pipe) else settings.guidance
         self._tried = False
+        self.strength: Strength = lambda focus: focus
+        self._given: Tensor | None = None  # what the decoder was last given
+        self._overhear(pipe)
         self.noise = Noise(_latent_shape(pipe, network, settings), self._device)
 
-    @torch.inference_mode()
     def picture(self, waypoint: Waypoint, before_decode: Callable[[], None] | None = None) -> Tensor:
-        """The picture of a waypoint, (H, W, 3) uint8. The decoder is inside, so `before_decode` comes first."""
+        """The picture of a waypoint, (H, W, 3) uint8."""
+        return self.make(waypoint, before_decode).picture
+
+    @torch.inference_mode()
+    def make(self, waypoint: Waypoint, before_decode: Callable[[], None] | None = None) -> Made:
+        """The picture of a waypoint, and what it came of. The decoder is inside, so `before_decode` comes first."""
         if before_decode is not None:
             before_decode()
-        options = self._options(waypoint)
+        noise = self.start(waypoint)
+        self._given = None
         try:
-            images = self._pipe(**{n: v for n, v in options.items() if n in self._takes}).images
+            images = self._call(waypoint, noise)
         except Exception as error:
             # what a pipeline refuses of our settings it says here, at its first picture
             if self._tried or may_pass(error):
@@ -71,9 +79,48 @@ class PipelineSampler:
             raise ModelError(f"{name} dreams no numbers in {precision}; set model.dtype to auto or float32")
         self._tried = True
         scaled = images[0].permute(1, 2, 0).float().mul(255)  # (H, W, 3)
-        return scaled.clamp_(0, 255).round_().to(torch.uint8).contiguous()
+        picture = scaled.clamp_(0, 255).round_().to(torch.uint8).contiguous()
+        return Made(picture, noise, self._given)
 
-    def _options(self, waypoint: Waypoint) -> dict[str, Any]:
+    def start(self, waypoint: Waypoint, factor: float | None = None) -> Tensor:
+        """The noise that a dream starts from, (1, C, h, w), turned up as far as the waypoint's focus asks for, or by
+        `factor`. What a pipeline draws for itself cannot be turned down."""
+        noise = self.noise(waypoint)
+        factor = self.strength(waypoint.focus) if factor is None else factor
+        return noise if factor == 1.0 else noise * factor
+
+    trials = 2
+
+    @torch.inference_mode()
+    def trial(self, factor: float, number: int) -> Tensor:
+        """The finished latent of one of two trials, (1, C, h, w), for measuring (see focus.py)."""
+        count = self._palettes.count
+        weights = tuple(float(n == 0) for n in range(count)) if number else (1.0 / count,) * count
+        waypoint = Waypoint(0.0, 0, (Point(number, 0.0, 0.0, 1.0),), weights)
+        noise = self.start(waypoint, factor)
+        return self._unpacked(self._call(waypoint, noise, output_type="latent"), noise)
+
+    def _call(self, waypoint: Waypoint, noise: Tensor, **other: Any) -> Tensor:
+        """The pipeline's own call: what it says are the images."""
+        options = self._options(waypoint, noise) | other
+        return self._pipe(**{n: v for n, v in options.items() if n in self._takes}).images
+
+    def _overhear(self, pipe: Any) -> None:
+        """Has the decoder tell what it is given: the one place where all families have the latent in the same shape."""
+        vae = getattr(pipe, "vae", None)
+        if vae is None:
+            return
+        decode = vae.decode
+        scale, shift = (getattr(vae.config, f"{n}_factor", None) for n in ("scaling", "shift"))
+
+        def overheard(given: Tensor, *args: Any, **kwargs: Any) -> Any:
+            shown = given.flatten(1, -3)  # (1, C, h, w), where it has a place for time too
+            self._given = (shown - (shift or 0.0)) * (scale or 1.0)  # back to about the size of the noise
+            return decode(given, *args, **kwargs)
+
+        vae.decode = overheard
+
+    def _options(self, waypoint: Waypoint, noise: Tensor) -> dict[str, Any]:
         s = self._settings
         mixed = self._palettes.mix(waypoint)
         options: dict[str, Any] = {
@@ -86,7 +133,7 @@ class PipelineSampler:
         return options | {
             "prompt": None,
             "negative_prompt": None,
-            "latents": self._packed(self.noise(waypoint)),
+            "latents": self._packed(noise),
             "width": s.width,
             "height": s.height,
             "num_inference_steps": s.steps,
@@ -105,6 +152,18 @@ class PipelineSampler:
             return noise
         _, channels, h, w = noise.shape
         return self._pipe._pack_latents(noise, 1, channels, h, w)  # (1, h/2 * w/2, C*4)
+
+    def _unpacked(self, latent: Tensor, noise: Tensor) -> Tensor:
+        """A finished latent as (1, C, h, w), however the pipeline hands it out. Raises ValueError."""
+        if latent.dim() == 3 and latent.numel() == noise.numel():
+            _, c, h, w = noise.shape
+            patches = latent.reshape(1, h // 2, w // 2, c, 2, 2)
+            return patches.permute(0, 3, 1, 4, 2, 5).reshape(1, c, h, w)
+        if latent.dim() == 5:
+            latent = latent.flatten(1, 2)
+        if latent.dim() != 4:
+            raise ValueError(f"a latent must be (1, C, h, w), got {tuple(latent.shape)}")
+        return latent
 
 
 def _counts_from_zero(pipe: Any) -> bool:

@@ -10,6 +10,7 @@ import logging
 import os
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from engine.dreamer import models
+from engine.dreamer import focus, models, numbers
 from engine.dreamer.device import device_name, pick_device, pick_dtype, pick_threads
 from engine.dreamer.faults import to_model_error
 from engine.dreamer.generic import PipelineSampler, check
@@ -25,6 +26,7 @@ from engine.dreamer.models import ModelError, ModelPlace
 from engine.dreamer.noise import Conditioning
 from engine.dreamer.palettes import Palettes
 from engine.dreamer.prompts import encode
+from engine.dreamer.ring import Shapes
 from engine.dreamer.sampler import HalfOverflow, Parts, Settings, UNetSampler
 from engine.dreamer.schedule import pick_scheduler
 from engine.dreamer.spec import Arithmetic, DreamSpec
@@ -62,13 +64,16 @@ class Dreamer:
                 self.dtype = torch.float32
                 sampler = load(place, progress)
             self._sampler = sampler
+        self.on_learnt: Callable[[Arithmetic], None] = lambda _: None  # told when a focus curve comes to be known
+        sampler.strength = self._focus = self._find_focus(place)
 
     @property
     def arithmetic(self) -> Arithmetic:
         """What its pictures' bytes hang on."""
         threads = self._threads if self.device.type == "cpu" else 1
         dtype = str(self.dtype).removeprefix("torch.")
-        return Arithmetic(device_name(self.device), dtype, threads, self.spec.economy)
+        curve = focus.to_text(self._focus.curve)
+        return Arithmetic(device_name(self.device), dtype, threads, self.spec.economy, curve)
 
     @property
     def described(self) -> str:
@@ -96,11 +101,38 @@ class Dreamer:
         return out
 
     def dream_into(
-        self, waypoint: Waypoint, out: NDArray[np.uint8], before_decode: Callable[[], None] | None = None
-    ) -> None:
-        """The same, written straight into `out` (a slot of the ring): one copy from the device."""
-        picture = self._sampler.picture(waypoint, before_decode)  # (H, W, 3)
-        torch.from_numpy(out).copy_(picture)
+        self,
+        waypoint: Waypoint,
+        out: NDArray[np.uint8],
+        before_decode: Callable[[], None] | None = None,
+        came_of: NDArray[np.uint8] | None = None,
+    ) -> Shapes:
+        """The same, written straight into `out` (a slot of the ring): one copy from the device.
+
+        came_of: where noise and latent are written to as well, (2, N); their shapes come back.
+        """
+        made = self._sampler.make(waypoint, before_decode)
+        torch.from_numpy(out).copy_(made.picture)  # (H, W, 3)
+        if came_of is None:
+            return None, None
+        return numbers.put(made.noise, came_of[0]), None if made.latent is None else numbers.put(
+            made.latent, came_of[1]
+        )
+
+    def _find_focus(self, place: ModelPlace) -> focus.Focus:
+        """The curve that pictures so far were made with, or the one in the model's folder, or what was measured on this
+        machine; else it is measured when the first picture needs it."""
+        m, sampler = self.spec.model, self._sampler
+        how = (type(sampler).__name__, m.steps, m.guidance, m.scheduler)
+        kept = focus.kept_file(place, how)
+
+        def learn() -> focus.Curve:
+            curve = focus.learn(sampler.trial, sampler.trials, kept)
+            self.on_learnt(replace(self.arithmetic, focus=focus.to_text(curve)))
+            return curve
+
+        known = focus.from_text(self.spec.focus) or focus.shipped(place) or (kept and focus.read_curve(kept))
+        return focus.Focus(known or None, learn)
 
     def _settings(self, factor: int) -> Settings:
         m = self.spec.model

@@ -5,6 +5,7 @@ Both processes; torch-free. The stage sends Dream and TakePalette; all else come
 
 from dataclasses import dataclass
 
+from engine.dreamer.ring import Shapes
 from engine.dreamer.spec import Arithmetic
 from engine.walk.palette import Palette
 from engine.walk.waypoint import Waypoint
@@ -48,13 +49,22 @@ class Want:
 
 
 @dataclass(frozen=True)
+class Learnt:
+    """From this picture on it dreams with a focus curve that was not known before; all else is as it was."""
+
+    arithmetic: Arithmetic
+
+
+@dataclass(frozen=True)
 class Done:
-    """A picture lies in its slot. memory_mb: resident now, and at the highest."""
+    """A picture lies in its slot. memory_mb: resident now, and at the highest. numbers: shapes of the noise and the
+    latent that lie there too (see ring.py); None for what is not there."""
 
     slot: int
     time_s: float
     dreamt_s: float
     memory_mb: tuple[float, float]
+    numbers: Shapes = (None, None)
 
 
 @dataclass(frozen=True)
@@ -95,4 +105,4 @@ class Hopeless:
 
 
 ToChild = Dream | TakePalette
-FromChild = Loading | Ready | Want | Done | PaletteReady | PaletteRefused | OutOfMemory | Fault | Hopeless
+FromChild = Loading | Ready | Learnt | Want | Done | PaletteReady | PaletteRefused | OutOfMemory | Fault | Hopeless

@@ -28,6 +28,7 @@ from engine.dreamer.messages import (
     Fault,
     FromChild,
     Hopeless,
+    Learnt,
     Loading,
     OutOfMemory,
     PaletteReady,
@@ -37,8 +38,8 @@ from engine.dreamer.messages import (
     Want,
 )
 from engine.dreamer.restart import End, RestartPolicy
-from engine.dreamer.ring import Ring
-from engine.dreamer.spec import PALETTES, Arithmetic, DreamSpec, Keyframe
+from engine.dreamer.ring import Ring, Shapes
+from engine.dreamer.spec import PALETTES, Arithmetic, DreamSpec, Keyframe, Numbers
 from engine.walk.palette import Palette
 from engine.walk.waypoint import Waypoint
 
@@ -162,6 +163,16 @@ class DreamerProcess:
         self.status.refused.pop(palette.id, None)
         if self.status.state == "dreaming":
             self._send(TakePalette(palette))
+
+    def can_dream(self, spec: DreamSpec) -> bool:
+        """Whether another show has model and size of the one that is dreamt, so that it only takes other words."""
+        own = self._spec
+        alike = replace(spec, palette=own.palette, economy=own.economy, focus=own.focus) == own
+        return alike and self.status.state not in ("failed", "stopped")
+
+    def begin_with(self, palette: Palette) -> None:
+        """What every child begins with from now on, should it have to be started again."""
+        self._spec = replace(self._spec, palette=palette)
 
     def poll(self, timeout_s: float = 0.0) -> list[Keyframe]:
         """The keyframes that have come, oldest first; hands out new waypoints. Waits at most `timeout_s` for one."""
@@ -320,11 +331,13 @@ class DreamerProcess:
             case Ready(what, arithmetic):
                 self._policy.loaded(self._heard_at - self._born_at)
                 self.status.state, self.status.message, self._last_words = "dreaming", what, ""
-                self.status.arithmetic = arithmetic
+                self._learn(arithmetic)
                 self.status.palettes = frozenset({self._spec.palette.id})
                 for palette in list(self._palettes.values()):
                     if palette.id not in self.status.palettes:
                         self._send(TakePalette(palette))
+            case Learnt(arithmetic):
+                self._learn(arithmetic)
             case PaletteReady(id):
                 self.status.palettes |= {id} & self._palettes.keys()
             case PaletteRefused(id, why):
@@ -337,6 +350,23 @@ class DreamerProcess:
                 may_pass = isinstance(message, Fault) and message.may_pass
                 self._end = End(why, out_of_memory=isinstance(message, OutOfMemory), may_pass=may_pass)
         return None
+
+    def _learn(self, arithmetic: Arithmetic) -> None:
+        """What the child computes with. A focus curve, once there is one, is also that of the children after it."""
+        self.status.arithmetic = arithmetic
+        self._spec = replace(self._spec, focus=arithmetic.focus)
+
+    def _numbers(self, slot: int, shapes: Shapes) -> Numbers | None:
+        """Noise and latent in a slot, views."""
+        if shapes[0] is None:
+            return None
+        assert self._ring is not None
+        noise, latent = (
+            None if shape is None else flat[: math.prod(shape)].reshape(shape)  # (C, h, w)
+            for flat, shape in zip(self._ring.numbers(slot), shapes, strict=True)
+        )
+        assert noise is not None
+        return Numbers(noise, latent)
 
     def _take(self, done: Done) -> Keyframe:
         assert self._ring is not None
@@ -359,7 +389,8 @@ class DreamerProcess:
         self._last_keyframe_at = now
         status.rss_mb, status.peak_rss_mb = done.memory_mb[0], max(status.peak_rss_mb, done.memory_mb[1])
         self._shown.append(slot)
-        keyframe = Keyframe(waypoint, self._ring.picture(slot), status.keyframes, dreamt_s)
+        numbers = self._numbers(slot, done.numbers)
+        keyframe = Keyframe(waypoint, self._ring.picture(slot), status.keyframes, dreamt_s, numbers)
         status.keyframes += 1
         return keyframe
 

@@ -4,6 +4,9 @@ Usage: `ring = Ring.create(slots=6, width, height)`; the other process calls `Ri
 Both processes, one thread each; torch-free. The owner (the stage) hands out slot numbers and takes them
 back, so that no slot is ever written while it is being read, and needs no lock for it. When no slot is free
 the dreamer simply gets no new waypoint: nothing queues up and nothing is overwritten.
+
+Beside the picture there is room for what it came of: noise and latent, a byte a number, at most CHANNELS of them for
+every 8 by 8 pixels. What is larger is thinned out to fit (numbers.py).
 """
 
 import os
@@ -13,6 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.show.errors import CannotStart
+
+CHANNELS = 16
+CELL_PX = 8
+Shape = tuple[int, int, int]  # (C, h, w)
+Shapes = tuple[Shape | None, Shape | None]  # of the noise and of the latent
+
+
+def room(width: int, height: int) -> int:
+    """How many numbers there is room for, beside a picture of that size, for noise and for latent each."""
+    return CHANNELS * -(-width // CELL_PX) * -(-height // CELL_PX)
 
 
 def _reserve(memory: shared_memory.SharedMemory, size: int) -> None:
@@ -24,17 +37,20 @@ def _reserve(memory: shared_memory.SharedMemory, size: int) -> None:
 
 
 class Ring:
-    """A fixed number of (H, W, 3) uint8 pictures in one block of shared memory."""
+    """A fixed number of (H, W, 3) uint8 pictures, and what they came of, in one block of shared memory."""
 
     def __init__(self, memory: shared_memory.SharedMemory, slots: int, width: int, height: int, owner: bool) -> None:
         self._memory = memory
         self._owner = owner
         self.slots, self.width, self.height = slots, width, height
-        size = slots * height * width * 3
+        pixels = slots * height * width * 3
+        numbers = room(width, height)
+        size = pixels + slots * 2 * numbers
         if memory.buf is None or memory.size < size:
             raise ValueError(f"{slots} slots of {width}x{height} need {size} bytes, got {memory.size}")
         flat: NDArray[np.uint8] = np.frombuffer(memory.buf, dtype=np.uint8, count=size)
-        self._pictures: NDArray[np.uint8] | None = flat.reshape(slots, height, width, 3)  # (S, H, W, 3)
+        self._pictures: NDArray[np.uint8] | None = flat[:pixels].reshape(slots, height, width, 3)  # (S, H, W, 3)
+        self._numbers: NDArray[np.uint8] | None = flat[pixels:].reshape(slots, 2, numbers)  # noise, latent
         self._free = list(range(slots)) if owner else []
 
     @classmethod
@@ -42,7 +58,7 @@ class Ring:
         """New slots, owned by this process, which unlinks them in close(). Raises CannotStart."""
         if slots < 1 or width < 1 or height < 1:
             raise ValueError(f"a ring needs positive slots and size, got {slots} of {width}x{height}")
-        size = slots * height * width * 3
+        size = slots * (height * width * 3 + 2 * room(width, height))
         try:
             memory = shared_memory.SharedMemory(create=True, size=size)
         except OSError as error:  # a /dev/shm that is missing, or read-only as all else
@@ -77,6 +93,12 @@ class Ring:
             raise ValueError("the ring is closed")
         return self._pictures[slot]
 
+    def numbers(self, slot: int) -> NDArray[np.uint8]:
+        """Room for the noise and the latent of a slot's picture, (2, N) uint8, a view."""
+        if self._numbers is None:
+            raise ValueError("the ring is closed")
+        return self._numbers[slot]
+
     def claim(self) -> int | None:
         """A free slot, or None. Owner only."""
         return self._free.pop(0) if self._free else None
@@ -93,7 +115,7 @@ class Ring:
 
     def close(self) -> None:
         """Lets go of the memory; the owner removes it from the system too. Safe to call twice."""
-        self._pictures = None
+        self._pictures = self._numbers = None
         try:
             self._memory.close()
         except BufferError:

@@ -27,6 +27,7 @@ from engine.walk.waypoint import Point, Waypoint
 log = logging.getLogger("pedesis")
 
 Run = Callable[..., Tensor]
+Strength = Callable[[float], float]  # focus to factor of the noise (see focus.py)
 # Up to so many calls of a network of up to so many parameters are recorded in one piece, which saves the text's
 # keys and values in every step. Elsewhere, but where one call is all there is, the network alone is recorded: trying
 # it out costs a few calls only.
@@ -58,6 +59,15 @@ class Settings:
     factor: int  # pixels per latent cell
 
 
+@dataclass(frozen=True)
+class Made:
+    """A picture and what it came of, on the device."""
+
+    picture: Tensor  # (H, W, 3) uint8
+    noise: Tensor  # (1, C, h, w), what the dream started from
+    latent: Tensor | None  # (1, C, h, w), what the decoder was given, about as large as the noise; None: not to be had
+
+
 def to_uint8(picture: Tensor) -> Tensor:
     """(1, 3, H, W) in -1..1 to (H, W, 3) uint8, rounded as diffusers does."""
     scaled = picture[0].permute(1, 2, 0).float() * 127.5 + 127.5  # (H, W, 3)
@@ -69,6 +79,7 @@ class UNetSampler:
 
     def __init__(self, parts: Parts, palettes: Palettes, settings: Settings, taped: bool = True) -> None:
         self._settings, self._palettes = settings, palettes
+        self.strength: Strength = lambda focus: focus
         f = settings.factor
         if settings.width % f or settings.height % f:
             raise ModelError(
@@ -97,22 +108,27 @@ class UNetSampler:
         self.taped = taped and self._tape(network)
 
     def _through(self, network: Run) -> Run:
-        """Noise and text to finished latent, through the given network."""
+        """Noise, how far it is turned up, and text to finished latent, through the given network."""
         solver = self._solver
 
-        def latent(noise: Tensor, *text: Tensor) -> Tensor:
-            return solver.run(noise, lambda taken, i: network(taken, solver.timesteps[i], *text))
+        def latent(noise: Tensor, strength: Tensor, *text: Tensor) -> Tensor:
+            return solver.run(noise, lambda taken, i: network(taken, solver.timesteps[i], *text), strength)
 
         return latent
 
-    @torch.inference_mode()
     def picture(self, waypoint: Waypoint, before_decode: Callable[[], None] | None = None) -> Tensor:
         """The picture of a waypoint, (H, W, 3) uint8 on the device."""
-        latent = self.latent(waypoint)
+        return self.make(waypoint, before_decode).picture
+
+    @torch.inference_mode()
+    def make(self, waypoint: Waypoint, before_decode: Callable[[], None] | None = None) -> Made:
+        """The picture of a waypoint, and what it came of."""
+        noise, strength = self.start(waypoint)
+        latent = self._latent(noise, strength, *self._text(waypoint))
         if latent.device.type != "cuda":
             if before_decode is not None:
                 before_decode()
-            return self._decoded(latent)
+            return Made(self._decoded(latent), noise, latent)
         # CUDA has only been told so far. The decoder is queued at once; the word goes out when the latent is there.
         dreamt = torch.cuda.Event()
         dreamt.record()
@@ -120,12 +136,31 @@ class UNetSampler:
         if before_decode is not None:
             dreamt.synchronize()
             before_decode()
-        return picture
+        return Made(picture, noise, latent)
 
     @torch.inference_mode()
-    def latent(self, waypoint: Waypoint) -> Tensor:
-        """The finished latent of a waypoint, (1, C, h, w) float32, as the pipelines have it before decoding."""
-        return self._latent(self.noise(waypoint), *self._text(waypoint))
+    def latent(self, waypoint: Waypoint, factor: float | None = None) -> Tensor:
+        """The finished latent of a waypoint, (1, C, h, w) float32, as the pipelines have it before decoding.
+
+        factor: of the noise, in place of what the waypoint's focus asks for.
+        """
+        return self._latent(*self.start(waypoint, factor), *self._text(waypoint))
+
+    def start(self, waypoint: Waypoint, factor: float | None = None) -> tuple[Tensor, Tensor]:
+        """What a dream starts from: the noise (1, C, h, w), turned up as far as it is, and how far that is, (1,)."""
+        noise = self.noise(waypoint)
+        factor = self.strength(waypoint.focus) if factor is None else factor
+        if factor != 1.0:
+            noise = noise * factor
+        return noise, torch.full((1,), factor, dtype=noise.dtype, device=noise.device)
+
+    @property
+    def trials(self) -> int:
+        return len(self._trials())
+
+    def trial(self, factor: float, number: int) -> Tensor:
+        """The finished latent of one of the trials, for measuring (see focus.py)."""
+        return self.latent(self._trials()[number], factor)
 
     def _text(self, waypoint: Waypoint) -> list[Tensor]:
         mixed = self._palettes.mix(waypoint)
@@ -150,13 +185,14 @@ class UNetSampler:
     def _tape(self, network: Run) -> bool:
         """Puts recordings in place of the functions; leaves those that cannot be recorded."""
         with torch.no_grad():
-            (noise, *text), (other_noise, *other_text) = ([self.noise(w), *self._text(w)] for w in self._trials())
+            one, other = ([*self.start(w, 1.0), *self._text(w)] for w in self._trials())
+            (noise, _, *text), (other_noise, _, *other_text) = one, other
             times = self._solver.timesteps
             if self._unrolls:
-                latent = tape.record(self._latent, [noise, *text], [other_noise, *other_text], self._precision)
+                latent = tape.record(self._latent, one, other, self._precision)
             else:
-                one, other = [noise, times[0], *text], [other_noise, times[1], *other_text]
-                played = tape.record(network, one, other, self._precision)
+                once, again = [noise, times[0], *text], [other_noise, times[1], *other_text]
+                played = tape.record(network, once, again, self._precision)
                 latent = self._through(played) if played else None
             self._latent = latent or self._latent
             decoded = tape.record(self._decoded, [noise], [other_noise], self._precision)

@@ -39,7 +39,7 @@ class Solver(Protocol):
 
     timesteps: list[Tensor]
 
-    def run(self, noise: Tensor, predict: Predict) -> Tensor: ...
+    def run(self, noise: Tensor, predict: Predict, own: Tensor | None = None) -> Tensor: ...
 
 
 def pick_scheduler(wanted: str | None, own: Any) -> Any:
@@ -114,7 +114,8 @@ class Stepper:
         self._scheduler.set_timesteps(steps)
         self.timesteps = list(self._scheduler.timesteps)
 
-    def run(self, noise: Tensor, predict: Predict) -> Tensor:
+    def run(self, noise: Tensor, predict: Predict, own: Tensor | None = None) -> Tensor:
+        """own: is not heard; what the library draws for itself cannot be turned down."""
         return _walk(self._scheduler, self._steps, noise, predict)[1]
 
 
@@ -136,17 +137,17 @@ class Program:
         self.timesteps = [(t.float() if t.dtype == torch.float64 else t).to(device) for t in self.timesteps]
         return self
 
-    def run(self, noise: Tensor, predict: Predict) -> Tensor:
-        """The finished latent (1, C, h, w) in float32."""
+    def run(self, noise: Tensor, predict: Predict, own: Tensor | None = None) -> Tensor:
+        """The finished latent (1, C, h, w) in float32. own: factor of the noise that the scheduler adds, (1,)."""
         history = [noise.reshape(-1)]
         for i in range(len(self.timesteps)):
-            history.append(predict(self._at(i, history, noise.shape), i).reshape(-1).float())
-        return self._at(len(self.timesteps), history, noise.shape)
+            history.append(predict(self._at(i, history, noise.shape, own), i).reshape(-1).float())
+        return self._at(len(self.timesteps), history, noise.shape, own)
 
-    def _at(self, i: int, history: list[Tensor], shape: torch.Size) -> Tensor:
+    def _at(self, i: int, history: list[Tensor], shape: torch.Size, own: Tensor | None) -> Tensor:
         point = self._rows[i] @ torch.stack(history)  # (i + 1,) @ (i + 1, C*h*w)
         if self._offsets is not None:
-            point = point + self._offsets[i]
+            point = point + (self._offsets[i] if own is None else self._offsets[i] * own)
         return point.reshape(shape)  # (1, C, h, w)
 
 

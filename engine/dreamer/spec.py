@@ -29,6 +29,7 @@ class DreamSpec:
     economy: int = 0  # 0 as the show asks, 1 half precision, 2 and decoding in tiles; grows after out-of-memory
     crowded: bool = False  # a software renderer draws on the same processor, and goes first
     film: bool = False  # how many pictures there are in the end counts, and not how soon one is there
+    focus: str = ""  # the focus curve that pictures so far were made with (see focus.py); empty: none was
 
     @staticmethod
     def from_show(show: "Show", crowded: bool = False, film: bool = False) -> "DreamSpec":
@@ -45,6 +46,18 @@ class Arithmetic:
     dtype: str
     threads: int  # that share one picture: how a sum is added up is in its last bits
     economy: int = 0
+    focus: str = ""  # the focus curve (see focus.py); empty while no picture has needed one
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """What a picture came of: noise and latent, each (C, h, w) uint8 as numbers.py squeezes them."""
+
+    noise: NDArray[np.uint8]
+    latent: NDArray[np.uint8] | None  # None where it cannot be had
+
+    def copy(self) -> "Numbers":
+        return Numbers(self.noise.copy(), None if self.latent is None else self.latent.copy())
 
 
 @dataclass(frozen=True)
@@ -55,3 +68,4 @@ class Keyframe:
     pixels: NDArray[np.uint8]  # (H, W, 3), a view that is valid until the next poll()
     index: int  # counts up from 0 over the whole run, restarts included
     dreamt_s: float  # how long the dreamer worked on it
+    numbers: Numbers | None = None  # what it came of, views as `pixels`

@@ -33,6 +33,7 @@ from engine.dreamer.messages import (
     Fault,
     FromChild,
     Hopeless,
+    Learnt,
     Loading,
     OutOfMemory,
     PaletteReady,
@@ -42,7 +43,7 @@ from engine.dreamer.messages import (
     Want,
 )
 from engine.dreamer.models import ModelError
-from engine.dreamer.ring import Ring
+from engine.dreamer.ring import Ring, Shapes
 from engine.dreamer.spec import DreamSpec
 from engine.show.paths import ensure_temp_dir
 from engine.walk.palette import Palette
@@ -118,6 +119,7 @@ def _run(pipe: Connection, spec: DreamSpec, ring: Ring) -> None:
     dreamer = Dreamer(spec, lambda what: pipe.send(Loading(what)))
     pipe.send(Ready(dreamer.described, dreamer.arithmetic))
     turns = _Turns(pipe, _Words(dreamer))
+    dreamer.on_learnt = lambda arithmetic: turns.say(Learnt(arithmetic))
     if dreamer.workers == 1:
         return _dream(dreamer, ring, turns)
     pool = futures.ThreadPoolExecutor(dreamer.workers, "dreaming")
@@ -153,11 +155,11 @@ class _Turns:
         with self._saying:
             self._say(Want(time.perf_counter()))
 
-    def answer(self, turn: int, slot: int, dreamt_s: float, memory: tuple[float, float]) -> None:
+    def answer(self, turn: int, slot: int, dreamt_s: float, memory: tuple[float, float], numbers: Shapes) -> None:
         """Says that a picture is in its slot."""
         with self._saying:
             self._saying.wait_for(lambda: self._over or self._answered == turn)
-            self._say(Done(slot, time.perf_counter(), dreamt_s, memory))  # one clock for all processes
+            self._say(Done(slot, time.perf_counter(), dreamt_s, memory, numbers))  # one clock for all processes
             self._answered += 1
             self._saying.notify_all()
 
@@ -216,8 +218,8 @@ def _dream(dreamer: "Dreamer", ring: Ring, turns: _Turns) -> None:
     while True:
         turn, slot, waypoint = turns.take()
         begun = time.perf_counter()
-        dreamer.dream_into(waypoint, ring.picture(slot), turns.want)
-        turns.answer(turn, slot, time.perf_counter() - begun, memory_mb(process))
+        numbers = dreamer.dream_into(waypoint, ring.picture(slot), turns.want, ring.numbers(slot))
+        turns.answer(turn, slot, time.perf_counter() - begun, memory_mb(process), numbers)
         if turn == 0:
             _settle()
 

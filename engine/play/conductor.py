@@ -10,12 +10,17 @@ the show's loop; no GL, no torch.
 """
 
 import logging
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
+from itertools import chain
 from typing import Any
 
+from engine.control.automation import Automation
 from engine.control.controls import Controls
-from engine.control.source import Source
+from engine.control.dissolve import Dissolve
+from engine.control.resolve import SMOOTHING
+from engine.control.source import Automaton, Source
 from engine.show.config import Show
 from engine.show.params import Value, shown
 from engine.walk.mix import TICK_HZ, TICK_S
@@ -28,18 +33,30 @@ from engine.walk.words import Words
 log = logging.getLogger("pedesis")
 
 RESET_S = 2.0  # how long the way back to the show's own values takes
+# How much of a view is shown, 0..1, beside the parameters: `look.view` dissolves from one to another over blend.time.
+SHOWN = {f"look.view.{choice}": choice for choice in ("latent", "noise")}
 FOREVER_S = 1e9
 # Events that are no parameters; what they carry is plain data, which a take can hold.
 WORDS_READY, WORDS_REFUSED, VISIT, LEAVE = "words.ready", "words.refused", "walk.visit", "walk.leave"
-STAYS = "walk.seed"  # belongs to the walk's place, and that stays
+PRESETS = "preset.known"  # those that were stored in earlier shows
+EVENTS = (WORDS_READY, WORDS_REFUSED, VISIT, LEAVE, PRESETS)
+STAYS = ("walk.seed", "stage.overlay")  # the one belongs to the walk's place, the other to who is looking
 
 
 class Conductor(Mapping[str, Value]):
     """What one show is doing: where its parameters are, and where its walk is."""
 
-    def __init__(self, show: Show, sources: Sequence[Source] = (), words_at_once: bool = False) -> None:
+    def __init__(
+        self,
+        show: Show,
+        sources: Sequence[Source] = (),
+        words_at_once: bool = False,
+        automata: Sequence[Automaton] = (),
+        but_for: Collection[str] = (),
+    ) -> None:
         """words_at_once: new words count as encoded as soon as they are wanted, and whoever dreams waits for them;
-        else make_ready() says when they are."""
+        else answer() says when they are. but_for: ids of palettes of which somebody will say so all the same.
+        automata: what moves parameters at every tick, beside the show's own automation and after it."""
         self.controls = Controls(show.registry, show.values)
         self.navigator = Navigator(
             seed=int(show.values["walk.seed"]),
@@ -48,35 +65,45 @@ class Conductor(Mapping[str, Value]):
             round_length=float(show.values["walk.round"]),
             palette=Palette.of([m.prompt for m in show.materials]).id,
         )
+        self._view = Dissolve(str(show.values["look.view"]))
         self.words = Words(self.navigator.materials, Palette.of([m.prompt for m in show.materials]))
         self.visits = Visits()
         self.jumps = 0  # how often walk.jump was fired
-        self._at_once = words_at_once
+        self._at_once, self._but_for = words_at_once, frozenset(but_for)
+        self.automation = Automation(show.registry, show.things, show.values)
+        self._automata: list[Automaton] = [self.automation, *automata]
+        for name, time_s in show.things["smoothing"].items():
+            self.controls.smooth(name, time_s)
         self._sources = list(sources)
+        self.on_steer: Callable[[int, str, Any], None] | None = None  # told the tick, name and value: what a take is
         self._own = dict(show.values)
         self.tick()
 
     def __getitem__(self, name: str) -> Value:
-        return self.controls[name]
+        return self._view[SHOWN[name]] if name in SHOWN else self.controls[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self.controls)
+        return chain(self.controls, SHOWN)
 
     def __len__(self) -> int:
-        return len(self.controls)
+        return len(self.controls) + len(SHOWN)
 
     @property
     def time_s(self) -> float:
         """Time of the last tick, since the walk began."""
         return self.navigator.time_s
 
+    def add(self, source: Source) -> None:
+        """One more source; it is heard after the others."""
+        self._sources.append(source)
+
     def set(self, name: str, value: Value) -> None:
         """Moves a parameter, as a source would. value: already coerced."""
-        self.controls.set(name, value)
+        self.steer(name, value)
 
     def toggle(self, name: str) -> None:
         """Turns a switch the other way."""
-        self.controls.set(name, not self.controls.target(name))
+        self.steer(name, not self.controls.target(name))
 
     def listen(self) -> None:
         """Takes what the sources have to say; between two ticks."""
@@ -85,7 +112,9 @@ class Conductor(Mapping[str, Value]):
                 self.steer(name, value)
 
     def steer(self, name: str, value: Any) -> None:
-        """What comes from outside: a parameter's value, or one of the events below by its name."""
+        """The one way in for what comes from outside, at the present tick: a parameter's value, or one of EVENTS."""
+        if self.on_steer is not None:
+            self.on_steer(self.navigator.ticks, name, value)
         if name == WORDS_READY:
             self.words.make_ready(value)
         elif name == WORDS_REFUSED:
@@ -94,8 +123,28 @@ class Conductor(Mapping[str, Value]):
             self._go(value)
         elif name == LEAVE:
             self.visits.leave()
+        elif name == PRESETS:
+            self.automation.presets.know(value)
+        elif name.startswith(SMOOTHING):
+            self.controls.smooth(name.removeprefix(SMOOTHING), float(value))
         else:
             self.controls.set(name, value)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Where everything is that is steered, JSON-able: what a take begins with."""
+        parts = ("controls", "navigator", "words", "visits", "automation")
+        return {name: getattr(self, name).to_dict() for name in parts} | {"view": self._view.to_dict()}
+
+    def restore(self, data: Mapping[str, Any]) -> None:
+        """Takes up where `to_dict` left it. Raises KeyError, TypeError or ValueError on damaged data."""
+        self.controls.restore(data["controls"])
+        self.navigator.restore(data["navigator"])
+        self.navigator.read(self.controls)
+        for name in ("words", "visits", "automation"):
+            if name in data:
+                getattr(self, name).restore(data[name])
+        if "view" in data:
+            self._view.restore(data["view"])
 
     def answer(self, ready: Collection[str], refused: Mapping[str, str]) -> None:
         """Takes note of the palettes that are encoded, and of those that cannot be and why; by their ids."""
@@ -130,6 +179,14 @@ class Conductor(Mapping[str, Value]):
     def tick(self) -> None:
         """One step of TICK_S seconds for everything that is steered."""
         self.controls.tick(TICK_S)
+        self._view.tick(str(self.controls["look.view"]), float(self.controls["blend.time"]), TICK_S)
+        for automaton in self._automata:
+            automaton.tick(self.controls, self.time_s)
+        if self.controls.take("show.panic"):
+            self.automation.panic()
+            self.controls.hit("say.clear")
+            self.visits.leave()
+            self._reset()
         if self.controls.take("show.reset"):
             self._reset()
         self.visits.locked = bool(self["memory.approved"])
@@ -143,7 +200,7 @@ class Conductor(Mapping[str, Value]):
         self.words.need(self.visits.palettes)
         self.words.tick(self.controls)
         if self._at_once:
-            self.answer([palette.id for palette in self.words.wanted], {})
+            self.answer({palette.id for palette in self.words.wanted} - self._but_for, {})
         if self.visits.tick(self.words.is_ready, float(self["blend.time"])):
             self.navigator.leap()
         if (place := self.visits.at) is not None:
@@ -155,19 +212,23 @@ class Conductor(Mapping[str, Value]):
 
     def _reset(self) -> None:
         """Every value back to the show's own, eased; the walk's place stays."""
+        self.automation.presets.cancel()
         for name, value in self._own.items():
-            if name != STAYS and self.controls.target(name) != value:
+            if name not in STAYS and not self.controls.target(name) == self.controls.base(name) == value:
                 self.controls.glide(name, value, RESET_S)
 
 
 def play_through(conductor: Conductor, fps: Fraction, frames: int) -> Iterator[Waypoint]:
     """Steps the conductor from frame to frame of a film: the waypoint of each, at exactly n / fps seconds.
 
-    While the caller holds a frame's waypoint, the conductor's values are those of that frame.
+    The film's time begins at the conductor's present tick, which of a new one is the first. While the caller holds a
+    frame's waypoint, the conductor's values are those of that frame.
     """
+    before = conductor.navigator.ticks - 1
     for n in range(frames):
-        at = Fraction(n) / fps
+        at = Fraction(n) / fps + Fraction(before, TICK_HZ)
         while Fraction(conductor.navigator.ticks + 1, TICK_HZ) <= at:
             conductor.listen()
             conductor.tick()
-        yield conductor.waypoint(float(at - Fraction(conductor.navigator.ticks, TICK_HZ)))
+        waypoint = conductor.waypoint(float(at - Fraction(conductor.navigator.ticks, TICK_HZ)))
+        yield replace(waypoint, time_s=float(Fraction(n) / fps))  # as the film's clock has it, to the last bit

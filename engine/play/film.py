@@ -3,9 +3,9 @@
 Usage: `run_film(show, FilmJob(Path("a.mp4"), 30.0, Fraction(30), 1280, 720))`. The calling thread is the GL
 thread; the dreamer is a process, the encoder a thread. Memory does not grow with the length.
 
-A picture of a film is a function of its time and of the two keyframes around it: a film has no jumps, and the look
-keeps no state. So a film that ended early can be resumed at any frame. One that is frozen from the start depends on its
-first keyframe, and starts over.
+A picture of a film is a function of its time, of the two keyframes around it, and in a transition or a freeze of what
+was on stage when that began. So a film that ended early can be resumed at any frame, after those few that its picture
+goes back to have been drawn again (see preroll.py).
 """
 
 import logging
@@ -22,11 +22,14 @@ import moderngl
 import numpy as np
 
 from engine.control.clock import LockstepClock
+from engine.control.take import Take
 from engine.dreamer.process import DreamerProcess, DreamSpec, Keyframe
 from engine.play import stats
 from engine.play.conductor import Conductor, play_through
+from engine.play.preroll import Preroll
 from engine.play.provenance import MACHINE, changes, provenance_of
 from engine.play.signals import StopRequest
+from engine.play.takes import replay
 from engine.record.encoder import check as encoder_check
 from engine.record.film_file import FilmFile, Unfinished
 from engine.record.names import RecorderError, reason
@@ -36,6 +39,7 @@ from engine.show.params import Value
 from engine.stage.blend import Blend
 from engine.stage.gl import create_context, finisher, make_target
 from engine.stage.look import Look
+from engine.stage.numbers import NumbersView
 from engine.stage.shaders import Shaders
 from engine.walk import plan
 from engine.walk.palette import Palette
@@ -63,6 +67,9 @@ class FilmJob:
     height: int
     resume: bool | None = None  # what an earlier run left: True insists on it, False starts over
     command: str = ""  # what a person typed, for the note beside the film
+    take: Take | None = None  # what steers it
+    skipped: int = 0  # frames before the first one that is drawn: they are walked through, and count as time
+    rest: int = 0  # frames after the last one that there would be, so that it ends as in the film of all of them
 
     @property
     def frames(self) -> int:
@@ -72,19 +79,28 @@ class FilmJob:
 class _Script:
     """The conductor, as far ahead of the film as is dreamt ahead: waypoints to dream, values to draw with."""
 
-    def __init__(self, conductor: Conductor, job: FilmJob, first: int) -> None:
-        """first: the frame that the film begins or resumes at."""
-        self._conductor, self._job, self._first = conductor, job, first
+    def __init__(self, conductor: Conductor, job: FilmJob, first: int, stop: StopRequest) -> None:
+        """first: the frame that the film is drawn first, where the film begins or resumes."""
+        self._conductor, self._job, self._first, self._stop = conductor, job, first, stop
+        self.preroll = Preroll(first)
         self._values: deque[Mapping[str, Value]] = deque()  # of the frames that are not drawn yet
-        self.on_palettes: Callable[[tuple[Palette, ...]], None] = lambda palettes: None  # before waypoints name them
+        self._words: dict[str, Palette] = {}  # all that were ever said
 
     def waypoints(self) -> Iterator[Waypoint]:
-        """The waypoint of every frame, from the film's beginning on."""
-        for n, waypoint in enumerate(play_through(self._conductor, self._job.fps, self._job.frames)):
+        """The waypoint of every frame, from the beginning on. Raises KeyboardInterrupt when asked to stop."""
+        frames = self._job.skipped + self._job.frames + self._job.rest
+        for n, waypoint in enumerate(play_through(self._conductor, self._job.fps, frames)):
+            self.preroll.note(n, waypoint, self._conductor)
             if n >= self._first:
                 self._values.append(dict(self._conductor))
-            self.on_palettes(self._conductor.words.wanted)
+            elif self._stop.asked:  # an hour takes a minute to walk through
+                raise KeyboardInterrupt
+            self._words |= {palette.id: palette for palette in self._conductor.words.wanted}
             yield waypoint
+
+    def palettes(self, waypoint: Waypoint) -> tuple[Palette, ...]:
+        """Those that a waypoint names."""
+        return tuple(self._words[w.palette] for w in waypoint.wordings if w.palette)
 
     def next_values(self) -> Mapping[str, Value]:
         """What the next frame is drawn with. Its waypoint must have been asked for, or there are none yet."""
@@ -98,18 +114,27 @@ class _Supply:
         self._waypoints = waypoints
         self._ready: deque[Keyframe] = deque()
         self._under_way = 0
+        self._first: Waypoint | None = None
+        self.on_next: Callable[[Waypoint], None] = lambda waypoint: None  # before each is handed out
+
+    def prepare(self) -> None:
+        """Walks up to where the film begins or resumes."""
+        self._first = next(self._waypoints, None)
 
     def __call__(self) -> Waypoint | None:
         if self._under_way + len(self._ready) >= AHEAD:
             return None
-        waypoint = next(self._waypoints, None)
-        self._under_way += waypoint is not None
+        waypoint, self._first = self._first or next(self._waypoints, None), None
+        if waypoint is not None:
+            self._under_way += 1
+            self.on_next(waypoint)
         return waypoint
 
     def deliver(self, keyframes: list[Keyframe]) -> None:
         for keyframe in keyframes:
             self._under_way -= 1
-            self._ready.append(replace(keyframe, pixels=keyframe.pixels.copy()))
+            numbers = None if keyframe.numbers is None else keyframe.numbers.copy()
+            self._ready.append(replace(keyframe, pixels=keyframe.pixels.copy(), numbers=numbers))
 
     def next(self) -> Keyframe | None:
         return self._ready.popleft() if self._ready else None
@@ -162,7 +187,9 @@ class _Feed:
         now = asdict(known)
         if self.arithmetic is None:
             self.arithmetic = now if is_used else None
-        elif changed := changes(self.arithmetic, now):
+            return
+        self.arithmetic["focus"] = self.arithmetic.get("focus") or now["focus"]  # the first that is needed stays
+        if changed := changes(self.arithmetic, now | {"focus": now["focus"] or self.arithmetic["focus"]}):
             said = f"the dreamer now computes differently, and one film never mixes two ways: {changed}"
             if self._newest_s < 0:  # nothing of a resumed film is drawn yet, nor touched
                 said += "; what is done stays as it is, and --anew starts over"
@@ -176,13 +203,24 @@ class _Screen:
         shaders = Shaders(ctx, strict=True)  # a film is not made with a stand-in for a shader
         self.blend = Blend(ctx, shaders, (show.model.width, show.model.height))
         self.readback = Readback(ctx, size)
+        self._numbers = NumbersView(ctx, shaders)
         self._look = Look(ctx, shaders, show.stage.fit)
         self._target = make_target(ctx, size, "f1")
         self._finish = finisher(ctx)
 
+    def go_through(self, preroll: Preroll, until: Callable[[float], None]) -> None:
+        """Draws what a resumed film's next picture goes back to. until: waits for the keyframes of a time."""
+        for frame in preroll.frames:
+            until(frame.time_s)
+            self.blend.render(frame.time_s, frame.values, live=False)
+            self._finish()
+        for frame in preroll.fades:
+            self._look.fade(bool(frame.values["stage.blackout"]), frame.time_s)
+
     def draw(self, at_s: float, values: Mapping[str, Value]) -> np.ndarray | None:
         """Draws the picture at that time; returns the one of two calls ago, or None while there is none."""
         picture = self.blend.render(at_s, values, live=False)
+        picture = self._numbers.render(picture, self.blend.numbers, values, at_s)
         self._look.render(picture, self._target.framebuffer, values, at_s)
         self._finish()  # with nothing of one frame under way in the next, the film is the same every time
         return self.readback.push(self._target.framebuffer)
@@ -205,36 +243,42 @@ def run_film(
     """
     size = (job.width, job.height)
     encoder_check(job.out, size, show.film.codec)
-    if show.values["memory.approved"]:
+    if show.values["memory.approved"] and not job.take:  # which has what was shown
         raise FilmError("memory.approved must be false in a film, which reads no memory bank")
     meter = stats.Meter()
     with ExitStack() as stack:
         stop = stack.enter_context(StopRequest(last_resort=True))
         ctx = create_context(headless=True)
         stack.callback(ctx.release)
-        known = provenance_of(show, size, job.fps, job.frames, str(ctx.info["GL_RENDERER"]))
+        known = provenance_of(show, size, job.fps, job.frames, str(ctx.info["GL_RENDERER"])) | _of_job(job)
         about = {"show": show.name, "title": show.title, "command": job.command}
         file = stack.enter_context(FilmFile(job.out, known, about))  # before the model: refused at once
         unfinished = _unfinished(file, job)
         first = unfinished.frames if unfinished else 0
-        clock = LockstepClock(job.fps, first)
-        script = _Script(Conductor(show, words_at_once=True), job, first)
-        supply = _Supply(plan.since(plan.keyframes(script.waypoints(), show.film.gap), clock.now()))
-        dreamer = DreamerProcess(DreamSpec.from_show(show, film=True), supply, lossless=True)
-        script.on_palettes = dreamer.set_palettes
+        clock = LockstepClock(job.fps, job.skipped + first)
+        conductor = replay(show, job.take) if job.take else Conductor(show, words_at_once=True)
+        script = _Script(conductor, job, clock.frame, stop)
+        supply = _Supply(script.preroll.keyframes(plan.keyframes(script.waypoints(), show.film.gap)))
+        spec = DreamSpec.from_show(show, film=True)
+        if unfinished and unfinished.arithmetic:
+            spec = replace(spec, focus=unfinished.arithmetic.get("focus", ""))
+        dreamer = DreamerProcess(spec, supply, lossless=True)
+        supply.on_next = lambda waypoint: dreamer.set_palettes(script.palettes(waypoint))
         stack.callback(lambda: measured(stats.report(meter, dreamer.status, None)))
         stack.callback(dreamer.stop)
         dreamer.start()
+        supply.prepare()
         screen = _Screen(ctx, show, size)
         feed = _Feed(dreamer, supply, screen.blend, stop, unfinished.arithmetic if unfinished else None)
+        screen.go_through(script.preroll, feed.until)
         feed.until(clock.now())
         file.arithmetic = feed.arithmetic
         recorder = _recorder(show, job, file, first)
         with _ended_well(file, recorder, screen.readback, stop):
             opening = f"copying the {first} frames that are done" if first else f"waiting for {job.out} to open"
             _wait(recorder.ready, stop, opening)
-            progress(clock.frame, job.frames)
-            while clock.frame < job.frames:
+            progress(first, job.frames)
+            while clock.frame < job.skipped + job.frames:
                 at = clock.frame / clock.fps
                 feed.until(float(at))
                 _write(recorder, screen.draw(float(at), script.next_values()), stop)
@@ -242,8 +286,18 @@ def run_film(
                     raise FilmError(recorder.error)
                 meter.frame(time.perf_counter())
                 clock.advance()
-                progress(clock.frame, job.frames)
+                progress(clock.frame - job.skipped, job.frames)
         return stats.report(meter, dreamer.status, None)
+
+
+def _of_job(job: FilmJob) -> dict[str, Any]:
+    """What the film's bytes depend on besides the show."""
+    known = {"the take": job.take.digest} if job.take else {}
+    if job.skipped:
+        known["--from"] = f"frame {job.skipped}"
+    if job.rest:
+        known["--to"] = f"{job.rest} frames before the end"
+    return known
 
 
 def _recorder(show: Show, job: FilmJob, file: FilmFile, first: int) -> Recorder:
@@ -260,7 +314,7 @@ def _recorder(show: Show, job: FilmJob, file: FilmFile, first: int) -> Recorder:
         draft=file.draft,
         first=first,
         resume_from=resume_from,
-        on_saved=lambda frames: None if show.values["stage.freeze"] else file.save(frames),
+        on_saved=file.save,
     )
 
 

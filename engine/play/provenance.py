@@ -21,7 +21,9 @@ from engine.show.paths import shaders_dir
 
 LIBRARIES = ("torch", "diffusers", "transformers", "numpy", "moderngl", "av")
 _SAMPLE_BYTES = 1 << 16
-_ELSEWHERE = ("osc.", "window.", "program.", "film.width", "film.height", "film.fps")  # not in the film, or told apart
+# Not in the film, or told apart.
+_ELSEWHERE = ("osc.", "window.", "program.", "stage.overlay", "film.width", "film.height", "film.fps")
+_PLAYED = {"preset": "the presets", "cue": "the cues", "lfo": "the LFOs", "score": "the score"}
 _TOLD = 3  # changes that are told one by one
 MACHINE = (
     "the renderer",
@@ -46,6 +48,7 @@ def provenance_of(show: Show, size: tuple[int, int], fps: Fraction, frames: int,
         "the number of frames": frames,
         "the materials": [m.name for m in show.materials],
         **{name: value for name, value in show.values.items() if not name.startswith(_ELSEWHERE)},
+        **{what: _hash(repr(show.things[name])) for name, what in _PLAYED.items() if show.things.get(name)},
         "window.fit": show.stage.fit,
         "the renderer": renderer,
         "the number of CPUs": usable_cpus(),  # how many threads add a sum up shows in its last bits
@@ -92,6 +95,10 @@ def _model_files(show: Show) -> Iterable[Path]:
     yield from models.find(show.model.name).path.rglob("*")
     if show.model.decoder:
         yield from models.find_decoder(show.model.decoder).rglob("*")
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
 def _digest(files: Iterable[Path]) -> str:

@@ -14,7 +14,6 @@ two seeds of one show keep theirs apart. Beside each file lies the one before it
 """
 
 import errno
-import hashlib
 import json
 import logging
 import os
@@ -25,8 +24,8 @@ from typing import Any
 
 from engine.control.controls import Controls
 from engine.show.config import Show
-from engine.show.files import DISK_TIMEOUT_S, fitting, in_time, read_text_bounded, set_aside, write_whole
-from engine.show.paths import configs_dir, state_dir
+from engine.show.files import DISK_TIMEOUT_S, in_time, read_text_bounded, set_aside, write_whole
+from engine.show.paths import show_state_dir
 from engine.walk.navigator import Navigator
 
 log = logging.getLogger("pedesis")
@@ -38,10 +37,8 @@ _DAMAGED = {errno.EINVAL, errno.EISDIR, errno.EFBIG, errno.EILSEQ, errno.EACCES,
 
 
 def folder_of(show: Show) -> Path:
-    """Where what a show remembers lies. Shows of one name in different folders are different shows. Raises OSError."""
-    place = show.path.resolve()
-    mark = "" if place.parent == configs_dir().resolve() else hashlib.sha256(os.fsencode(place)).hexdigest()[:8]
-    return state_dir() / f"{fitting(show.name)}{'-' if mark else ''}{mark}"
+    """Where what a show remembers lies. Raises OSError."""
+    return show_state_dir(show.path)
 
 
 class Memory:

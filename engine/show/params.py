@@ -212,6 +212,30 @@ class Param:
         low, high = self._limits()
         return float(min(max(value, low), high))
 
+    @property
+    def is_bounded(self) -> bool:
+        """Whether it is a number with two ends, so that a fader can have the whole of it."""
+        return self.kind == "trigger" or (self.kind in ("number", "integer") and None not in (self.low, self.high))
+
+    def at(self, share: float) -> float:
+        """The value at a share of a fader's travel, 0 to 1, by the parameter's own curve. Only if it is bounded."""
+        low, high = self._limits()
+        share = min(max(share, 0.0), 1.0)
+        if self.curve == "log":
+            return self.clamped(low * (high / low) ** share)
+        return self.clamped(low + (high - low) * (share * share if self.curve == "square" else share))
+
+    def share(self, value: float) -> float:
+        """Where on a fader's travel a value stands, 0 to 1: the other way round than at()."""
+        low, high = self._limits()
+        value = self.clamped(value)
+        if high <= low:
+            return 0.0
+        if self.curve == "log":
+            return math.log(value / low) / math.log(high / low)
+        part = (value - low) / (high - low)
+        return math.sqrt(part) if self.curve == "square" else part
+
     def _error(self, given: str, nearest: str | None = None) -> ParamError:
         return ParamError(self.name, self.allowed, given, nearest)
 

@@ -3,14 +3,16 @@
     PART = Part(params, tables={"material": read_materials})
 
 A show file is read in two passes. The tables of things, such as [[material]], come first, because what they name
-becomes a parameter; then come the values. Plain data, any process.
+becomes a parameter; then come the values. Things that name parameters themselves, such as presets, are looked at
+again once all parameters are known. Plain data, any process.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
-from engine.show.params import Param
+from engine.show.params import Param, Registry
 
 Things = Mapping[str, Any]  # what the tables of things say, by the table's name
 
@@ -27,6 +29,8 @@ class Part:
 
     params: Callable[[Things], list[Param]]
     tables: Mapping[str, Callable[[object, Report], "Table"]] = field(default_factory=dict)
+    # Looks at things again, given all parameters and the show's file; returns those that take the place of others.
+    finish: Callable[[Things, Registry, Path, Report], Things] | None = None
 
 
 @dataclass(frozen=True)

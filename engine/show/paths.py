@@ -4,9 +4,12 @@ Usage: `shaders_dir() / "screen.frag"`. Any process.
 """
 
 import errno
+import hashlib
 import os
 import tempfile
 from pathlib import Path
+
+from engine.show.files import fitting
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 # A wheel carries shaders and configs under engine/_data; a checkout has them beside engine/.
@@ -39,6 +42,29 @@ def state_dir() -> Path:
     if not os.path.isabs(base):
         raise OSError(errno.ENOENT, "this user has no home folder: set HOME, or XDG_STATE_HOME")
     return Path(base) / "pedesis"
+
+
+def cache_dir() -> Path:
+    """Folder for what can be found out again: $XDG_CACHE_HOME/pedesis. It may not exist yet.
+
+    Raises OSError if the user has no home folder.
+    """
+    base = os.path.expanduser(os.environ.get("XDG_CACHE_HOME", ""))
+    if not os.path.isabs(base):
+        base = os.path.expanduser("~/.cache")
+    if not os.path.isabs(base):
+        raise OSError(errno.ENOENT, "this user has no home folder: set HOME, or XDG_CACHE_HOME")
+    return Path(base) / "pedesis"
+
+
+def show_state_dir(show: Path) -> Path:
+    """Folder for what one show remembers; shows of one name in different folders are different shows.
+
+    Raises OSError as state_dir does.
+    """
+    place = show.resolve()
+    mark = "" if place.parent == configs_dir().resolve() else hashlib.sha256(os.fsencode(place)).hexdigest()[:8]
+    return state_dir() / f"{fitting(show.stem)}{'-' if mark else ''}{mark}"
 
 
 def has_temp_dir() -> bool:

@@ -78,6 +78,25 @@ class Picture:
         return {"u_a": self.a, "u_b": self.b}
 
 
+class Came(Protocol):
+    """The part of a keyframe's Numbers that the stage needs: what its picture came of, (C, h, w) each."""
+
+    @property
+    def noise(self) -> np.ndarray: ...
+    @property
+    def latent(self) -> np.ndarray | None: ...
+
+
+@dataclass(frozen=True)
+class Between:
+    """The numbers of the keyframes that the moving picture lies between, and how far from the first to the second."""
+
+    a: Came
+    b: Came
+    mix: float
+    epoch: int
+
+
 @dataclass(frozen=True)
 class _Transition:
     name: str
@@ -86,15 +105,32 @@ class _Transition:
     waiting: bool  # from the waiting picture, which goes on moving; else from the held one
 
 
+@dataclass(frozen=True)
+class _Before:
+    """The picture that the first keyframe comes out of, and how."""
+
+    draw: Callable[[], Picture]
+    transition: str
+    time_s: float
+
+
 class Blend:
     """Holds the keyframe textures and draws the one picture they make at a time."""
 
-    def __init__(self, ctx: moderngl.Context, shaders: Shaders, size: tuple[int, int], slots: int = SLOTS) -> None:
+    def __init__(
+        self,
+        ctx: moderngl.Context,
+        shaders: Shaders,
+        size: tuple[int, int],
+        slots: int = SLOTS,
+        field: moderngl.Texture | None = None,
+    ) -> None:
+        """size: of keyframes in pixels. field: another blend's, which takes a while to make."""
         self._ctx = ctx
         self._shaders = shaders
         self.size = size
         self.timeline = Timeline(slots)
-        self._field = make_field(ctx)
+        self.field = field or make_field(ctx)
         self._textures: list[moderngl.Texture | None] = [None] * slots
         self._waypoints: list[When | None] = [None] * slots
         self._waiting = make_target(ctx, size)
@@ -105,6 +141,8 @@ class Blend:
         self._transition: _Transition | None = None
         # The waypoints that the moving picture lies between, and how far from the first to the second.
         self.showing: tuple[When, When, float] | None = None
+        self._numbers: list[Came | None] = [None] * slots
+        self.numbers: Between | None = None  # what those pictures came of, where they brought it
         self._started = False
         self._frozen = False
         self._born_s: float | None = None
@@ -113,10 +151,23 @@ class Blend:
         self._to_warm = [*transitions, *NATIVES]
         self._warm_at_s: float | None = None
         self.may_warm: Callable[[], bool] = lambda: True  # asked before each
+        self._before: _Before | None = None
 
     def hold(self, time_s: float) -> None:
         """The newest keyframe still is what would be dreamt at this time, so that none needs to be."""
         self.timeline.hold(time_s)
+
+    def follow(self, draw: Callable[[], Picture], transition: str, time_s: float) -> None:
+        """The first keyframe comes not out of the waiting picture but out of another one, which moves on meanwhile.
+
+        draw: asked for that picture at every frame, as long as `is_following`.
+        """
+        self._before = _Before(draw, transition, time_s)
+
+    @property
+    def is_following(self) -> bool:
+        """Whether the picture before still shows."""
+        return self._before is not None
 
     @property
     def is_frozen(self) -> bool:
@@ -140,6 +191,8 @@ class Blend:
             self._textures[slot] = texture
         texture.write(np.ascontiguousarray(pixels), alignment=1)
         self._waypoints[slot] = keyframe.waypoint
+        numbers = getattr(keyframe, "numbers", None)
+        self._numbers[slot] = None if numbers is None else numbers.copy()
         self.timeline.add(keyframe.waypoint.time_s, keyframe.waypoint.epoch, slot)
 
     def render(self, now_s: float, values: Values, live: bool = True) -> Picture:
@@ -156,11 +209,16 @@ class Blend:
             return self._shown
         if not self._started:
             self._started = True
-            if live:  # a film begins with its first picture
+            before = self._before
+            if before is not None:
+                self._transition = _Transition(before.transition, now_s, before.time_s, waiting=True)
+            elif live:  # a film begins with its first picture
                 self._transition = _Transition("dissolve", now_s, ARRIVAL_S, waiting=True)
         elif mix.jumped:
             self._begin(now_s, values)
         self._shown = self._draw_transition(now_s, self._moving_picture(mix))
+        if self._transition is None or not self._transition.waiting:
+            self._before = None
         return self._shown
 
     def draw(self, picture: Picture, into: Target) -> None:
@@ -197,6 +255,8 @@ class Blend:
             self._shown = Picture.of(self._held)
 
     def _draw_waiting(self, now_s: float) -> None:
+        if self._before is not None:
+            return self._draw_before(self._before.draw())
         width, height = self.size
         # Counted from the first picture: a gallery's clock resumes where it was months ago, and a shader's float has
         # no fractions of a second left by then.
@@ -204,14 +264,40 @@ class Blend:
         self._shaders.native("waiting.frag").render(
             self._waiting.framebuffer,
             {"u_time": now_s - self._born_s, "u_ratio": width / height},
-            {"u_field": self._field},
+            {"u_field": self.field},
         )
+
+    def _draw_before(self, picture: Picture) -> None:
+        """The picture before into the place of the waiting one; one of another shape is cropped."""
+        if picture.size == self.size:
+            return self.draw(picture, self._waiting)
+        whole = make_target(self._ctx, picture.size)
+        whole.texture.filter = (moderngl.LINEAR, moderngl.LINEAR)
+        self.draw(picture, whole)
+        scale = max(self.size[0] / picture.size[0], self.size[1] / picture.size[1])
+        seen = [side / (scale * own) for side, own in zip(self.size, picture.size, strict=True)]
+        self._shaders.native("plain.frag").render(
+            self._waiting.framebuffer,
+            {"u_turn": (seen[0], 0.0, 0.0, seen[1]), "u_shift": (0.5, 0.5)},
+            {"u_source": whole.texture},
+        )
+        whole.release()
+
+    def release(self) -> None:
+        """Gives everything but the field back to the driver; nothing of it may be drawn again."""
+        for target in (self._waiting, self._moving, self._mixed, self._held):
+            target.release()
+        for texture in self._textures:
+            if texture is not None:
+                texture.release()
 
     def _moving_picture(self, mix: Mix) -> Picture:
         a, b = self._textures[mix.a_slot], self._textures[mix.b_slot]
         here, there = self._waypoints[mix.a_slot], self._waypoints[mix.b_slot]
         assert a and b and here and there  # the timeline only knows slots that were uploaded
         self.showing = here, there, mix.u
+        came, goes = self._numbers[mix.a_slot], self._numbers[mix.b_slot]
+        self.numbers = Between(came, goes, mix.u, mix.epoch) if came and goes else None
         return Picture(a, b, mix.u, top_first=True)
 
     def _draw_transition(self, now_s: float, moving: Picture) -> Picture:
@@ -237,7 +323,7 @@ class Blend:
         shader.render(
             into.framebuffer,
             uniforms,
-            {"u_from": source.texture, "u_to": self._moving.texture, "u_field": self._field},
+            {"u_from": source.texture, "u_to": self._moving.texture, "u_field": self.field},
         )
 
     def warm(self) -> None:

@@ -13,6 +13,7 @@ from engine.stage.shelving import FRONT, world
 
 SPEED = 1.5  # diameters of a sphere a second, at a glide of 1
 BEHIND = 7.0  # how far before the front it turns round
+NEAREST = -6.0  # of a bank that holds little: it stays before it
 GROW = 0.6  # as the bank grows the way gets longer by so much a second, at most
 
 Vector = np.ndarray  # (3,)
@@ -77,7 +78,7 @@ class Glide:
     _low = FRONT - BEHIND
 
     def _goal(self, length: float) -> float:
-        return max(0.75 * length - 8.0, 3.0) - self._low
+        return max(0.75 * length - 8.0, NEAREST) - self._low
 
 
 def out_of(home: Vector, facing: Vector, distance: float) -> Pose:

@@ -120,7 +120,7 @@ class Look:
     def render(self, picture: Picture, framebuffer: moderngl.Framebuffer, values: Values, time_s: float) -> None:
         """Draw the finished picture into the framebuffer's viewport. values: every look.* and stage.* parameter."""
         graded, ready = self._targets(picture.size)
-        fade = self._blackout(bool(values["stage.blackout"]), time_s)
+        fade = self.fade(bool(values["stage.blackout"]), time_s)
         whole = framebuffer.viewport
         inner = fitted(picture.size, (whole[2], whole[3]), self.fit)
         if inner != (0, 0, whole[2], whole[3]):
@@ -154,7 +154,8 @@ class Look:
                 self._ready.framebuffer.clear()
         return self._graded, self._ready
 
-    def _blackout(self, wanted: bool, time_s: float) -> float:
+    def fade(self, wanted: bool, time_s: float) -> float:
+        """How much light there is at that moment, 0 to 1, on the way to a blackout or out of it; once a frame."""
         goal = 0.0 if wanted else 1.0
         if self._fade < 0.0:
             self._fade = goal

@@ -8,6 +8,8 @@ from engine.show.part import Part, Things
 from engine.show.specs import ProgramSpec, StageSpec
 from engine.stage.transitions import FALLBACK_TRANSITION, list_transitions
 
+VIEWS = ("picture", "latent", "noise")
+
 
 def _params(things: Things) -> list[Param]:
     return [*_blend(), *_look(), *_shelves(), *_stage(), *_window()]
@@ -26,6 +28,9 @@ def _blend() -> list[Param]:
 def _look() -> list[Param]:
     return [
         Param("look.enabled", "switch", True, "The whole look on, or the bare pictures as they were dreamt."),
+        Param("look.view", "choice", "picture",
+              "What is shown: the picture, the latent that it is decoded from, or the noise that it began as.",
+              choices=VIEWS),
         Param("look.exposure", "number", 0.0,
               "Brighter or darker, as a camera counts: one stop doubles the light.",
               -4, 4, "stops", smoothing_s=0.3),
@@ -59,6 +64,7 @@ def _stage() -> list[Param]:
         Param("stage.blackout", "switch", False, "Fades the stage to black; off fades it in again."),
         Param("stage.freeze", "switch", False,
               "Holds the picture that is on stage; the walk goes on unseen."),
+        Param("stage.overlay", "switch", False, "Shows keys, rates and values over the picture, in the window only."),
     ]  # fmt: skip
 
 

@@ -28,11 +28,11 @@ from engine.stage.shelving import AISLE, BOARD_PITCH, BOARDS, FRONT, PITCH, RADI
 Values = Mapping[str, float | int | bool | str]
 
 REST = 0.004  # of memory.view: below it nobody could tell the difference
-MOST_LINES, SOFTWARE_LINES = 1440, 320  # of what is drawn into; a processor draws less, and the look makes it larger
+MOST_LINES, SOFTWARE_LINES = 1440, 304  # of what is drawn into; a processor draws less, and the look makes it larger
 DOT_PX = 2.5  # radius up to which its mean colour is all that is seen of a sphere
 SMALL_PX = 22.0  # radius from which a sphere shows its large picture
 LIVE_PX = 112.0  # radius from which the present one is drawn by itself, larger than the atlas keeps it
-UPLOADS = 3  # thumbnails a frame
+UPLOADS = 2  # thumbnails a frame
 WAITING = 64  # thumbnails; beyond it the oldest is dropped, and asked for again
 WANTED = 12  # pictures asked for in a frame
 ASK_AGAIN_S = 5.0  # if a picture has not come by then

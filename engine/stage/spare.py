@@ -27,6 +27,7 @@ _PASSES = {
     "sharpen.frag": _SOURCE + "void main() { colour = texelFetch(u_source, ivec2(gl_FragCoord.xy), 0); }",
     "screen.frag": _SOURCE + "uniform float u_fade;\nvoid main() { colour = texture(u_source, v_uv) * u_fade; }",
     "plain.frag": _SOURCE + "void main() { colour = texture(u_source, v_uv); }",
+    "numbers.frag": _PICTURE + "void main() { colour = picture(); }",
     "overlay.frag": "uniform sampler2D u_text;\nvoid main() { colour = texture(u_text, vec2(v_uv.x, 1.0 - v_uv.y)); }",
     "hall.frag": "void main() { colour = vec4(0.004, 0.006, 0.012, 1.0); }",
     "inside.frag": "uniform sampler2D u_live;\nuniform vec2 u_screen;\nuniform vec4 u_disc;\nuniform vec2 u_fill;\n"

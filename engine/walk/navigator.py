@@ -31,6 +31,7 @@ HOME_SEED = 0x40E  # the home of a seed's walk is in the walk of another seed, w
 FARTHEST = 1e12  # largest number in a saved walk: beyond it a phase is too coarse to walk on
 FASTEST = 1e3  # phase units per second; a nudge on every tick comes to a tenth of it
 
+
 class Steering(Protocol):
     """What the navigator reads: smoothed values by name, and triggers that are consumed when taken."""
 
@@ -75,7 +76,7 @@ class Navigator:
 
     def tick(self, steer: Steering) -> None:
         """One step of TICK_S seconds."""
-        self._read(steer)
+        self.read(steer)
         self.voices = turned(self.voices, int(steer["walk.seed"]), float(steer["blend.time"]))
         if steer.take("walk.home_here"):
             self.home = reduced(self._points(self.phase), HOME_POINTS, self.loop)
@@ -103,6 +104,7 @@ class Navigator:
             weights=material_weights(heard(self.voices), phase, self._now["going"], self._now["bias"], self.loop),
             loop=self.loop,
             palette=self.palette,
+            focus=self._now["walk.focus"],
         )
 
     def leap(self) -> None:
@@ -158,12 +160,14 @@ class Navigator:
         )
         if "home" not in data and list(homes) == [_own_home({seed: 1.0})] and list(voices) == [seed]:
             fresh.homes, fresh.home = {None: 1.0}, None  # saved before the home went along with the seed
-        fresh._now = {"going": Going(), "walk.radius": 0.3, "walk.pedesis": 0.0, "bias": (1.0,) * len(self.materials)}
+        fresh._now = {"going": Going(), "walk.radius": 0.3, "walk.pedesis": 0.0, "walk.focus": 1.0}
+        fresh._now["bias"] = (1.0,) * len(self.materials)
         fresh.waypoint()  # numbers that are good one by one may still not be a walk: shares and gains of nothing
         fresh._now = self._now
         self.__dict__.update(fresh.__dict__)
 
-    def _read(self, steer: Steering) -> None:
+    def read(self, steer: Steering) -> None:
+        """Takes note of the present values, as each tick does: what waypoint() goes by."""
         self._now = {
             "going": Going(
                 wander=float(steer["walk.wander"]),
@@ -173,6 +177,7 @@ class Navigator:
             ),
             "walk.radius": float(steer["walk.radius"]),
             "walk.pedesis": float(steer["walk.pedesis"]),
+            "walk.focus": float(steer["walk.focus"]),
             "bias": tuple(float(steer[m]) for m in self.materials),
         }
 

@@ -1,6 +1,6 @@
 """Where a film puts its keyframes: on frames, close enough that the crossfade between them is true.
 
-Usage: `for waypoint in since(keyframes(waypoints, gap), at_s): ...`. Any process; plain numbers.
+Usage: `for waypoint in keyframes(waypoints, gap): ...`. Any process; plain numbers.
 
 The design measured a linear crossfade against the true in-between dreams: 47 dB at 0.2 correlation lengths
 between keyframes, 37 dB at 0.4. So a film's keyframes are as far apart as `film.gap` allows and no farther,
@@ -38,17 +38,3 @@ def keyframes(waypoints: Iterator[Waypoint], gap: float) -> Iterator[Waypoint]:
         last = here
     if last is not placed:
         yield last
-
-
-def since(waypoints: Iterator[Waypoint], at_s: float) -> Iterator[Waypoint]:
-    """Leaves out the keyframes that are over by then: every picture from `at_s` seconds on lies between the rest.
-
-    By the same comparison as the timeline's own, so a film that is resumed mixes the same two.
-    """
-    here = next(waypoints, None)
-    for after in waypoints:
-        if here is not None and after.time_s > at_s:
-            yield here
-        here = after
-    if here is not None:
-        yield here

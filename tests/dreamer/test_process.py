@@ -22,7 +22,7 @@ from engine.dreamer.messages import Done, Dream, FromChild, Want
 from engine.dreamer.models import ModelError
 from engine.dreamer.process import NICE, DreamerProcess, DreamSpec, Keyframe, Limits
 from engine.dreamer.restart import GIVE_UP
-from engine.dreamer.ring import Ring
+from engine.dreamer.ring import Ring, Shapes
 from engine.dreamer.spec import PALETTES
 from engine.show.specs import ModelSpec
 from engine.walk.palette import Palette
@@ -485,8 +485,9 @@ def test_waste_is_looked_for_after_the_first_picture_and_not_while_loading(monke
         def __init__(self, *_: Any) -> None:
             seen.append(gc.isenabled())
 
-        def dream_into(self, *_: Any) -> None:
+        def dream_into(self, *_: Any) -> Shapes:
             seen.append(gc.isenabled())
+            return None, None
 
     class Asking:
         """A pipe that asks for two pictures, then is closed."""
@@ -537,22 +538,24 @@ class Two:
 
     def prepare_thread(self) -> None: ...
 
-    def dream_into(self, waypoint: Waypoint, out: np.ndarray, before_decode: Callable[[], None]) -> None:
+    def dream_into(self, waypoint: Waypoint, out: np.ndarray, before_decode: Callable[[], None], _: Any) -> Shapes:
         before_decode()
         out[:] = phase = round(waypoint.points[0].phase)
         if phase == 0:
             assert self.second.wait(10)
         elif phase == 1:
             self.second.set()
+        return None, None
 
 
 class Faulty(Two):
     """The same, whose second hand fails."""
 
-    def dream_into(self, waypoint: Waypoint, out: np.ndarray, before_decode: Callable[[], None]) -> None:
+    def dream_into(self, waypoint: Waypoint, out: np.ndarray, before_decode: Callable[[], None], _: Any) -> Shapes:
         if round(waypoint.points[0].phase) == 1:
             raise ModelError("no second picture")
         self.second.wait(0.2)
+        return None, None
 
 
 class Pipe:
@@ -685,3 +688,18 @@ def test_mistakes_of_our_own_keep_their_traceback() -> None:
         with pytest.raises(type(error)) as found, to_model_error("m"):
             raise error
         assert found.value is error
+
+
+def test_a_focus_curve_that_one_child_found_is_that_of_the_next_and_numbers_come_with_the_picture(
+    started: Callable[..., DreamerProcess],
+) -> None:
+    dreamer = started(fake_worker.learning)
+    seen: list[int] = []
+    deadline = time.monotonic() + 20
+    while len(seen) < 2 and time.monotonic() < deadline:
+        for keyframe in dreamer.poll(0.05):
+            assert keyframe.numbers is not None and keyframe.numbers.latent is None
+            assert keyframe.numbers.noise.shape == (2, 3, 4) and (keyframe.numbers.noise == 9).all()
+            seen.append(int(keyframe.pixels[0, 0, 0]))
+    assert dreamer.status.arithmetic is not None and dreamer.status.arithmetic.focus == fake_worker.CURVE
+    assert seen == [0, 1], "each child dreams one picture; the second began with the curve"

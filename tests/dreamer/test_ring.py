@@ -54,7 +54,7 @@ def test_shared_memory_that_is_too_small_is_one_sentence_and_nothing_left(monkey
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "posix_fallocate", full)
-    with pytest.raises(CannotStart, match=r"25 MB of shared memory cannot be had .*--shm-size"):
+    with pytest.raises(CannotStart, match=r"29 MB of shared memory cannot be had .*--shm-size"):
         Ring.create(8, 1024, 1024)
     assert set(os.listdir("/dev/shm")) <= before
 

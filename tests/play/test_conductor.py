@@ -75,6 +75,13 @@ def test_reset_eases_every_value_back_and_leaves_the_walk_where_it_is() -> None:
     }, "the place stays"
 
 
+def test_a_view_dissolves_over_blend_time_at_the_same_ticks_always() -> None:
+    conductor = conducted({12: [("look.view", "latent")]}, blend__time=1.0)
+    seen = [dict(conductor)["look.view.latent"] for _ in play_through(conductor, Fraction(20), 30)]
+    assert seen[0] == 0.0 and seen[-1] == 1.0 and conductor["look.view.noise"] == 0.0
+    assert seen == sorted(seen) and 0.4 < seen[12] < 0.6
+
+
 def test_new_words_wait_for_the_dreamer_and_in_a_film_the_dreamer_waits_for_them() -> None:
     moves: dict[int, list[tuple[str, Value]]] = {3: [("material.clouds.prompt", "a whale"), ("say", "a shark")]}
     conductor = conducted(moves)

@@ -441,15 +441,6 @@ def test_numbered_pictures_of_another_film_are_not_written_over_unasked(show: Sh
 
 
 @pytest.mark.usefixtures("short_segments")
-def test_a_frozen_film_starts_over_and_does_not_say_otherwise(show: Show, tmp_path: Path) -> None:
-    frozen = replace(show, values={**show.values, "stage.freeze": True})
-    film(frozen, tmp_path / "a.mp4")
-    assert RESUMES not in interrupted(frozen, tmp_path / "b.mp4", 30)
-    film(frozen, tmp_path / "b.mp4")
-    assert (tmp_path / "b.mp4").read_bytes() == (tmp_path / "a.mp4").read_bytes()
-
-
-@pytest.mark.usefixtures("short_segments")
 def test_stopped_while_what_was_done_is_copied_it_is_there_still(
     show: Show, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -557,6 +548,35 @@ def test_a_film_ends_when_the_arithmetic_changes_under_way_and_what_is_done_can_
     telling.tells = CARD
     film(show, out)
     assert len(pictures(out)) == 48
+
+
+def test_a_focus_curve_found_under_way_is_the_films_from_then_on(
+    show: Show, tmp_path: Path, telling: type[TellingDreamer]
+) -> None:
+    out, known, curve = tmp_path / "a.mp4", CARD, fake_worker.CURVE
+
+    def find(done: int, of: int) -> None:
+        if done == 30:
+            telling.tells = replace(known, focus=curve)
+        if done == 40:
+            telling.tells = replace(known, focus="0 1")
+
+    with pytest.raises(FilmError, match="one film never mixes two ways: focus"):
+        film(show, out, progress=find)
+    telling.tells = known  # a new dreamer that has not needed one yet
+    film(show, out)
+    assert json.loads((tmp_path / "a.mp4.json").read_text())["arithmetic"]["focus"] == curve
+
+
+def test_a_film_shows_the_numbers_its_pictures_come_of(show: Show, tmp_path: Path) -> None:
+    values = show.values | {"look.view": "latent", "walk.focus": 0.5, "look.grain": 0.0}
+    shown = replace(show, values=values)
+    film(shown, tmp_path / "a.mp4", 0.5)
+    film(shown, tmp_path / "b.mp4", 0.5)
+    film(replace(show, values=values | {"look.view": "picture"}), tmp_path / "c.mp4", 0.5)
+    a, b, c = (pictures(tmp_path / f"{name}.mp4").astype(int) for name in "abc")
+    assert (a == b).all()
+    assert np.abs(a - c).mean() > 5 and a.mean() > 120, "ink on paper"
 
 
 # --- endings ----------------------------------------------------------------------------------------------------

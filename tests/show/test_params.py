@@ -13,7 +13,7 @@ from tests.registry import build_registry
 
 REGISTRY = build_registry(["clouds", "pulp", "paper_sky"], ["clouds_part", "dissolve", "tear"])
 PROMISED = [
-    "walk.speed", "walk.radius", "walk.pedesis", "walk.wander", "walk.pause", "walk.seed", "walk.home",
+    "walk.speed", "walk.radius", "walk.pedesis", "walk.wander", "walk.focus", "walk.pause", "walk.seed", "walk.home",
     "walk.home_here", "walk.nudge", "walk.loop", "material.clouds", "material.paper_sky", "blend.time",
     "blend.transition", "look.enabled", "look.grain", "look.vignette", "look.drift", "look.exposure",
     "look.saturation", "look.contrast", "look.sharpness", "stage.blackout", "stage.freeze",

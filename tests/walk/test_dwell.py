@@ -1,4 +1,4 @@
-"""Materials: how pure, how often and how smoothly each one comes, in the shows that are brought along and for any seed."""
+"""Materials: how pure, how often and how smoothly each one comes, in our shows and for any seed."""
 
 from dataclasses import replace
 

@@ -34,6 +34,7 @@ class Hand(dict):
                 "walk.speed": 0.2,
                 "walk.radius": 1.0,
                 "walk.pedesis": 0.1,
+                "walk.focus": 1.0,
                 "walk.wander": 2.0,
                 "walk.dwell": 0.0,
                 "walk.tour": 0.0,
@@ -105,7 +106,7 @@ def test_a_sudden_change_moves_the_waypoint_continuously(name: str, value: float
     assert max(steps) < max(0.1, 3 * usual)  # a jump would be about 1.4
 
 
-@pytest.mark.parametrize("name", ["walk.radius", "walk.pedesis", "walk.wander", "material.pulp"])
+@pytest.mark.parametrize("name", ["walk.radius", "walk.pedesis", "walk.wander", "walk.focus", "material.pulp"])
 def test_a_small_change_of_a_smoothed_parameter_is_a_small_change_of_place(name: str) -> None:
     hand = Hand(walk__radius=0.5)
     nav, _ = walked(1.0, hand)
@@ -436,3 +437,12 @@ def test_a_material_left_alone_has_the_stage_to_itself_in_three_seconds_and_gets
         assert steps < 0.2, f"{alone}: one tick moved a weight by {steps:.3f}"
         if alone:
             assert weights[-1][nav.materials.index(f"material.{alone}")] > 0.9, (alone, weights[-1])
+
+
+def test_focus_is_in_every_waypoint_also_ahead_and_after_a_restart() -> None:
+    nav, _ = walked(0.5, hand := Hand(walk__focus=0.3))
+    assert nav.waypoint().focus == nav.waypoint(0.7).focus == 0.3
+    again = Navigator(7, MATERIALS)
+    again.tick(hand)
+    again.restore(nav.to_dict())
+    assert again.waypoint() == nav.waypoint()

@@ -81,14 +81,3 @@ def test_an_empty_film_has_no_keyframes_and_no_gap_is_refused() -> None:
     assert list(plan.keyframes(iter([]), 0.1)) == []
     with pytest.raises(ValueError, match="above 0"):
         next(plan.keyframes(iter([]), 0.0))
-
-
-def test_what_is_left_out_is_over_at_that_time_and_nothing_else_is(show: Show) -> None:
-    picked = list(plan.keyframes(iter(frames(show, 600)), 0.15))
-    for n in (0, 1, 299, 300, 598, 599):
-        at_s = n / 30
-        rest = list(plan.since(iter(picked), at_s))
-        assert rest == picked[len(picked) - len(rest) :]
-        assert rest[0].time_s <= at_s and (len(rest) == 1 or rest[1].time_s > at_s)
-    for moment in picked:  # just at a keyframe that one is the first
-        assert next(plan.since(iter(picked), moment.time_s)) == moment
