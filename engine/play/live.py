@@ -25,6 +25,7 @@ from engine.play.capture import Capture
 from engine.play.change import Change
 from engine.play.conductor import Conductor
 from engine.play.inputs import Inputs
+from engine.play.learning import Learning
 from engine.play.performance import Feed, Performance, Prepared
 from engine.play.signals import StopRequest
 from engine.show.config import Show
@@ -109,6 +110,8 @@ class Player:
         self.folders = [show.path.parent]  # where the shows are that can be loaded by name
         self._leaving: Performance | None = None  # that still shows, while the one on stage arrives
         self._look_ahead_s = 0.0  # of the look's time, which goes on whatever show is on stage
+        self.learning: Learning | None = None
+        stack.callback(self._learn, on=False)
         self.quit = False
         self._waiting = Pacer(WAITING_HZ) if self._crowded else None
         self._told = ("starting", 0)  # the dreamer's state and losses that were last logged
@@ -159,6 +162,7 @@ class Player:
 
     def change_to(self, coming: Performance) -> None:
         """Another show is on stage from now on."""
+        self._learn(on=False)
         leaving = self.playing
         self._release_leaving()
         coming.begin(self.clock.now())
@@ -271,7 +275,11 @@ class Player:
             log.log(level, "dreamer %s%s", status.state, f": {status.message}" if status.message else "")
 
     def _key(self, key: str) -> None:
-        if key == "f":
+        if key == "l":
+            self._learn(on=self.learning is None)
+        elif self.learning is not None and self.learning.key(key):
+            self._overlay_at = 0.0
+        elif key == "f":
             self._fullscreen(not self.stage.fullscreen)
         elif key == "escape":
             if self.stage.fullscreen:
@@ -293,6 +301,13 @@ class Player:
         elif key == "h":
             self.conductor.toggle("stage.overlay")
 
+    def _learn(self, on: bool) -> None:
+        """Begins or ends learning; the overlay shows it."""
+        if self.learning is not None:
+            self.learning.close()
+        self.learning = Learning(self.show, self.playing.inputs, Path.cwd()) if on else None
+        self._overlay_at = 0.0
+
     def _fullscreen(self, on: bool) -> None:
         try:
             self.stage.set_fullscreen(on)
@@ -300,14 +315,14 @@ class Player:
             log.warning("%s", error)
 
     def _show_overlay(self, now_s: float) -> None:
-        visible = bool(self.conductor["stage.overlay"])
+        visible = bool(self.conductor["stage.overlay"]) or self.learning is not None
         if visible != self.overlay.visible:
             self.overlay.visible, self._overlay_at = visible, now_s
         if not visible:
             return
         if now_s >= self._overlay_at:
             self._overlay_at = now_s + 1 / OVERLAY_HZ
-            self.overlay.set_lines(help_lines(self))
+            self.overlay.set_lines(self.learning.lines(self.conductor) if self.learning else help_lines(self))
         self.overlay.render(self.stage.framebuffer)
 
 
@@ -354,7 +369,7 @@ def help_lines(player: Player) -> list[str]:
     recent = list(status.intervals_s)[-20:]
     rate = len(recent) / sum(recent) if recent and sum(recent) > 0 else 0.0
     lines = [
-        "PEDESIS   F full-screen  SPACE pause  B blackout  R reset  S still  M keep  V shelves  H help  ESC",
+        "PEDESIS   F full-screen  SPACE pause  B blackout  R reset  S still  M keep  V shelves  L learn  H help  ESC",
         f"stage {meter.fps:5.1f} fps   dreamer {rate:5.2f} pictures/s ({status.state})   restarts {status.restarts}",
         player.playing.remember.line(),
         *([player.capture.status] if player.capture.status else []),
