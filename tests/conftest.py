@@ -20,6 +20,7 @@ SLOW = (
     "dreamer/cpu",
     "play/test_film.py",
     "play/test_film_resumed.py",
+    "play/test_film_take.py",
     "play/test_live.py",
     "record/test_recorder.py",
     "stage/test_warm.py",

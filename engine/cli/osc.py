@@ -1,4 +1,4 @@
-"""`pedesis osc`: see what arrives, send a message, pretend to be hardware that is not there yet.
+"""`pedesis osc`: see what arrives, send a message, pretend to be hardware that is not there yet; learn (learn.py).
 
 Usage: `pedesis osc monitor stage`, `pedesis osc send /walk/speed 0.4`, `pedesis osc sim visitor`. A process of its own
 beside the show.
@@ -14,14 +14,17 @@ from typing import Annotated
 
 import typer
 
+from engine.cli.learn import learn
 from engine.cli.osc_table import View
 from engine.control.listen import Listener, PortTaken, listen
+from engine.control.mapping import Mapper
 from engine.control.monitor import Monitor, Seen, written
 from engine.control.send import OscOut, argument, described, encode, full_address
 from engine.control.sense import SenseProcess, settings_of
 from engine.control.sim import SCENES, Scene
 
-osc_app = typer.Typer(help="Watch, send and simulate OSC.", no_args_is_help=True, rich_markup_mode=None)
+osc_app = typer.Typer(help="Watch, send, simulate and learn OSC.", no_args_is_help=True, rich_markup_mode=None)
+osc_app.command()(learn)
 
 REFRESH_S = 0.1
 MAX_LINES = 200  # a second, of --plain
@@ -53,7 +56,7 @@ def monitor(
 
     opened = open_show(show, None, None)
     where = host or opened.osc.host
-    watched = Monitor(opened.registry)
+    watched = Monitor(opened.registry, Mapper(opened.registry, opened.things["map"]).drives)
     kinds = [kind for kind, wanted in (("midi", midi), ("sound", sound)) if wanted]
     with ExitStack() as stack:
         listener = _listen(where, opened.osc.port if port is None else port)

@@ -12,7 +12,7 @@ from pathlib import Path
 from engine.control.cues import read_cues
 from engine.control.lfo import check_lfos, lfo_params, read_lfos
 from engine.control.presets import Preset, as_stored, read_presets
-from engine.control.score import ScoreError, parse_score, read_score
+from engine.control.score import ScoreError, parse_score, read_score, score_text
 from engine.control.stored import read_stored
 from engine.control.tempo import BPM_HIGH, BPM_LOW
 from engine.show.config import Show
@@ -37,7 +37,7 @@ def _presets() -> list[Param]:
               0, 600, "s", "square"),
         Param("cue.go", "trigger", 0.0, "On to the next cue."),
         Param("cue.back", "trigger", 0.0, "Back to the cue before."),
-        Param("cue.goto", "call", "", "To a cue of any place in the list, by its name or number; 0 is before the first."),
+        Param("cue.goto", "call", "", "To a cue anywhere in the list, by its name or number; 0 is before the first."),
     ]  # fmt: skip
 
 
@@ -54,9 +54,12 @@ def _tempo() -> list[Param]:
     return [
         Param("tempo.bpm", "number", 120.0, "Beats a minute.", BPM_LOW, BPM_HIGH, "bpm", "log"),
         Param("tempo.bar", "integer", 4, "Beats in a bar.", 1, 32, "beats"),
+        Param("tempo.midi", "switch", True, "Whether to follow the clock of a MIDI device, where one sends it."),
+        Param("tempo.link", "switch", False,
+              "Whether to follow Ableton Link, which needs the extra: pip install 'pedesis[link]'.", lands="start"),
         Param("tempo.tap", "trigger", 0.0, "Tap it on the beat, and the tempo follows; two taps are enough."),
         Param("tempo.sync", "trigger", 0.0, "Says that the beat is now, and leaves the tempo as it is."),
-    ]
+    ]  # fmt: skip
 
 
 def _read_presets(content: object, report: Report) -> Table:
@@ -85,7 +88,7 @@ def _finish(things: Things, registry: Registry, path: Path, report: Report) -> T
     check_lfos(things["lfo"], registry, report)
     presets = read_presets(things["preset"], registry, report)
     score = things["score"]
-    table, told = _score_table(score, path, report)
+    table, told, text = _score_table(score, path, report)
     named = _named(things["cue"]) | _named((table or {}).get("cue"))
     if named - presets.keys():
         presets |= _stored_ones(named - presets.keys(), registry, path)
@@ -93,23 +96,25 @@ def _finish(things: Things, registry: Registry, path: Path, report: Report) -> T
         "preset": presets,
         "cue": read_cues(things["cue"], presets, registry, report),
         "score": None if table is None else read_score(table, tuple(presets), registry, told),
+        "score_text": text,
     }
 
 
-def _score_table(score: object, path: Path, report: Report) -> tuple[Mapping[str, object] | None, Report]:
-    """The score's content, and how its mistakes are told."""
+def _score_table(score: object, path: Path, report: Report) -> tuple[Mapping[str, object] | None, Report, str]:
+    """The score's content, how its mistakes are told, and the text of its file if it has one."""
     if score is None:
-        return None, report
+        return None, report, ""
     if isinstance(score, Mapping):
-        return score, lambda key, *rest: report(f"score {key}", *rest)
+        return score, lambda key, *rest: report(f"score {key}", *rest), ""
     if not isinstance(score, str) or not score.strip():
         report("score", 'the name of a file beside the show, such as "evening.toml", or a table', shown(score))
-        return None, report
+        return None, report, ""
     try:
-        return parse_score(path.parent / Path(score).expanduser()), lambda key, *rest: report(f"{score} {key}", *rest)
+        text = score_text(path.parent / Path(score).expanduser())
+        return parse_score(text), lambda key, *rest: report(f"{score} {key}", *rest), text
     except ScoreError as error:
         report("score", "a score in TOML", f"{shown(score)}: {error}")
-        return None, report
+        return None, report, ""
 
 
 def _named(entries: object) -> set[str]:
@@ -135,7 +140,8 @@ def with_score(show: Show, path: Path) -> Show:
         problems.append(f"{path}: {key} must be {must_be}, got {got}{did_you_mean(nearest)}")
 
     try:
-        table = parse_score(path)
+        text = score_text(path)
+        table = parse_score(text)
     except ScoreError as error:
         raise ScoreError(f"{path}: {error}") from None
     presets = dict(show.things["preset"])
@@ -144,7 +150,7 @@ def with_score(show: Show, path: Path) -> Show:
     score = read_score(table, tuple(presets), show.registry, report)
     if problems:
         raise ScoreError("\n".join(problems))
-    return replace(show, things={**show.things, "preset": presets, "score": score})
+    return replace(show, things={**show.things, "preset": presets, "score": score, "score_text": text})
 
 
 PART = Part(

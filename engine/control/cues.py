@@ -33,9 +33,7 @@ class Cue:
     follow_s: float | None = None
 
 
-def read_cues(
-    content: object, presets: Mapping[str, Preset], registry: Registry, report: Report
-) -> tuple[Cue, ...]:
+def read_cues(content: object, presets: Mapping[str, Preset], registry: Registry, report: Report) -> tuple[Cue, ...]:
     """[[cue]] tables."""
     cues: list[Cue] = []
     entries = content if isinstance(content, list) else []
@@ -68,7 +66,9 @@ class CueList:
         """Where the list is, for people: "cue 2 of 5, Verse; next Chorus". Empty where there is none."""
         if not self._cues:
             return ""
-        now = f"cue {self.place} of {len(self._cues)}{self._named(self.place)}" if self.place else "before the first cue"
+        now = (
+            f"cue {self.place} of {len(self._cues)}{self._named(self.place)}" if self.place else "before the first cue"
+        )
         if self.place == len(self._cues):
             return f"{now}; the last one"
         return f"{now}; next{self._named(self.place + 1).removeprefix(',') or f' cue {self.place + 1}'}"

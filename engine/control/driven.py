@@ -57,7 +57,8 @@ class Driven:
 
     param: Param
     own: Value  # where the show says
-    streams: list[Stream] = field(default_factory=list)  # in the order in which they were last heard
+    streams: list[Stream] = field(default_factory=list)
+    latest: Stream | None = None  # the one that was heard last
     is_busy: bool = False
     _sent: Value | None = None
     _ease: _Ease | None = None
@@ -89,9 +90,7 @@ class Driven:
         self._came_back = self._came_back or stream.silent
         stream.heard_s, stream.is_new, stream.silent = now_s, True, False
         self.is_busy = True
-        if self.streams[-1] is not stream:
-            self.streams.remove(stream)
-            self.streams.append(stream)
+        self.latest = stream
 
     def step(self, now_s: float, dt_s: float, target: Value) -> Value | None:
         """One frame. dt_s: show time since the last. target: where the parameter is going now. What it is to be set to;
@@ -153,15 +152,18 @@ class Driven:
         heard = [stream for stream in self.streams if not stream.silent]
         if not heard:
             return self.own
+        latest = self.latest
+        if latest is None or latest.silent or latest not in heard:
+            latest = max(heard, key=lambda stream: stream.heard_s)
         if self.param.kind == "switch":
-            was = heard[-1].on
-            on = _switched(heard[-1])
+            was = latest.on
+            on = _switched(latest)
             return on if on != was else None  # what a hand did meanwhile stays until the control changes its mind
         if self.param.kind == "choice":
-            return self.param.choices[_nearest_place(heard[-1].smooth, self.param.choices, target)]
-        combine = heard[-1].entry.combine
+            return self.param.choices[_nearest_place(latest.smooth, self.param.choices, target)]
+        combine = latest.entry.combine
         if combine == "latest":
-            value = self._latest(heard[-1], target)
+            value = self._latest(latest, target)
             if value is None:
                 return None
         else:

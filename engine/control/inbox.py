@@ -26,7 +26,8 @@ MAX_HITS = 64  # of one trigger between two drains
 MAX_UNUSUAL = 512  # messages of unusual shape between two drains
 MAX_TURNS = 1024  # of one address of which every message counts, between two drains
 MAX_FOREIGN = 1024  # addresses that fit the patterns of mappings
-MAX_OVERHEARD = 256  # unknown addresses between two drains, while somebody learns
+MAX_OVERHEARD = 2048  # messages between two drains, while somebody learns
+_LONGEST_OVERHEARD = 512  # bytes
 _MAX_REJECTED = 16  # of different kinds, between two drains
 _MAX_LOOSE = 256
 _FORMATS = bytes.maketrans(b"h", b"q")  # as struct writes OSC's types
@@ -63,7 +64,7 @@ class Batch:
     dropped: int = 0
     unknown_addresses: dict[bytes, int] = field(default_factory=dict)  # some of them, and how often
     malformed_packets: dict[bytes, Message] = field(default_factory=dict)  # some of them, by how they begin
-    overheard: list[bytes] = field(default_factory=list)  # unknown messages, the newest of each address
+    overheard: list[bytes] = field(default_factory=list)  # while somebody learns: every message
     received: int = 0  # since the start
     last: bytes = b""  # the newest packet or message of a bundle, whatever it is
 
@@ -71,13 +72,13 @@ class Batch:
 class Inbox:
     """See the module's head."""
 
-    def __init__(self, resolver: Resolver) -> None:
+    def __init__(self, resolver: Resolver, received: int = 0) -> None:
+        """received: how many messages came before."""
         self._resolver = resolver
-        self.overhear = False  # whether unknown messages are kept too
-        self._overheard: dict[bytes, bytes] = {}
+        self.overhear = False  # whether every message is kept besides, also unknown ones and those that are superseded
         self._loose: dict[bytes, bytes | None] = {}  # as it was sent: as it is meant
         self.map(MapTable())
-        self._order = 0
+        self._order = received
         self._last = b""
         self._newest: dict[bytes, Message] = {}
         self._hits: dict[bytes, deque[Message]] = {}
@@ -103,6 +104,8 @@ class Inbox:
         if not packet.startswith(BUNDLE):
             self._order += 1
             self._last = packet
+            if self.overhear:
+                self._overhear(packet)
             self._put_message(packet)
             return 1
         messages = split_bundle(packet)
@@ -114,6 +117,8 @@ class Inbox:
         for message in messages:
             self._order += 1
             self._last = message
+            if self.overhear:
+                self._overhear(message)
             self._put_message(message)
         return 1 + len(messages)
 
@@ -125,8 +130,6 @@ class Inbox:
             messages.extend(hits)
         batch.messages = sorted(messages, key=lambda message: message.order)
         batch.received, batch.last = self._order, self._last
-        batch.overheard = list(self._overheard.values())
-        self._overheard = {}
         self._newest, self._hits, self._unusual, self._batch = {}, {}, {}, Batch()
         return batch
 
@@ -143,6 +146,10 @@ class Inbox:
             self._put_newest(head, raw)
         else:
             self._put_unusual(raw)
+
+    def _overhear(self, raw: bytes) -> None:
+        if len(self._batch.overheard) < MAX_OVERHEARD and len(raw) <= _LONGEST_OVERHEARD:
+            self._batch.overheard.append(raw)
 
     def _put_newest(self, head: bytes, raw: bytes) -> None:
         message = self._newest.get(head)
@@ -183,8 +190,6 @@ class Inbox:
             else:
                 self._batch.unknown += 1
                 _count(self._batch.unknown_addresses, address)
-                if self.overhear and (address in self._overheard or len(self._overheard) < MAX_OVERHEARD):
-                    self._overheard[address] = raw
             return
         same = self._unusual.pop(raw, None)
         self._unusual[raw] = Message(self._order, raw, same.count + 1 if same else 1)

@@ -159,9 +159,7 @@ class _Reader:
             return None
         low, high = out or ((param.at(0), param.at(1)) if param.is_bounded else (0.0, 1.0))
         if curve == "log" and not low * high > 0:
-            self._problem(
-                "curve", "anything but log where the range goes from or through 0", f"out from {low:g} to {high:g}"
-            )
+            self._problem("curve", "anything but log where out reaches 0", f"out from {low:g} to {high:g}")
             return None
         return str(curve)
 

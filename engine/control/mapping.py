@@ -79,7 +79,7 @@ class Mapper:
     def take(self, address: str, arguments: Sequence[object]) -> list[Mistake]:
         """One message; returns what is wrong with it."""
         mistakes = []
-        for entry, hearing in self._route(address):
+        for entry, hearing in self._routes.get(address) or self._route(address):
             wrong = hearing(arguments)
             if wrong:
                 kind = f"[[map]] {entry.number}"

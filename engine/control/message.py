@@ -21,6 +21,7 @@ BUNDLE = b"#bundle\0"
 _SLASHLESS = re.compile(rb"[A-Za-z][!-~]*\0{1,4},")
 _MAX_DEPTH = 8
 _NUMBERS = {"i": struct.Struct(">i"), "h": struct.Struct(">q"), "f": struct.Struct(">f"), "d": struct.Struct(">d")}
+_FLOAT = _NUMBERS["f"]
 _CONSTANTS = {"T": True, "F": False, "N": None, "I": None}  # I: OSC 1.1's impulse, a bang
 
 
@@ -63,6 +64,10 @@ def decode(raw: bytes) -> tuple[str, list[object]]:
     Arguments are numbers, booleans, text, None (nil and impulse) and Opaque. Arrays are flattened: no
     parameter takes a list, and some programs wrap every value in one.
     """
+    if raw[-8:-4] == b",f\0\0":  # what nearly every control sends, read at once
+        address = raw[:-8].rstrip(b"\0")
+        if len(address) + 4 - len(address) % 4 == len(raw) - 8 and b"\0" not in address:
+            return _text(address), [_FLOAT.unpack(raw[-4:])[0]]
     address, at = _string(raw, 0)
     if at >= len(raw):
         return _text(address), []

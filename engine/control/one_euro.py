@@ -43,13 +43,10 @@ class OneEuro:
             if self.value is None:
                 self.value = value
             return self.value
-        speed = (value - self.value) / dt_s
-        self._speed += (speed - self._speed) * _share(self._smooth.derivative_hz, dt_s)
-        cutoff_hz = self._smooth.cutoff_hz + self._smooth.beta * abs(self._speed)
-        self.value += (value - self.value) * _share(cutoff_hz, dt_s)
+        turn = 2 * math.pi * dt_s
+        slow = turn * self._smooth.derivative_hz
+        self._speed += ((value - self.value) / dt_s - self._speed) * slow / (1 + slow)
+        # A first-order low-pass goes 1 / (1 + tau / T) of the way in one step of T, with tau = 1 / (2 pi f).
+        quick = turn * (self._smooth.cutoff_hz + self._smooth.beta * abs(self._speed))
+        self.value += (value - self.value) * quick / (1 + quick)
         return self.value
-
-
-def _share(cutoff_hz: float, dt_s: float) -> float:
-    """How far a first-order low-pass goes in one step: 1 / (1 + tau / T), tau = 1 / (2 pi f)."""
-    return 1 / (1 + 1 / (2 * math.pi * cutoff_hz * dt_s))

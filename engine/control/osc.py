@@ -25,7 +25,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from textwrap import TextWrapper
 
-from engine.control.inbox import MAX_MESSAGE_BYTES, Batch, Inbox, Message, is_finite_number
+from engine.control.inbox import MAX_FOREIGN, MAX_MESSAGE_BYTES, Batch, Inbox, Message, is_finite_number
 from engine.control.listen import Listener, PortTaken, listen, reachable_at
 from engine.control.mapping import Mapper
 from engine.control.message import address_of, decode, describe
@@ -76,14 +76,9 @@ class Status:
         return [part for line in lines for part in shape.wrap(line)]
 
 
-@dataclass(frozen=True)
-class Heard:
-    """What is for the mapper: a message, or the press of a button that flips the switch `address`."""
-
-    address: str
-    arguments: list[object]
-    count: int  # messages it stands for; 0: they are counted elsewhere
-    press: bool = False
+# What is for the mapper: address, arguments, the number of messages it stands for. Number 0: the press of a button that
+# flips the switch `address`.
+Heard = tuple[str, list[object], int]
 
 
 class OscIn:
@@ -108,6 +103,7 @@ class OscIn:
         self._inbox = Inbox(self._resolver)
         self._inbox.map(self.mapper.table)
         self._table = self.mapper.table
+        self._more: dict[str, bool] = {}  # see _means_more
         self._mistakes = Mistakes(now)
         self._lock = threading.Lock()
         self._listener: Listener | None = None
@@ -141,6 +137,18 @@ class OscIn:
                 each.close()
         self._listener = self._thread = self._wake = None
 
+    def use(self, registry: Registry, mapper: Mapper) -> None:
+        """From now on messages are for another show; what has not been drained is lost."""
+        with self._lock:
+            received = self._inbox.take().received
+            self._resolver = Resolver(registry)
+            self._triggers = {p.name for p in registry.values() if p.fires}
+            overhear, self.mapper = self._inbox.overhear, mapper
+            self._inbox = Inbox(self._resolver, received)
+            self._inbox.overhear = overhear
+            self._inbox.map(mapper.table)
+            self._table = mapper.table
+
     def addresses(self) -> list[str]:
         """Where controllers find this machine: its addresses on the network when bound wide."""
         return reachable_at(self.host)
@@ -170,6 +178,7 @@ class OscIn:
             if self.mapper.table is not self._table:
                 self._table = self.mapper.table
                 self._inbox.map(self._table)
+                self._more = {}
             self._inbox.overhear = self.mapper.tap is not None
             self._pump()
             batch = self._inbox.take()
@@ -188,7 +197,7 @@ class OscIn:
                 self._open(message, steers, heard, settled, deadline_s)
         self._report_rejected(batch)
         for each in reversed(heard):
-            self._hand_on(each)
+            self._hand_on(*each)
         self._let_overhear(batch)
         steers.reverse()
         return steers
@@ -233,13 +242,12 @@ class OscIn:
             self._dropped += message.count
             return
         means = self.mapper.knows(address)
-        if means or self.mapper.tap is not None:
-            heard.append(Heard(address, arguments, message.count if means else 0))
-        own = self._resolver.reached(address)
-        if means and (not own or self.mapper.replaces(address, own[0].name)):
-            return
+        if means:
+            heard.append((address, arguments, message.count))
+            if not self._means_more(address):
+                return
         resolved = self._resolver.resolve(address, arguments)
-        heard += [Heard(name, [strength], 0, press=True) for name, strength in reversed(resolved.presses)]
+        heard += [(name, [strength], 0) for name, strength in reversed(resolved.presses)]
         for name, value in resolved.steers:
             if name in self._triggers:
                 steers.append((name, value))
@@ -257,25 +265,30 @@ class OscIn:
         else:
             self._malformed += message.count
 
-    def _hand_on(self, heard: "Heard") -> None:
+    def _means_more(self, address: str) -> bool:
+        """Whether an address that a mapping hears also moves a parameter as it is."""
+        if address not in self._more:
+            if len(self._more) >= MAX_FOREIGN:
+                self._more.clear()
+            own = self._resolver.reached(address)
+            self._more[address] = bool(own) and not self.mapper.replaces(address, own[0].name)
+        return self._more[address]
+
+    def _hand_on(self, address: str, arguments: list[object], count: int) -> None:
         """To the mapper, in the order in which it came."""
-        if heard.press:
-            self.mapper.toggle(heard.address, float(heard.arguments[0]))  # type: ignore[arg-type]
+        if not count:
+            self.mapper.toggle(address, float(arguments[0]))  # type: ignore[arg-type]
             return
-        if self.mapper.tap is not None:
-            self.mapper.tap(heard.address, heard.arguments)
-        if not heard.count:
+        mistakes = self.mapper.take(address, arguments)
+        if not mistakes:
+            self._accepted += count
             return
-        mistakes = self.mapper.take(heard.address, heard.arguments)
+        self._malformed += count
         for mistake in mistakes:
-            self._mistakes.add(mistake, heard.count)
-        if mistakes:
-            self._malformed += heard.count
-        else:
-            self._accepted += heard.count
+            self._mistakes.add(mistake, count)
 
     def _let_overhear(self, batch: Batch) -> None:
-        """While somebody learns, the tap is told of what no mapping knows yet."""
+        """While somebody learns, the tap is told of every message."""
         if self.mapper.tap is None:
             return
         for raw in batch.overheard:

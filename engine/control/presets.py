@@ -4,10 +4,11 @@
     presets.tick(controls)                   # once a tick: takes preset.store, preset.recall, preset.delete
     presets.run(step, controls)              # what a cue does
 
-A recall moves each kind in a way that suits it. Numbers glide, those with a logarithmic curve by equal ratios; switches,
-choices and whole numbers change in the middle; texts and the walk's seed at the start, as the walk blends those itself
-over blend.time. Everything begins from where it is, also in the middle of another recall. A hand that moves a parameter
-on its way takes it.
+A recall moves each kind in a way that suits it. Numbers glide, those with a logarithmic curve by equal ratios;
+switches, choices and whole numbers change in the middle. What has a transition of its own changes at the start: texts
+and the walk's seed, which blend over blend.time, and the stage's blackout and freeze. So does how a jump is made, or
+one that the same cue fires would be made the old way. Everything begins from where it is, also in the middle of another
+recall. A hand that moves a parameter on its way takes it.
 
 Belongs to the thread that runs the show's loop. Counted in ticks, so that whoever knows what came from outside, and at
 which ticks, knows everything.
@@ -29,7 +30,7 @@ TICK_HZ = 120  # as the conductor's; control comes before walk, which defines it
 MAX_STORED = 200
 # A stored preset never holds these: the walk's place is no setting, nor is a stage that somebody darkened or froze.
 NEVER_STORED = frozenset({"walk.seed", "stage.blackout", "stage.freeze"})
-_AT_START = frozenset({"walk.seed"})  # beside all texts
+_AT_START = ("walk.seed", "stage.", "blend.")  # how the names begin of what changes at the start, beside all texts
 
 
 @dataclass(frozen=True)
@@ -169,9 +170,9 @@ class Presets:
             param = self._registry[name]
             length_s = (times or {}).get(name, usual_s)
             self._changes.pop(name, None)
-            if param.kind == "number":
-                controls.glide(name, value, length_s, even)
-            elif param.kind == "text" or name in _AT_START or length_s <= 0:
+            if param.kind == "number" and not name.startswith(_AT_START):
+                controls.glide(name, value, max(length_s, 1 / TICK_HZ), even)  # no time is a cut, without smoothing
+            elif param.kind in ("text", "number") or name.startswith(_AT_START) or length_s <= 0:
                 controls.set(name, value)
             elif controls.target(name) != value:
                 middle = self._ticks + round(length_s * TICK_HZ / 2)

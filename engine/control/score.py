@@ -54,7 +54,7 @@ class Moment:
 
 @dataclass(frozen=True)
 class Entry:
-    """A step and when it is taken. hold: how many seconds the score then rests, and inf until somebody lets it go on."""
+    """A step and when it is taken. hold_s: how long the score then rests; inf: until somebody lets it go on."""
 
     at: Moment
     step: Step
@@ -69,15 +69,21 @@ class Score:
     loop: tuple[Moment, Moment] | None = None
 
 
-def parse_score(path: Path) -> dict[str, Any]:
-    """The file's content. Raises ScoreError."""
+def score_text(path: Path) -> str:
+    """What is in the file. Raises ScoreError."""
     try:
-        return tomllib.loads(read_text_bounded(path, MAX_BYTES))
+        return read_text_bounded(path, MAX_BYTES)
     except FileNotFoundError:
         raise ScoreError("file not found") from None
     except OSError as error:
         why = error.strerror or str(error)
         raise ScoreError(f"cannot be read: {why[:1].lower()}{why[1:]}") from None
+
+
+def parse_score(text: str) -> dict[str, Any]:
+    """The content of a score's file. Raises ScoreError."""
+    try:
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ScoreError(f"not a score in TOML: {str(error)[0].lower()}{str(error)[1:]}") from None
     except (ValueError, RecursionError) as error:
@@ -117,7 +123,7 @@ def read_moment(value: object, key: str, report: Report) -> Moment:
 
 
 def _moment(text: str) -> Moment | None:
-    """"1:30", "90 s", "16 beats", "16b", "4 bars"."""
+    """ "1:30", "90 s", "16 beats", "16b", "4 bars"."""
     if ":" in text:
         parts = text.split(":")
         if not 2 <= len(parts) <= 3 or not all(p.strip() and not set(p.strip()) - set("0123456789.") for p in parts):
@@ -178,7 +184,13 @@ class ScorePlayer:
         self.going = score is not None
         self._bar = 0.0  # beats of the bars that the moments below were counted with
         self._order: dict[bool, list[tuple[float, int]]] = {}  # in beats or not: when, and which
-        self._begin()
+        self._first = True  # what stands at 0 happens before anything moves
+        self._ticks, self._from_s = 0, 0.0  # since that many seconds of the score
+        self._beats = 0.0  # of the tempo, at the last tick
+        self._at = {False: 0.0, True: 0.0}  # seconds, and beats
+        self._next = {False: 0, True: 0}  # in the order of either
+        self._hold_s = 0.0
+        self._mark: float | None = None  # where the other count was when the loop's beginning was passed
 
     @property
     def has_score(self) -> bool:
@@ -243,13 +255,9 @@ class ScorePlayer:
         self._mark = None if mark is None else float(mark)
 
     def _begin(self) -> None:
-        self._first = True  # what stands at 0 happens before anything moves
-        self._ticks, self._from_s = 0, 0.0
-        self._beats = 0.0  # of the tempo, at the last tick
-        self._at = {False: 0.0, True: 0.0}  # seconds, and beats
-        self._next = {False: 0, True: 0}  # in the order of either
-        self._hold_s = 0.0
-        self._mark: float | None = None  # where the other count was when the loop's beginning was passed
+        self._first, self._ticks, self._from_s = True, 0, 0.0
+        self._at, self._next = {False: 0.0, True: 0.0}, {False: 0, True: 0}
+        self._hold_s, self._mark = 0.0, None
 
     def _count(self, bar: float) -> None:
         """Moments as numbers, anew when the length of a bar changes."""

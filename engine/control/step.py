@@ -134,7 +134,7 @@ def read_length(value: object, key: str, report: Report) -> tuple[float, bool]:
 
 
 def split_unit(text: str) -> tuple[float | None, str]:
-    """"12.5 beats" to (12.5, "beats"); None where there is no number."""
+    """ "12.5 beats" to (12.5, "beats"); None where there is no number."""
     digits = text.strip().lower().rstrip("abcdefghijklmnopqrstuvwxyz").strip()
     unit = text.strip().lower()[len(digits) :].strip()
     try:
@@ -205,5 +205,3 @@ def _sent(
                 yield name, param.coerce(value)
             except ParamError as error:
                 report(f"{key} {name}", error.allowed, error.given, error.nearest)
-
-

@@ -31,6 +31,8 @@ def read_stored(folder: Path) -> dict[str, Any]:
         damaged = not isinstance(error, TimeoutError)
         kept = set_aside(path) if damaged else None
         where = f"; set aside as {kept.name}" if kept else ""
-        log.warning("the stored presets in %s cannot be read (%s)%s", path, getattr(error, "strerror", 0) or error, where)
+        log.warning(
+            "the stored presets in %s cannot be read (%s)%s", path, getattr(error, "strerror", 0) or error, where
+        )
         return {}
     return data

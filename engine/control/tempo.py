@@ -17,6 +17,7 @@ reaches the show as values of tempo.bpm and as tempo.sync, like all that comes f
 import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from statistics import median
 from typing import Any
 
@@ -91,7 +92,7 @@ class Tempo:
 
 def tapped_bpm(times_s: Sequence[float]) -> float | None:
     """Beats a minute of taps: the mean of those intervals that are near their median; None for fewer than two taps."""
-    gaps = [after - before for before, after in zip(times_s, times_s[1:], strict=False)]
+    gaps = [after - before for before, after in pairwise(times_s)]
     if not gaps:
         return None
     middle = median(gaps)

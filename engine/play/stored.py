@@ -64,8 +64,9 @@ class StoredPresets:
 
     def close(self, timeout_s: float = 1.0) -> None:
         """Waits for what is being written, and no longer than a show that was asked to end may take."""
-        if self._writer.is_alive():
-            self._writer.join(timeout_s)
+        writer = self._writer
+        if writer.is_alive():
+            writer.join(timeout_s)
 
     def _write(self) -> None:
         while True:

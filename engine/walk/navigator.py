@@ -11,19 +11,13 @@ hand stays where it is; until there is one, home goes along with the seed.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from functools import lru_cache
 from typing import Any, Protocol
 
-import numpy as np
-
 from engine.show.params import SEED_MAX, shown
+from engine.walk.dwell import Going, material_weights
 from engine.walk.mix import MAX_MIX, TICK_S, heard, turned
-from engine.walk.spectrum import K, coefficients
 from engine.walk.waypoint import Point, Waypoint, normalise, reduced, scaled
 
-MATERIAL_PACE = 0.4  # materials drift slower than shapes: a place is stayed in for a few forms of it
-FADER_FOOT = 0.25  # below here a material's fader falls away by ratios,
-FADER_FLOOR = 1e-6  # to this: the sum stays off zero when every fader is down, and the change to that continuous
 NUDGE_PHASE = 0.8  # how far one full nudge carries the walk, in phase units
 NUDGE_S = 0.5  # time constant of that shove
 PAUSE_S = 0.35  # time constant of stopping and starting
@@ -48,38 +42,6 @@ class Steering(Protocol):
 Home = tuple[Point, ...] | None  # a picture that was made home, or the home that goes with the walk's seed
 
 
-@lru_cache(maxsize=256)
-def _scalar_basis(seed: int, index: int) -> np.ndarray:
-    return np.random.Generator(np.random.PCG64([seed, index, 0x9ED5])).standard_normal(2 * K)
-
-
-def material_weights(
-    voices: Mapping[int, float], phase: float, wander: float, bias: Sequence[float], loop: float
-) -> tuple[float, ...]:
-    """w = softmax(wander * g + log bias), g scalar walks of the same family as the latent one; sums to 1.
-
-    voices: share of each seed. bias: 0..1 a material; with all of them at 0 every one counts the same.
-    """
-    here = coefficients(Point(0, phase if loop else phase * MATERIAL_PACE, 0.0, 1.0), loop)
-    norm = math.sqrt(sum(v * v for v in voices.values()))
-    g = [sum(v * float(here @ _scalar_basis(s, i)) for s, v in voices.items()) / norm for i in range(len(bias))]
-    top = max(g)
-    w = [_drawn(b) * math.exp(wander * (x - top)) for b, x in zip(bias, g, strict=True)]
-    total = sum(w)
-    return tuple(x / total for x in w)
-
-
-def _drawn(fader: float) -> float:
-    """How much a fader counts: itself, and below FADER_FOOT by equal ratios down to FADER_FLOOR at 0.
-
-    Where wander favours a material ten-thousandfold, the last hundredths of a straight fader on its way to 0 still
-    outweighed all the others: a material that was taken out stayed for eight seconds.
-    """
-    if fader >= FADER_FOOT:
-        return fader
-    return FADER_FOOT * (FADER_FLOOR / FADER_FOOT) ** (1 - max(fader, 0.0) / FADER_FOOT)
-
-
 @dataclass
 class Navigator:
     """The walk's whole state: a few numbers."""
@@ -88,6 +50,7 @@ class Navigator:
     materials: tuple[str, ...]  # parameter names of the weights, e.g. "material.clouds"
     palette: str = ""  # id of the materials' palette
     loop: float = 0.0
+    round_length: float = 16.0  # of the tour, phase units
     ticks: int = 0
     epoch: int = 0
     phase: float = 0.0
@@ -113,7 +76,7 @@ class Navigator:
 
     def tick(self, steer: Steering) -> None:
         """One step of TICK_S seconds."""
-        self._read(steer)
+        self.read(steer)
         self.voices = turned(self.voices, int(steer["walk.seed"]), float(steer["blend.time"]))
         if steer.take("walk.home_here"):
             self.home = reduced(self._points(self.phase), HOME_POINTS, self.loop)
@@ -138,7 +101,7 @@ class Navigator:
             time_s=self.time_s + ahead_s,
             epoch=self.epoch,
             points=self._points(phase),
-            weights=material_weights(heard(self.voices), phase, self._now["walk.wander"], self._now["bias"], self.loop),
+            weights=material_weights(heard(self.voices), phase, self._now["going"], self._now["bias"], self.loop),
             loop=self.loop,
             palette=self.palette,
             focus=self._now["walk.focus"],
@@ -182,6 +145,7 @@ class Navigator:
             materials=self.materials,
             palette=self.palette,
             loop=self.loop,
+            round_length=self.round_length,
             ticks=_whole(data["ticks"], int(FARTHEST)),
             epoch=_whole(data["epoch"], int(FARTHEST)),
             phase=_number(data["phase"]),
@@ -196,15 +160,21 @@ class Navigator:
         )
         if "home" not in data and list(homes) == [_own_home({seed: 1.0})] and list(voices) == [seed]:
             fresh.homes, fresh.home = {None: 1.0}, None  # saved before the home went along with the seed
-        fresh._now = {"walk.wander": 1.0, "walk.radius": 0.3, "walk.pedesis": 0.0, "walk.focus": 1.0}
+        fresh._now = {"going": Going(), "walk.radius": 0.3, "walk.pedesis": 0.0, "walk.focus": 1.0}
         fresh._now["bias"] = (1.0,) * len(self.materials)
         fresh.waypoint()  # numbers that are good one by one may still not be a walk: shares and gains of nothing
         fresh._now = self._now
         self.__dict__.update(fresh.__dict__)
 
-    def _read(self, steer: Steering) -> None:
+    def read(self, steer: Steering) -> None:
+        """Takes note of the present values, as each tick does: what waypoint() goes by."""
         self._now = {
-            "walk.wander": float(steer["walk.wander"]),
+            "going": Going(
+                wander=float(steer["walk.wander"]),
+                dwell=float(steer["walk.dwell"]),
+                tour=float(steer["walk.tour"]),
+                round_length=self.round_length,
+            ),
             "walk.radius": float(steer["walk.radius"]),
             "walk.pedesis": float(steer["walk.pedesis"]),
             "walk.focus": float(steer["walk.focus"]),

@@ -32,6 +32,13 @@ def _walk() -> list[Param]:
         Param("walk.focus", "number", 1.0,
               "How far shapes have come out of what holds none: 0 is an empty sky, 0.5 forms, 1 this one picture.",
               0, 1, smoothing_s=1.0, lands="keyframe"),
+        Param("walk.dwell", "number", 1.0,
+              "How long it stays with one material: at 0 a picture is nearly always a mixture, at 1 mixtures are "
+              "short crossings.",
+              0, 1, smoothing_s=1.0, lands="keyframe"),
+        Param("walk.tour", "number", 1.0,
+              "How strictly every material gets its turn: 0 leaves it to chance, at 1 each comes once in a walk.round.",
+              0, 1, smoothing_s=1.0, lands="keyframe"),
         Param("walk.pause", "switch", False, "Brings the walk to a gentle halt; the look goes on breathing.",
               lands="keyframe"),
         Param("walk.seed", "integer", 7,
@@ -44,6 +51,9 @@ def _walk() -> list[Param]:
               "Gives the walk a shove; the harder the hit, the farther it goes.", lands="keyframe"),
         Param("walk.jump", "trigger", 0.0,
               "Leaps somewhere altogether new, by way of blend.transition over blend.time.", lands="keyframe"),
+        Param("walk.round", "number", 16.0,
+              "How far the walk goes while every material has one turn: at walk.speed 0.12, round 16 takes 133 s.",
+              1, 10000, "phase", "log", lands="start"),
         Param("walk.loop", "number", 0.0,
               "Length of a walk that ends where it began, for seamless loops, at least 1; 0 is an open walk. "
               "At walk.speed 0.5, loop 10 comes round after 20 seconds.",

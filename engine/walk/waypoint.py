@@ -122,13 +122,13 @@ def distance(a: Waypoint, b: Waypoint) -> float:
     """How far apart two pictures are likely to look: about one per correlation length or full change of material.
 
     The root mean square of the difference of the noises, sqrt(2 (1 - correlation)), which is the phase step for a
-    small step of the smooth walk, plus the total variation between the material weights, plus the step of focus.
+    small step of the smooth walk, plus the total variation between the material weights, plus twice the step of focus.
     """
     ours, theirs = spread(a.points, a.loop), spread(b.points, a.loop)
     none = np.zeros(2 * K)
     gaps = [ours.get(s, none) - theirs.get(s, none) for s in ours.keys() | theirs.keys()]
     noise = math.sqrt(sum(sorted(float(g @ g) for g in gaps)))  # sorted: a set has no order, and a sum has one
-    return noise + abs(a.focus - b.focus) + _change_of_words(a, b)
+    return noise + 2.0 * abs(a.focus - b.focus) + _change_of_words(a, b)
 
 
 def _change_of_words(a: Waypoint, b: Waypoint) -> float:

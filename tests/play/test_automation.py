@@ -4,11 +4,13 @@ import json
 import logging
 import math
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from engine.control.lfo import drawn
+from engine.control.link import LinkClock
 from engine.control.presets import TICK_HZ
 from engine.control.tempo import MidiClock, tapped_bpm
 from engine.play.conductor import Conductor
@@ -74,6 +76,9 @@ PRESETS = """
 walk.speed = 0.2
 look.contrast = 0.5
 stage.blackout = true
+walk.pause = true
+tempo.bar = 3
+blend.time = 1.5
 "material.clouds.prompt" = "mist"
 blend.transition = "pulp"
 time = 2.0
@@ -90,11 +95,12 @@ def test_a_recall_moves_each_kind_as_suits_it(play: Play) -> None:
     c = play(PRESETS)
     c.set("preset.recall", "calm")
     c.tick()
-    assert c["material.clouds.prompt"] == "mist" and c["blend.transition"] != "pulp" and not c["stage.blackout"]
+    assert c["material.clouds.prompt"] == "mist" and c["stage.blackout"] is True, "what has a transition of its own"
+    assert c["blend.transition"] == "pulp" and c["blend.time"] == 1.5, "how a jump is made"
     ticks(c, 0.95)
-    assert c["blend.transition"] != "pulp" and not c["stage.blackout"]
+    assert c["walk.pause"] is False and c["tempo.bar"] == 4
     ticks(c, 0.1)
-    assert c["blend.transition"] == "pulp" and c["stage.blackout"] is True, "in the middle"
+    assert c["walk.pause"] is True and c["tempo.bar"] == 3, "in the middle"
     assert float(c["look.contrast"]) == pytest.approx(math.sqrt(0.5), rel=0.1), "by equal ratios"
     ticks(c, 1.0)
     assert c["look.contrast"] == 0.5 and 0.5 < float(c["walk.speed"]) < 0.7, "one that has a time of its own"
@@ -110,7 +116,7 @@ def test_a_recall_in_the_middle_of_another_begins_where_things_are(play: Play) -
         c.tick()
         assert abs(float(c["walk.speed"]) - last) < 3.0 / TICK_HZ * 2
         last = float(c["walk.speed"])
-    assert c["walk.speed"] == 0.2 and c["look.contrast"] == 0.5 and c["stage.blackout"] is True
+    assert c["walk.speed"] == 0.2 and c["look.contrast"] == 0.5 and c["walk.pause"] is True
 
 
 def test_a_hand_takes_what_it_moves_and_nothing_else(play: Play) -> None:
@@ -118,11 +124,10 @@ def test_a_hand_takes_what_it_moves_and_nothing_else(play: Play) -> None:
     c.set("preset.recall", "calm")
     ticks(c, 0.5)
     c.set("walk.speed", 2.5)
-    c.set("blend.transition", "dissolve")
-    c.set("blend.transition", "luma")
+    c.set("tempo.bar", 7)
     ticks(c, 6.0)
-    assert c["walk.speed"] == pytest.approx(2.5, abs=1e-4) and c["blend.transition"] == "luma"
-    assert c["look.contrast"] == 0.5 and c["stage.blackout"] is True
+    assert c["walk.speed"] == pytest.approx(2.5, abs=1e-4) and c["tempo.bar"] == 7
+    assert c["look.contrast"] == 0.5 and c["walk.pause"] is True
 
 
 def test_a_time_said_with_the_recall_goes_before_all_others(play: Play) -> None:
@@ -130,6 +135,13 @@ def test_a_time_said_with_the_recall_goes_before_all_others(play: Play) -> None:
     c.set("preset.recall", "calm 0.5")
     ticks(c, 0.52)
     assert c["walk.speed"] == 0.2 and c["look.contrast"] == 0.5
+
+
+def test_no_time_is_a_cut(play: Play) -> None:
+    c = play(PRESETS)
+    c.set("preset.recall", "wild 0")
+    ticks(c, 2 / TICK_HZ)
+    assert c["walk.speed"] == 3.0 and c["look.contrast"] == 2.0
 
 
 def test_by_number_and_what_is_not_there_is_one_line(play: Play, caplog: pytest.LogCaptureFixture) -> None:
@@ -306,6 +318,12 @@ def test_a_cue_of_a_stored_preset_is_found_and_one_that_is_deleted_is_said(
     assert c["look.grain"] == pytest.approx(0.7, abs=1e-3)
 
 
+def test_a_jump_goes_the_way_that_its_own_cue_says(play: Play) -> None:
+    c = play('[[cue]]\nset = { blend = { transition = "pulp", time = 3 } }\nfire = ["walk.jump"]\ntime = 9\n')
+    fire(c, "cue.go")
+    assert c.navigator.epoch == 1 and c["blend.transition"] == "pulp" and c["blend.time"] == 3.0
+
+
 # --- what is wrong in a file --------------------------------------------------------------------------------------
 
 
@@ -322,8 +340,10 @@ def test_a_cue_of_a_stored_preset_is_found_and_one_that_is_deleted_is_said(
         ("[preset.a]\nwalk.speed = 1\ntime = -1", "[preset.a] time must be a number from 0 to 3600 s, got -1"),
         ("preset = 3", "preset must be tables such as [preset.calm], got 3"),
         ('[[cue]]\npreset = "calm"', "[[cue]] 1 preset must be one that the show has, and it has none, got 'calm'"),
-        ('[[cue]]\nfire = ["walk.speed"]', "[[cue]] 1 fire must be made of triggers, got walk.speed, which is a number"),
-        ('[[cue]]\nfire = ["cue.go"]', "[[cue]] 1 fire must be made of triggers other than the cues' own, got cue.go"),
+        ('[[cue]]\nfire = ["walk.speed"]',
+         "[[cue]] 1 fire must be made of triggers, got walk.speed, which is a number"),
+        ('[[cue]]\nfire = ["cue.go"]',
+         "[[cue]] 1 fire must be made of triggers other than the cues' own, got cue.go"),
         ('[[cue]]\nfire = { "walk.nudge" = 2 }', "[[cue]] 1 fire walk.nudge must be a strength from 0 to 1, got 2"),
         ('[[cue]]\ncall = { "say" = 3 }', "[[cue]] 1 call say must be text of at most 1000 characters, got 3"),
         ('[[cue]]\nprest = "a"', "[[cue]] 1 must be made of name, preset, set, time, times, to, over, fire, call, "
@@ -337,9 +357,11 @@ def test_a_cue_of_a_stored_preset_is_found_and_one_that_is_deleted_is_said(
                                                   "Did you mean walk.speed?"),
         ('[[lfo]]\nname = "a"\nto = "walk.speed"\nrate = 1\nbeats = 4', "[[lfo]] 1 must be given either rate, in Hz, "
                                                                         "or beats, got both"),
-        ('[[lfo]]\nname = "a"\nto = "walk.speed"\nshape = "sin"', "[[lfo]] 1 shape must be one of sine, triangle, ramp, "
-                                                            "square, walk, hold, envelope, got 'sin'. Did you mean sine?"),
-        ('[[lfo]]\nname = "a"\nto = "walk.speed"\nrate = 99', "lfo.a.rate must be a number from 0.001 to 30 Hz, got 99"),
+        ('[[lfo]]\nname = "a"\nto = "walk.speed"\nshape = "sin"',
+         "[[lfo]] 1 shape must be one of sine, triangle, ramp, square, walk, hold, envelope, got 'sin'. "
+         "Did you mean sine?"),
+        ('[[lfo]]\nname = "a"\nto = "walk.speed"\nrate = 99',
+         "lfo.a.rate must be a number from 0.001 to 30 Hz, got 99"),
         ('[[lfo]]\nname = "a"\nto = "walk.speed"\nshape = "envelope"\non = "walk.jmp"',
          "[[lfo]] 1 on must be a trigger, got 'walk.jmp'. Did you mean walk.jump?"),
     ],
@@ -410,6 +432,23 @@ def test_a_midi_clock_tells_tempo_and_beat() -> None:
     assert all(name != "tempo.bpm" for name, _ in clock.drain()), "after a rest it is measured anew"
 
 
+class Session:
+    """Of Ableton Link, as far as it is read."""
+
+    def __init__(self) -> None:
+        self.tempo, self.beat = 999.0, 7.9
+
+
+def test_ableton_link_tells_tempo_and_beat() -> None:
+    session = Session()
+    link = LinkClock(session)
+    assert link.drain() == [("tempo.bpm", 300.0)] and link.drain() == []
+    session.tempo, session.beat = 128.0, 8.01
+    assert link.drain() == [("tempo.bpm", 128.0), ("tempo.sync", 1.0), ("tempo.sync", 0.0)]
+    session.beat = 8.9
+    assert link.drain() == []
+
+
 # --- LFOs ---------------------------------------------------------------------------------------------------------
 
 
@@ -455,7 +494,7 @@ def test_every_shape_uses_its_range_and_is_the_same_again(play: Play, shape: str
     if shape in ("walk", "hold"):
         assert first != swing(play(text.replace("seed = 5", "seed = 6")), "look.grain", 20.0)
     if shape in ("sine", "triangle", "walk"):
-        assert max(abs(a - b) for a, b in zip(first, first[1:], strict=False)) < 0.04, "no jump"
+        assert max(abs(a - b) for a, b in pairwise(first)) < 0.04, "no jump"
 
 
 def test_random_numbers_of_a_seed_are_even_and_differ() -> None:
@@ -469,7 +508,7 @@ def test_an_lfo_in_beats_stays_on_the_beat_and_falls_in_with_it_again(play: Play
     c.set("tempo.bpm", 90.0)
     c.set("lfo.a.beats", 3.0)
     seen = swing(c, "look.grain", 1.0)
-    assert max(abs(a - b) for a, b in zip(seen, seen[1:], strict=False)) < 0.02
+    assert max(abs(a - b) for a, b in pairwise(seen)) < 0.02
     ticks(c, 10.0)
     c.tick()
     phase = c.automation.tempo.beats / 3
@@ -508,11 +547,13 @@ def test_a_show_that_is_taken_up_in_the_middle_goes_on_the_same(show: Callable[[
     )  # fmt: skip
 
 
-def test_twenty_lfos_are_what_a_person_would_write(show: Callable[[str], Show], caplog: pytest.LogCaptureFixture) -> None:
+def test_twenty_lfos_are_what_a_person_would_write(
+    show: Callable[[str], Show], caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.WARNING)
-    lfos = "".join(f'[[lfo]]\nname = "l{n}"\nto = "look.grain"\nrate = {0.1 + n / 10}\ndepth = 0.01\n' for n in range(20))
+    lfos = "".join(
+        f'[[lfo]]\nname = "l{n}"\nto = "look.grain"\nrate = {0.1 + n / 10}\ndepth = 0.01\n' for n in range(20)
+    )
     c = Conductor(show(lfos))
     ticks(c, 1.0)
     assert c["look.grain"] != 0.2 and not caplog.records
-
-

@@ -1,4 +1,4 @@
-"""Films with jumps, transitions, freezes and fades: as they are live, and the same bytes however often they are killed."""
+"""Films with jumps, transitions, freezes and fades: as they are live, and the same bytes however often killed."""
 
 import signal
 from collections.abc import Iterator
@@ -233,7 +233,9 @@ def test_a_long_freeze_is_left_out() -> None:
 
 def test_a_fade_is_gone_through_from_where_it_last_stood_still() -> None:
     preroll, _ = walked(210, black={200: True})
-    assert [frame.values["stage.blackout"] for frame in preroll.fades] == [False] * (len(preroll.fades) - 10) + [True] * 10
+    assert [frame.values["stage.blackout"] for frame in preroll.fades] == [False] * (len(preroll.fades) - 10) + [
+        True
+    ] * 10
     assert len(preroll.fades) >= 11 and drawn(preroll) == [209]
     preroll, _ = walked(300, black={200: True})
     assert len(preroll.fades) == 1

@@ -119,7 +119,9 @@ def test_a_score_stands_in_the_show_or_beside_it(tmp_path: Path) -> None:
 
 
 def test_taken_up_in_the_middle_it_goes_on_the_same(tmp_path: Path) -> None:
-    show = scored(tmp_path, 'loop = ["1 beat", "3 beats"]\n' + leaps('"1b"', "0.5", "1.5") + "[[cue]]\nat=2.2\nhold=0.4\n")
+    show = scored(
+        tmp_path, 'loop = ["1 beat", "3 beats"]\n' + leaps('"1b"', "0.5", "1.5") + "[[cue]]\nat=2.2\nhold=0.4\n"
+    )
     one, other = Conductor(show), Conductor(show)
     jumps(one, 3.3)
     state = json.loads(json.dumps(one.automation.to_dict()))
@@ -141,11 +143,11 @@ def test_taken_up_in_the_middle_it_goes_on_the_same(tmp_path: Path) -> None:
                                      "\"4 bars\", got nothing"),
         ("[[cue]]\nat = 1\npreset = 'clam'", "[[cue]] 1 preset must be one that the show has (calm), got 'clam'. "
                                              "Did you mean calm?"),
-        ("[[cue]]\nat = 1\nhold = 'long'", "[[cue]] 1 hold must be true, which waits for score.go, or how many seconds, "
-                                           "got 'long'"),
+        ("[[cue]]\nat = 1\nhold = 'long'",
+         "[[cue]] 1 hold must be true, which waits for score.go, or how many seconds, got 'long'"),
         ("loop = [2, 1]\n[[cue]]\nat = 1", "loop must be from an earlier moment to a later one, got 2 s and 1 s"),
-        ("loop = [1, '8 beats']\n[[cue]]\nat = 1", "loop must be from and to both in seconds, or both in beats or bars, "
-                                                   "got 1 s and 8 beats"),
+        ("loop = [1, '8 beats']\n[[cue]]\nat = 1",
+         "loop must be from and to both in seconds, or both in beats or bars, got 1 s and 8 beats"),
         ("lop = true\n[[cue]]\nat = 1", "lop must be left out, as a score has title, loop, cue, got 'lop'. "
                                         "Did you mean loop?"),
         ("[[cue]]\nat = 1\nset = { 'walk.sped' = 1 }", "[[cue]] 1 set must be made of parameters of this show, got "

@@ -17,7 +17,7 @@ from engine.play.conductor import Conductor
 from engine.play.shows import load_show
 from engine.show.params import SEED_MAX
 from engine.walk.mix import MAX_MIX, TICK_HZ, heard
-from engine.walk.navigator import HOME_POINTS, MAX_POINTS, Navigator, material_weights
+from engine.walk.navigator import HOME_POINTS, MAX_POINTS, Navigator
 from engine.walk.spectrum import K, coefficients
 from engine.walk.waypoint import Point, Waypoint, covariance, distance, normalise, reduced
 
@@ -36,6 +36,8 @@ class Hand(dict):
                 "walk.pedesis": 0.1,
                 "walk.focus": 1.0,
                 "walk.wander": 2.0,
+                "walk.dwell": 0.0,
+                "walk.tour": 0.0,
                 "walk.pause": False,
                 "blend.time": 2.0,
                 **dict.fromkeys(MATERIALS, 1.0),
@@ -112,7 +114,7 @@ def test_a_small_change_of_a_smoothed_parameter_is_a_small_change_of_place(name:
     moved = []
     for delta in (1e-2, 1e-3):
         hand[name] = hand[name] - delta
-        nav._read(hand)
+        nav.read(hand)
         moved.append(distance(start, nav.waypoint()))
         hand[name] = hand[name] + delta
     assert moved[1] < moved[0] / 2 and moved[0] < 0.15
@@ -300,21 +302,6 @@ def test_pause_stops_and_starts_without_a_jerk() -> None:
     assert max(np.diff(rates)) < 0.01 and rates[-1] > 0.18
 
 
-@pytest.mark.parametrize("count", [1, 2, 5, 16])
-def test_material_weights_sum_to_one_and_move_smoothly(count: int) -> None:
-    rows = [material_weights({7: 1.0}, s, 3.0, [1.0] * count, 0.0) for s in np.arange(0, 40, 0.02)]
-    np.testing.assert_allclose(np.sum(rows, axis=1), 1.0, atol=1e-12)
-    assert np.abs(np.diff(rows, axis=0)).max() < 0.1
-    if count > 1:
-        assert np.max(rows) > 0.8 and np.min(rows) < 0.2  # it does roam
-
-
-def test_faders_rule_the_materials() -> None:
-    assert material_weights({7: 1.0}, 3.0, 2.0, [0.0, 1.0, 0.0], 0.0)[1] > 0.999
-    assert material_weights({7: 1.0}, 3.0, 0.0, [0.0, 0.0, 0.0], 0.0) == pytest.approx((1 / 3,) * 3)
-    assert material_weights({7: 1.0}, 3.0, 0.0, [1.0, 0.5, 0.5], 0.0) == pytest.approx((0.5, 0.25, 0.25), abs=1e-5)
-
-
 def test_the_state_is_json_and_the_walk_goes_on_from_it() -> None:
     hand = Hand(walk__radius=0.6)
     nav, _ = walked(2.0, hand)
@@ -358,7 +345,7 @@ def test_what_an_older_version_saved_is_taken_up_where_it_was() -> None:
     hand = Hand(walk__radius=0.6, walk__seed=22)
     nav = Navigator(1, MATERIALS)
     nav.restore(OLD_BLENDING)
-    nav._read(hand)
+    nav.read(hand)
     walk = [Point(s, nav.phase, 0.1, v) for s, v in OLD_BLENDING["voices"]]
     home = [Point(**p | {"gain": p["gain"] * w}) for w, points in OLD_BLENDING["homes"] for p in points]
     theta = 0.6 * math.pi / 2

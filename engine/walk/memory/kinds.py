@@ -62,7 +62,7 @@ class Kinds:
             here = np.searchsorted(self.ids, kinds[at : at + _CHUNK])
             sums += _sums(vectors[at : at + _CHUNK].astype(np.float32), here, len(self.ids))
         self.counts = [int(np.count_nonzero(kinds == id)) for id in self.ids]
-        self.means = [(total / count).astype(np.float32) for total, count in zip(sums, self.counts, strict=True)]
+        self.means = [total / np.float32(count) for total, count in zip(sums, self.counts, strict=True)]
 
     def sorting(self, vectors: NDArray[np.float16]) -> Generator[None, None, NDArray[np.int32]]:
         """Sorts all memories anew, (N, SIZE), a bite at a time; returns (N,) kinds."""

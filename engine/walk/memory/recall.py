@@ -36,10 +36,8 @@ _NAMED = {
 _LIKE = ("like", "like this", "alike", "more like this", "similar")
 _ANY = ("", "random", "any", "anything")
 _FIRST, _LATEST = ("first", "oldest", "the first"), ("last", "latest", "newest", "the last")
-_SMALL_WORDS = """
-a an the of in on at and or with without to its it is are as by for from into inside over under between through half
-full very still
-"""
+_SMALL_WORDS = """a an the of in on at and or with without to its it is are as by for from into inside over under
+between through half full very still"""
 _SMALL = frozenset(_SMALL_WORDS.split())
 _PAIR = 0.5  # how much more two words tell than one
 _LONGEST = 24  # characters of a name
