@@ -17,6 +17,7 @@ import typer
 from engine.cli.learn import learn
 from engine.cli.osc_table import View
 from engine.control.listen import Listener, PortTaken, listen
+from engine.control.mapping import Mapper
 from engine.control.monitor import Monitor, Seen, written
 from engine.control.send import OscOut, argument, described, encode, full_address
 from engine.control.sense import SenseProcess, settings_of
@@ -55,7 +56,7 @@ def monitor(
 
     opened = open_show(show, None, None)
     where = host or opened.osc.host
-    watched = Monitor(opened.registry)
+    watched = Monitor(opened.registry, Mapper(opened.registry, opened.things["map"]).drives)
     kinds = [kind for kind, wanted in (("midi", midi), ("sound", sound)) if wanted]
     with ExitStack() as stack:
         listener = _listen(where, opened.osc.port if port is None else port)

@@ -69,7 +69,8 @@ class MapWatch:
         elif table is not None:
             self.mistake = ""
             self._use(table)
-            log.info("%s: read again, %d mappings", self._path.name, len(table.entries))
+            count = len(table.entries)
+            log.info("%s: read again, %d mapping%s", self._path.name, count, "" if count == 1 else "s")
 
     def _read(self, problems: list[str]) -> MapTable | None:
         try:

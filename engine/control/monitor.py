@@ -18,7 +18,7 @@ from difflib import get_close_matches
 from engine.control.heard import is_sensed
 from engine.control.message import BUNDLE, address_of, decode, describe, is_slashless, split_bundle
 from engine.control.resolve import Resolver
-from engine.show.params import ParamError, Registry, Value, did_you_mean, shown
+from engine.show.params import Registry, Value, did_you_mean, shown
 
 MAX_ROWS = 256
 MAX_ARGUMENTS = 4  # of one message, that are shown
@@ -166,15 +166,19 @@ class Monitor:
         if not params:
             mistake = self._resolver.unknown(row.address)
             return Drives(f"nothing{self._near(row.address)}" if mistake.hint else mistake.text, False)
-        try:
-            value = params[0].from_osc(row.arguments)
-        except ParamError as error:
-            return Drives(f"{params[0].name} must be {error.allowed}, got {error.given}", False)
+        resolved = self._resolver.resolve(row.address, row.arguments)
+        more = f" and {len(params) - 1} more" if len(params) > 1 else ""
+        if resolved.presses:
+            return Drives(f"flips {params[0].name}{more}", True)
+        if not resolved.steers:
+            return Drives(f"{params[0].name} {resolved.mistakes[0].text}", False)
+        name, value = resolved.steers[0]
+        if name != params[0].name:
+            return Drives(f"{name}{more}", True, value)
         share = None
         low, high = params[0].low, params[0].high
         if isinstance(value, float) and low is not None and high is not None and low < high:
             share = (value - low) / (high - low)
-        more = f" and {len(params) - 1} more" if len(params) > 1 else ""
         return Drives(params[0].name + more, True, value, share)
 
     def _near(self, address: str) -> str:

@@ -5,6 +5,7 @@ import math
 from engine.control.monitor import MAX_ROWS, Monitor, number
 from engine.show.params import Registry
 from tests.packets import bundle, by_hand, message
+from tests.registry import build_registry
 
 
 def row_of(monitor: Monitor, address: str, now_s: float = 10.0):  # type: ignore[no-untyped-def]
@@ -96,3 +97,22 @@ def test_what_a_show_forgives_the_monitor_forgives(registry: Registry) -> None:
     told = {row.address: row.drives for row in monitor.rows(1.0)}
     assert told["walk/speed"].text == "walk.speed" and told["/Walk//Speed/"].value == 2.0
     assert "begins with a slash" in told["(sensor)"].text
+
+
+def test_mappings_and_what_a_parameter_answers_to_beside_its_address() -> None:
+    registry = build_registry(["clouds"], ["dissolve"])
+    monitor = Monitor(registry, lambda address: ["look.grain"] if address == "/sensor/1" else ())
+    for address, argument in (
+        ("/sensor/1", 0.5),
+        ("/norm/walk/speed", 0.5),
+        ("/toggle/stage/blackout", 1),
+        ("/smooth/look/grain", 0.25),
+    ):
+        monitor.heard(address, [argument], 0.0)
+    said = {row.address: (row.drives.text, row.drives.value) for row in monitor.rows(1.0)}
+    assert said == {
+        "/sensor/1": ("look.grain", None),
+        "/norm/walk/speed": ("walk.speed", 1.0),
+        "/toggle/stage/blackout": ("flips stage.blackout", None),
+        "/smooth/look/grain": ("smoothing.look.grain", 0.25),
+    }
