@@ -28,6 +28,7 @@ from engine.show.errors import CannotStart
 from engine.show.paths import ensure_temp_dir
 
 if TYPE_CHECKING:
+    from engine.control.take import Take
     from engine.dreamer.models import ModelPlace
 
 app = typer.Typer(
@@ -70,6 +71,7 @@ ScoreOpt = Annotated[
 COLUMNS = ("name", "kind", "range", "default", "lands", "doc")
 FIRST_WALK = Path("out/first-walk.mp4")
 FIRST_WALK_S = 20.0
+FILM_S = 30.0
 
 
 def fail(message: str, code: int = 2) -> NoReturn:
@@ -211,6 +213,15 @@ def run(
         Path | None,
         typer.Option(parser=file_path, metavar="FILE", help="Record what is on stage to this video file."),
     ] = None,
+    take: Annotated[
+        Path | None,
+        typer.Option(
+            parser=file_path, metavar="FILE", help="Write what steers the show to this file (see film --take)."
+        ),
+    ] = None,
+    out: Annotated[
+        Path, typer.Option(parser=file_path, metavar="FOLDER", help="Where stills and what OSC starts recording go.")
+    ] = Path("out"),
     stats: StatsOpt = None,
 ) -> None:
     """Play a show live.
@@ -226,7 +237,7 @@ def run(
     check_stats(stats)
     # Only who asked for nothing in particular gets a film instead: a gallery that comes up before its screen does,
     # or a recording that was asked for, must fail so that somebody, or systemd, notices.
-    plain = not (windowed or record or opened.stage.resume) and display is None and osc_port is None
+    plain = not (windowed or record or take or opened.stage.resume) and display is None and osc_port is None
     if not headless and plain and not has_display():
         first_walk(opened, show, duration, size, stats)
         return
@@ -237,6 +248,8 @@ def run(
         size=parse_size(size) if size is not None else None,
         duration_s=parse_duration(duration) if duration is not None else None,
         record=record,
+        take=take,
+        out=out,
     )
     keep_stats(guarded(lambda: run_live(opened, options)), stats)
 
@@ -272,11 +285,28 @@ def first_walk(show: Show, source: str, duration: str | None, size: str | None, 
 
 @app.command()
 def film(
-    show: ShowArg = "film",
+    show: Annotated[
+        str | None,
+        typer.Argument(metavar="SHOW", help="As for run.", show_default="film, or the show that the take is of"),
+    ] = None,
     out: Annotated[Path, typer.Option(parser=file_path, metavar="FILE", help="The video file to write.")] = Path(
         "out/film.mp4"
     ),
-    duration: Annotated[str, typer.Option(metavar="TIME", help="How long: 90 (seconds), 1:30 or 2:00:00.")] = "30",
+    take: Annotated[
+        Path | None,
+        typer.Option(parser=file_path, metavar="FILE", help="Render the performance that run --take wrote down."),
+    ] = None,
+    begin: Annotated[
+        str | None,
+        typer.Option("--from", metavar="TIME", help="Begin there, as if what comes before had been filmed too."),
+    ] = None,
+    end: Annotated[str | None, typer.Option("--to", metavar="TIME", help="End there.")] = None,
+    duration: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME", help="How long: 90 (seconds), 1:30 or 2:00:00.", show_default="30, or as long as the take"
+        ),
+    ] = None,
     fps: Annotated[str | None, typer.Option(metavar="FPS", help="Frames a second, such as 30 or 24000/1001.")] = None,
     size: Annotated[str | None, typer.Option(metavar="WIDTHxHEIGHT", help="Size of the picture in pixels.")] = None,
     seed: SeedOpt = None,
@@ -294,23 +324,63 @@ def film(
 ) -> None:
     """Render a show to a video file.
 
-    It is drawn frame by frame and comes out the same every time.
+    It is drawn frame by frame and comes out the same every time. With --take it is a live performance, rendered
+    again at any size and frame rate.
 
     An interrupted film resumes when you run the same command again; at most its last ten seconds are drawn again.
 
     Interrupted by Ctrl-C it exits with 130. Unfinished films are kept until you delete them or say --anew.
     """
-    opened = open_show(show, sets, seed, score)
+    performed = None
+    if take is None:
+        opened = open_show(show or "film", sets, seed, score)
+    elif score is not None:
+        raise typer.BadParameter("--score and --take both say what happens when: give one of them")
+    else:
+        opened, performed = open_performance(take, show, sets, seed)
     guarded(lambda: find_model(opened))
+    begin_s, length_s = parse_span(begin, end, duration, performed)
     film_with_progress(
         opened,
         out,
-        parse_duration(duration),
+        length_s,
         parse_fps(fps if fps is not None else str(opened.film.fps)),
         parse_size(size) if size is not None else (opened.film.width, opened.film.height),
         stats,
         resume,
+        begin_s,
+        performed,
     )
+
+
+def open_performance(path: Path, source: str | None, sets: list[str] | None, seed: int | None) -> tuple[Show, "Take"]:
+    """A take and the show it is of, or every mistake in them on stderr, and exit 2."""
+    from engine.play.takes import open_take
+
+    try:
+        return open_take(path, source, sets or (), seed)
+    except ShowError as error:
+        fail("\n".join(error.problems))
+    except CannotStart as error:
+        fail(str(error))
+
+
+def parse_span(begin: str | None, end: str | None, duration: str | None, take: "Take | None") -> tuple[float, float]:
+    """Where a film begins and how long it is, in seconds. Raises typer.BadParameter."""
+    if end is not None and duration is not None:
+        raise typer.BadParameter("--to and --duration both say where the film ends: give one of them")
+    whole_s = take.seconds if take else None
+    begin_s = parse_duration(begin) if begin is not None and begin.strip("0:. ") else 0.0
+    if whole_s is not None and begin_s >= whole_s:
+        raise typer.BadParameter(f"--from must lie within the take, which is {whole_s:.6g} s long, got {begin!r}")
+    if duration is not None:
+        return begin_s, parse_duration(duration)
+    end_s = parse_duration(end) if end is not None else whole_s
+    if end_s is None:
+        return begin_s, FILM_S
+    if end_s <= begin_s:
+        raise typer.BadParameter(f"--to must be later than --from, got {end!r}")
+    return begin_s, end_s - begin_s
 
 
 def film_with_progress(
@@ -321,6 +391,8 @@ def film_with_progress(
     size: tuple[int, int],
     stats: Path | None,
     resume: bool | None = None,
+    begin_s: float = 0.0,
+    take: "Take | None" = None,
 ) -> None:
     """Films with a progress bar that tells speed and time left."""
     from rich.console import Console
@@ -330,7 +402,11 @@ def film_with_progress(
     from engine.play.film import FilmError, FilmJob, run_film
     from engine.record.encoder import check
 
-    job = FilmJob(out, duration_s, fps, *size, resume, shlex.join(["pedesis", *sys.argv[1:]]))
+    command = shlex.join(["pedesis", *sys.argv[1:]])
+    skipped = round(begin_s * fps)
+    whole = round(take.seconds * fps) if take else 0
+    rest = max(0, whole - skipped - round(duration_s * fps))
+    job = FilmJob(out, duration_s, fps, *size, resume, command, take, skipped, rest)
     try:
         check_stats(stats)
         guarded(lambda: check(out, size, show.film.codec))

@@ -38,11 +38,15 @@ def _on_bank(source: str, work: Callable[[Any], T], read_only: bool = False) -> 
     from engine.walk.memory.bank import Bank
 
     try:
-        bank = Bank(_path(source), read_only=read_only)
+        path, half_life_h = _bank_of(source)
+        bank = Bank(path, half_life_h, read_only)
     except (ShowError, CannotStart, OSError) as error:
         raise _fail(str(error)) from error
     if bank.set_aside:
-        typer.echo(f"the bank was damaged and is set aside as {bank.set_aside}", err=True)
+        typer.echo(f"the bank was damaged and is set aside as {bank.set_aside}; a new one begins", err=True)
+    if bank.read_only and not read_only:
+        bank.close()
+        raise _fail(f"the memory bank {path} can only be read: nothing in it can be changed", 1)
     try:
         return work(bank)
     except CannotStart as error:
@@ -55,14 +59,17 @@ def _on_bank(source: str, work: Callable[[Any], T], read_only: bool = False) -> 
         bank.close()
 
 
-def _path(source: str) -> Path:
-    """The bank that is meant. Raises ShowError, OSError."""
-    if source.endswith(".db"):
-        return Path(os.path.expanduser(source))
+def _bank_of(source: str) -> tuple[Path, float]:
+    """The bank that is meant, and the half-life in hours of what is in it. Raises ShowError, OSError."""
+    from engine.walk.memory.params import HALF_LIFE_H
+
+    if source.endswith((".db", ".bad")):
+        return Path(os.path.expanduser(source)), HALF_LIFE_H
     from engine.play.remember import bank_path
     from engine.play.shows import load_show
 
-    return bank_path(load_show(source))
+    show = load_show(source)
+    return bank_path(show), float(show.values["memory.half_life"])
 
 
 @memory_app.command("list")
@@ -128,14 +135,19 @@ def export(
 
 @memory_app.command("import")
 def import_(
-    show: ShowArg, backup: Annotated[str, typer.Argument(metavar="BANK.zip", help="What `export` made.")]
+    show: ShowArg,
+    backup: Annotated[
+        str, typer.Argument(metavar="BANK", help="A backup (.zip), or a bank's file, also a damaged one.")
+    ],
 ) -> None:
-    """Brings a backup's memories in; those that are there already stay as they are."""
+    """Brings the memories of a backup in, or of another bank; those that are there already stay as they are."""
     from engine.walk.memory.export import bring_in
 
     def work(bank: Any) -> None:
-        came, total = bring_in(bank, Path(os.path.expanduser(backup)))
-        typer.echo(f"{came} of {total} memories came in, the others were there; {bank.path} holds {len(bank)}")
+        came = bring_in(bank, Path(os.path.expanduser(backup)))
+        lost = f"{came.lost} could not be read; " if came.lost else ""
+        others = ", the others were there" if came.new < came.total else ""
+        typer.echo(f"{came.new} of {came.total} memories came in{others}; {lost}{bank.path} holds {len(bank)}")
 
     _on_bank(show, work)
 
@@ -148,13 +160,11 @@ def forget(
     older: Annotated[float, typer.Option(metavar="DAYS", help="Those kept more than so many days ago.")] = 0.0,
 ) -> None:
     """Forgets memories for good."""
-    from engine.walk.memory.recall import fitting
 
     def work(bank: Any) -> None:
         chosen = set(numbers or ())
         if words:
-            scores = {text: score for text, score in fitting(bank.prompts(), words).items() if score > 0.5}
-            chosen |= {n for n in bank.by_words(scores, 1_000_000) if _is_heard(bank.read(n), scores)}
+            chosen |= {number for number, fit in bank.by_words(words, 1_000_000) if fit > 0.5}
         if older > 0:
             summary = bank.summaries()
             chosen |= set(summary.numbers[summary.created < time.time() - older * 86400].tolist())
@@ -163,11 +173,6 @@ def forget(
         typer.echo(f"{bank.forget(chosen)} forgotten, {len(bank)} left")
 
     _on_bank(show, work)
-
-
-def _is_heard(memory: Any, scores: dict[str, float]) -> bool:
-    """Whether these prompts make up most of a memory."""
-    return memory is not None and sum(memory.said.get(text, 0.0) for text in scores) > 0.5
 
 
 @memory_app.command()

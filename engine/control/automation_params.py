@@ -12,7 +12,7 @@ from pathlib import Path
 from engine.control.cues import read_cues
 from engine.control.lfo import check_lfos, lfo_params, read_lfos
 from engine.control.presets import Preset, as_stored, read_presets
-from engine.control.score import ScoreError, parse_score, read_score
+from engine.control.score import ScoreError, parse_score, read_score, score_text
 from engine.control.stored import read_stored
 from engine.control.tempo import BPM_HIGH, BPM_LOW
 from engine.show.config import Show
@@ -88,7 +88,7 @@ def _finish(things: Things, registry: Registry, path: Path, report: Report) -> T
     check_lfos(things["lfo"], registry, report)
     presets = read_presets(things["preset"], registry, report)
     score = things["score"]
-    table, told = _score_table(score, path, report)
+    table, told, text = _score_table(score, path, report)
     named = _named(things["cue"]) | _named((table or {}).get("cue"))
     if named - presets.keys():
         presets |= _stored_ones(named - presets.keys(), registry, path)
@@ -96,23 +96,25 @@ def _finish(things: Things, registry: Registry, path: Path, report: Report) -> T
         "preset": presets,
         "cue": read_cues(things["cue"], presets, registry, report),
         "score": None if table is None else read_score(table, tuple(presets), registry, told),
+        "score_text": text,
     }
 
 
-def _score_table(score: object, path: Path, report: Report) -> tuple[Mapping[str, object] | None, Report]:
-    """The score's content, and how its mistakes are told."""
+def _score_table(score: object, path: Path, report: Report) -> tuple[Mapping[str, object] | None, Report, str]:
+    """The score's content, how its mistakes are told, and the text of its file if it has one."""
     if score is None:
-        return None, report
+        return None, report, ""
     if isinstance(score, Mapping):
-        return score, lambda key, *rest: report(f"score {key}", *rest)
+        return score, lambda key, *rest: report(f"score {key}", *rest), ""
     if not isinstance(score, str) or not score.strip():
         report("score", 'the name of a file beside the show, such as "evening.toml", or a table', shown(score))
-        return None, report
+        return None, report, ""
     try:
-        return parse_score(path.parent / Path(score).expanduser()), lambda key, *rest: report(f"{score} {key}", *rest)
+        text = score_text(path.parent / Path(score).expanduser())
+        return parse_score(text), lambda key, *rest: report(f"{score} {key}", *rest), text
     except ScoreError as error:
         report("score", "a score in TOML", f"{shown(score)}: {error}")
-        return None, report
+        return None, report, ""
 
 
 def _named(entries: object) -> set[str]:
@@ -138,7 +140,8 @@ def with_score(show: Show, path: Path) -> Show:
         problems.append(f"{path}: {key} must be {must_be}, got {got}{did_you_mean(nearest)}")
 
     try:
-        table = parse_score(path)
+        text = score_text(path)
+        table = parse_score(text)
     except ScoreError as error:
         raise ScoreError(f"{path}: {error}") from None
     presets = dict(show.things["preset"])
@@ -147,7 +150,7 @@ def with_score(show: Show, path: Path) -> Show:
     score = read_score(table, tuple(presets), show.registry, report)
     if problems:
         raise ScoreError("\n".join(problems))
-    return replace(show, things={**show.things, "preset": presets, "score": score})
+    return replace(show, things={**show.things, "preset": presets, "score": score, "score_text": text})
 
 
 PART = Part(

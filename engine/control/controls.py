@@ -18,9 +18,9 @@ trigger during REPEAT_S. A sensor that streams 1s faster than that is one long p
 
 import math
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from engine.show.params import Param, Registry, Value
 
@@ -122,6 +122,13 @@ class Controls(Mapping[str, Value]):
         self._target[name] = value
         self._moving[name] = _Glide(float(self._base[name]), self._time_s, time_s, even)
 
+    def put(self, name: str, value: Value) -> None:
+        """As set(), but it is there at once. value: already coerced."""
+        self.set(name, value)
+        self._moving.pop(name, None)
+        if name in self._base:
+            self._base[name] = value
+
     def modulate(self, name: str, source: str, amount: float, how: How = "add") -> None:
         """Puts something on top of a number's base until it is put there again; an amount of 0 (1 to multiply by)
         takes it away. source: whose it is. how: max lifts the base to `amount` at least.
@@ -158,6 +165,46 @@ class Controls(Mapping[str, Value]):
         """Text of the oldest waiting call, which is then gone; None when there is none."""
         return self._calls[name].popleft() if self._calls[name] else None
 
+    def to_dict(self) -> dict[str, Any]:
+        """All of the state, JSON-able."""
+        return {
+            "time_s": self._time_s,
+            "base": dict(self._base),
+            "target": {n: v for n, v in self._target.items() if v != self._base[n]},
+            "moving": {n: glide and glide.to_list() for n, glide in self._moving.items()},
+            "smoothing": dict(self._smoothing),
+            "modulations": {n: {s: list(m) for s, m in on_top.items()} for n, on_top in self._modulations.items()},
+            "triggers": {n: t.to_list() for n, t in self._triggers.items() if t.was_pressed},
+            "calls": {n: list(texts) for n, texts in self._calls.items() if texts},
+        }
+
+    def restore(self, data: Mapping[str, Any]) -> None:
+        """Takes up where `to_dict` left it; what the show does not have is left out.
+
+        Raises KeyError, TypeError or ValueError on damaged data.
+        """
+        values, targets = (
+            {n: _checked(self._registry[n], v) for n, v in data[part].items() if n in self._base}
+            for part in ("base", "target")
+        )
+        moving = {n: glide and _Glide.of(*glide) for n, glide in data["moving"].items() if n in self._base}
+        self._time_s = float(data["time_s"])
+        self._base |= values
+        self._target = self._base | targets
+        self._moving = moving
+        self._smoothing = {n: float(s) for n, s in data.get("smoothing", {}).items() if n in self._base}
+        self._modulations = {}
+        for name, on_top in data["modulations"].items():
+            for source, (how, amount) in on_top.items():
+                if name in self._registry:
+                    self.modulate(name, str(source), float(amount), how)
+        for name, state in data["triggers"].items():
+            if name in self._triggers:
+                self._triggers[name].restore(state)
+        for name, texts in data["calls"].items():
+            if name in self._calls:
+                self._calls[name].extend(map(str, texts))
+
     def _modulated(self, name: str) -> float:
         value, lift = float(self._base[name]), -math.inf
         for how, amount in self._modulations[name].values():
@@ -178,6 +225,13 @@ class _Glide:
     start_s: float
     length_s: float
     even: bool = False
+
+    def to_list(self) -> list[Any]:
+        return [self.start, self.start_s, self.length_s, self.even]
+
+    @staticmethod
+    def of(start: Any, start_s: Any, length_s: Any, even: Any) -> "_Glide":
+        return _Glide(float(start), float(start_s), float(length_s), bool(even))
 
     def at(self, param: Param, target: float, time_s: float) -> float:
         """Where it is; by equal ratios where the parameter's curve is logarithmic."""
@@ -202,6 +256,17 @@ class _Trigger:
         self._last_s = -math.inf
 
     @property
+    def was_pressed(self) -> bool:
+        return self._last_s > -math.inf
+
+    def to_list(self) -> list[Any]:
+        return [self.held, self._last_s, list(self.fired)]
+
+    def restore(self, state: Sequence[Any]) -> None:
+        held, last_s, fired = state
+        self.held, self._last_s, self.fired = float(held), float(last_s), deque(map(float, fired))
+
+    @property
     def waiting(self) -> float:
         return self.fired[0] if self.fired else 0.0
 
@@ -213,6 +278,11 @@ class _Trigger:
 
     def take(self) -> float:
         return self.fired.popleft() if self.fired else 0.0
+
+
+def _checked(param: Param, value: Any) -> Value:
+    """A value of a saved state. A number on its way may lie a rounding error beyond the range."""
+    return param.coerce(param.clamped(float(value)) if param.kind == "number" else value)
 
 
 def _step(param: Param, now: float, target: float, dt_s: float, smoothing_s: float) -> tuple[float, bool]:

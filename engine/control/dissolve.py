@@ -7,6 +7,8 @@ Counted in ticks, so that a film and a take show the same. Plain Python; the thr
 """
 
 from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any
 
 
 class Dissolve:
@@ -20,6 +22,16 @@ class Dissolve:
 
     def __getitem__(self, choice: str) -> float:
         return self._shares.get(choice, 0.0)
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of the state, JSON-able."""
+        return {"wanted": self._wanted, "from": self._from, "shares": self._shares, "since_s": self._since_s}
+
+    def restore(self, data: Mapping[str, Any]) -> None:
+        """Takes up where `to_dict` left it. Raises KeyError, TypeError or ValueError on damaged data."""
+        before, shares = ({str(n): float(share) for n, share in data[part].items()} for part in ("from", "shares"))
+        self._wanted, self._since_s = str(data["wanted"]), float(data["since_s"])
+        self._from, self._shares = before, shares
 
     def tick(self, wanted: str, over_s: float, dt_s: float) -> None:
         """One step. Another choice than before begins a dissolve of `over_s` seconds from what is shown now."""

@@ -72,12 +72,13 @@ class Batch:
 class Inbox:
     """See the module's head."""
 
-    def __init__(self, resolver: Resolver) -> None:
+    def __init__(self, resolver: Resolver, received: int = 0) -> None:
+        """received: how many messages came before."""
         self._resolver = resolver
         self.overhear = False  # whether every message is kept besides, also unknown ones and those that are superseded
         self._loose: dict[bytes, bytes | None] = {}  # as it was sent: as it is meant
         self.map(MapTable())
-        self._order = 0
+        self._order = received
         self._last = b""
         self._newest: dict[bytes, Message] = {}
         self._hits: dict[bytes, deque[Message]] = {}

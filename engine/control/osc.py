@@ -137,6 +137,18 @@ class OscIn:
                 each.close()
         self._listener = self._thread = self._wake = None
 
+    def use(self, registry: Registry, mapper: Mapper) -> None:
+        """From now on messages are for another show; what has not been drained is lost."""
+        with self._lock:
+            received = self._inbox.take().received
+            self._resolver = Resolver(registry)
+            self._triggers = {p.name for p in registry.values() if p.fires}
+            overhear, self.mapper = self._inbox.overhear, mapper
+            self._inbox = Inbox(self._resolver, received)
+            self._inbox.overhear = overhear
+            self._inbox.map(mapper.table)
+            self._table = mapper.table
+
     def addresses(self) -> list[str]:
         """Where controllers find this machine: its addresses on the network when bound wide."""
         return reachable_at(self.host)

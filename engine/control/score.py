@@ -69,15 +69,21 @@ class Score:
     loop: tuple[Moment, Moment] | None = None
 
 
-def parse_score(path: Path) -> dict[str, Any]:
-    """The file's content. Raises ScoreError."""
+def score_text(path: Path) -> str:
+    """What is in the file. Raises ScoreError."""
     try:
-        return tomllib.loads(read_text_bounded(path, MAX_BYTES))
+        return read_text_bounded(path, MAX_BYTES)
     except FileNotFoundError:
         raise ScoreError("file not found") from None
     except OSError as error:
         why = error.strerror or str(error)
         raise ScoreError(f"cannot be read: {why[:1].lower()}{why[1:]}") from None
+
+
+def parse_score(text: str) -> dict[str, Any]:
+    """The content of a score's file. Raises ScoreError."""
+    try:
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ScoreError(f"not a score in TOML: {str(error)[0].lower()}{str(error)[1:]}") from None
     except (ValueError, RecursionError) as error:

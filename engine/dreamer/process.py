@@ -164,6 +164,16 @@ class DreamerProcess:
         if self.status.state == "dreaming":
             self._send(TakePalette(palette))
 
+    def can_dream(self, spec: DreamSpec) -> bool:
+        """Whether another show has model and size of the one that is dreamt, so that it only takes other words."""
+        own = self._spec
+        alike = replace(spec, palette=own.palette, economy=own.economy, focus=own.focus) == own
+        return alike and self.status.state not in ("failed", "stopped")
+
+    def begin_with(self, palette: Palette) -> None:
+        """What every child begins with from now on, should it have to be started again."""
+        self._spec = replace(self._spec, palette=palette)
+
     def poll(self, timeout_s: float = 0.0) -> list[Keyframe]:
         """The keyframes that have come, oldest first; hands out new waypoints. Waits at most `timeout_s` for one."""
         if self._ring is None:

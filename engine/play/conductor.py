@@ -10,7 +10,7 @@ the show's loop; no GL, no torch.
 """
 
 import logging
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from itertools import chain
@@ -39,7 +39,8 @@ FOREVER_S = 1e9
 # Events that are no parameters; what they carry is plain data, which a take can hold.
 WORDS_READY, WORDS_REFUSED, VISIT, LEAVE = "words.ready", "words.refused", "walk.visit", "walk.leave"
 PRESETS = "preset.known"  # those that were stored in earlier shows
-STAYS = "walk.seed"  # belongs to the walk's place, and that stays
+EVENTS = (WORDS_READY, WORDS_REFUSED, VISIT, LEAVE, PRESETS)
+STAYS = ("walk.seed", "stage.overlay")  # the one belongs to the walk's place, the other to who is looking
 
 
 class Conductor(Mapping[str, Value]):
@@ -51,10 +52,11 @@ class Conductor(Mapping[str, Value]):
         sources: Sequence[Source] = (),
         words_at_once: bool = False,
         automata: Sequence[Automaton] = (),
+        but_for: Collection[str] = (),
     ) -> None:
         """words_at_once: new words count as encoded as soon as they are wanted, and whoever dreams waits for them;
-        else make_ready() says when they are. automata: what moves parameters at every tick, beside the show's own
-        automation and after it."""
+        else answer() says when they are. but_for: ids of palettes of which somebody will say so all the same.
+        automata: what moves parameters at every tick, beside the show's own automation and after it."""
         self.controls = Controls(show.registry, show.values)
         self.navigator = Navigator(
             seed=int(show.values["walk.seed"]),
@@ -67,12 +69,13 @@ class Conductor(Mapping[str, Value]):
         self.words = Words(self.navigator.materials, Palette.of([m.prompt for m in show.materials]))
         self.visits = Visits()
         self.jumps = 0  # how often walk.jump was fired
-        self._at_once = words_at_once
+        self._at_once, self._but_for = words_at_once, frozenset(but_for)
         self.automation = Automation(show.registry, show.things, show.values)
         self._automata: list[Automaton] = [self.automation, *automata]
         for name, time_s in show.things["smoothing"].items():
             self.controls.smooth(name, time_s)
         self._sources = list(sources)
+        self.on_steer: Callable[[int, str, Any], None] | None = None  # told the tick, name and value: what a take is
         self._own = dict(show.values)
         self.tick()
 
@@ -90,13 +93,17 @@ class Conductor(Mapping[str, Value]):
         """Time of the last tick, since the walk began."""
         return self.navigator.time_s
 
+    def add(self, source: Source) -> None:
+        """One more source; it is heard after the others."""
+        self._sources.append(source)
+
     def set(self, name: str, value: Value) -> None:
         """Moves a parameter, as a source would. value: already coerced."""
-        self.controls.set(name, value)
+        self.steer(name, value)
 
     def toggle(self, name: str) -> None:
         """Turns a switch the other way."""
-        self.controls.set(name, not self.controls.target(name))
+        self.steer(name, not self.controls.target(name))
 
     def listen(self) -> None:
         """Takes what the sources have to say; between two ticks."""
@@ -105,7 +112,9 @@ class Conductor(Mapping[str, Value]):
                 self.steer(name, value)
 
     def steer(self, name: str, value: Any) -> None:
-        """What comes from outside: a parameter's value, or one of the events below by its name."""
+        """The one way in for what comes from outside, at the present tick: a parameter's value, or one of EVENTS."""
+        if self.on_steer is not None:
+            self.on_steer(self.navigator.ticks, name, value)
         if name == WORDS_READY:
             self.words.make_ready(value)
         elif name == WORDS_REFUSED:
@@ -120,6 +129,22 @@ class Conductor(Mapping[str, Value]):
             self.controls.smooth(name.removeprefix(SMOOTHING), float(value))
         else:
             self.controls.set(name, value)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Where everything is that is steered, JSON-able: what a take begins with."""
+        parts = ("controls", "navigator", "words", "visits", "automation")
+        return {name: getattr(self, name).to_dict() for name in parts} | {"view": self._view.to_dict()}
+
+    def restore(self, data: Mapping[str, Any]) -> None:
+        """Takes up where `to_dict` left it. Raises KeyError, TypeError or ValueError on damaged data."""
+        self.controls.restore(data["controls"])
+        self.navigator.restore(data["navigator"])
+        self.navigator.read(self.controls)
+        for name in ("words", "visits", "automation"):
+            if name in data:
+                getattr(self, name).restore(data[name])
+        if "view" in data:
+            self._view.restore(data["view"])
 
     def answer(self, ready: Collection[str], refused: Mapping[str, str]) -> None:
         """Takes note of the palettes that are encoded, and of those that cannot be and why; by their ids."""
@@ -175,7 +200,7 @@ class Conductor(Mapping[str, Value]):
         self.words.need(self.visits.palettes)
         self.words.tick(self.controls)
         if self._at_once:
-            self.answer([palette.id for palette in self.words.wanted], {})
+            self.answer({palette.id for palette in self.words.wanted} - self._but_for, {})
         if self.visits.tick(self.words.is_ready, float(self["blend.time"])):
             self.navigator.leap()
         if (place := self.visits.at) is not None:
@@ -189,19 +214,21 @@ class Conductor(Mapping[str, Value]):
         """Every value back to the show's own, eased; the walk's place stays."""
         self.automation.presets.cancel()
         for name, value in self._own.items():
-            if name != STAYS and not self.controls.target(name) == self.controls.base(name) == value:
+            if name not in STAYS and not self.controls.target(name) == self.controls.base(name) == value:
                 self.controls.glide(name, value, RESET_S)
 
 
 def play_through(conductor: Conductor, fps: Fraction, frames: int) -> Iterator[Waypoint]:
     """Steps the conductor from frame to frame of a film: the waypoint of each, at exactly n / fps seconds.
 
-    While the caller holds a frame's waypoint, the conductor's values are those of that frame.
+    The film's time begins at the conductor's present tick, which of a new one is the first. While the caller holds a
+    frame's waypoint, the conductor's values are those of that frame.
     """
+    before = conductor.navigator.ticks - 1
     for n in range(frames):
-        at = Fraction(n) / fps
+        at = Fraction(n) / fps + Fraction(before, TICK_HZ)
         while Fraction(conductor.navigator.ticks + 1, TICK_HZ) <= at:
             conductor.listen()
             conductor.tick()
         waypoint = conductor.waypoint(float(at - Fraction(conductor.navigator.ticks, TICK_HZ)))
-        yield replace(waypoint, time_s=float(at))  # as the film's clock has it, to the last bit
+        yield replace(waypoint, time_s=float(Fraction(n) / fps))  # as the film's clock has it, to the last bit

@@ -22,12 +22,14 @@ import moderngl
 import numpy as np
 
 from engine.control.clock import LockstepClock
+from engine.control.take import Take
 from engine.dreamer.process import DreamerProcess, DreamSpec, Keyframe
 from engine.play import stats
 from engine.play.conductor import Conductor, play_through
 from engine.play.preroll import Preroll
 from engine.play.provenance import MACHINE, changes, provenance_of
 from engine.play.signals import StopRequest
+from engine.play.takes import replay
 from engine.record.encoder import check as encoder_check
 from engine.record.film_file import FilmFile, Unfinished
 from engine.record.names import RecorderError, reason
@@ -65,6 +67,9 @@ class FilmJob:
     height: int
     resume: bool | None = None  # what an earlier run left: True insists on it, False starts over
     command: str = ""  # what a person typed, for the note beside the film
+    take: Take | None = None  # what steers it
+    skipped: int = 0  # frames before the first one that is drawn: they are walked through, and count as time
+    rest: int = 0  # frames after the last one that there would be, so that it ends as in the film of all of them
 
     @property
     def frames(self) -> int:
@@ -75,15 +80,16 @@ class _Script:
     """The conductor, as far ahead of the film as is dreamt ahead: waypoints to dream, values to draw with."""
 
     def __init__(self, conductor: Conductor, job: FilmJob, first: int, stop: StopRequest) -> None:
-        """first: the frame that the film begins or resumes at."""
+        """first: the frame that the film is drawn first, where the film begins or resumes."""
         self._conductor, self._job, self._first, self._stop = conductor, job, first, stop
         self.preroll = Preroll(first)
         self._values: deque[Mapping[str, Value]] = deque()  # of the frames that are not drawn yet
         self._words: dict[str, Palette] = {}  # all that were ever said
 
     def waypoints(self) -> Iterator[Waypoint]:
-        """The waypoint of every frame, from the film's beginning on. Raises KeyboardInterrupt when asked to stop."""
-        for n, waypoint in enumerate(play_through(self._conductor, self._job.fps, self._job.frames)):
+        """The waypoint of every frame, from the beginning on. Raises KeyboardInterrupt when asked to stop."""
+        frames = self._job.skipped + self._job.frames + self._job.rest
+        for n, waypoint in enumerate(play_through(self._conductor, self._job.fps, frames)):
             self.preroll.note(n, waypoint, self._conductor)
             if n >= self._first:
                 self._values.append(dict(self._conductor))
@@ -237,20 +243,21 @@ def run_film(
     """
     size = (job.width, job.height)
     encoder_check(job.out, size, show.film.codec)
-    if show.values["memory.approved"]:
+    if show.values["memory.approved"] and not job.take:  # which has what was shown
         raise FilmError("memory.approved must be false in a film, which reads no memory bank")
     meter = stats.Meter()
     with ExitStack() as stack:
         stop = stack.enter_context(StopRequest(last_resort=True))
         ctx = create_context(headless=True)
         stack.callback(ctx.release)
-        known = provenance_of(show, size, job.fps, job.frames, str(ctx.info["GL_RENDERER"]))
+        known = provenance_of(show, size, job.fps, job.frames, str(ctx.info["GL_RENDERER"])) | _of_job(job)
         about = {"show": show.name, "title": show.title, "command": job.command}
         file = stack.enter_context(FilmFile(job.out, known, about))  # before the model: refused at once
         unfinished = _unfinished(file, job)
         first = unfinished.frames if unfinished else 0
-        clock = LockstepClock(job.fps, first)
-        script = _Script(Conductor(show, words_at_once=True), job, first, stop)
+        clock = LockstepClock(job.fps, job.skipped + first)
+        conductor = replay(show, job.take) if job.take else Conductor(show, words_at_once=True)
+        script = _Script(conductor, job, clock.frame, stop)
         supply = _Supply(script.preroll.keyframes(plan.keyframes(script.waypoints(), show.film.gap)))
         spec = DreamSpec.from_show(show, film=True)
         if unfinished and unfinished.arithmetic:
@@ -270,8 +277,8 @@ def run_film(
         with _ended_well(file, recorder, screen.readback, stop):
             opening = f"copying the {first} frames that are done" if first else f"waiting for {job.out} to open"
             _wait(recorder.ready, stop, opening)
-            progress(clock.frame, job.frames)
-            while clock.frame < job.frames:
+            progress(first, job.frames)
+            while clock.frame < job.skipped + job.frames:
                 at = clock.frame / clock.fps
                 feed.until(float(at))
                 _write(recorder, screen.draw(float(at), script.next_values()), stop)
@@ -279,8 +286,18 @@ def run_film(
                     raise FilmError(recorder.error)
                 meter.frame(time.perf_counter())
                 clock.advance()
-                progress(clock.frame, job.frames)
+                progress(clock.frame - job.skipped, job.frames)
         return stats.report(meter, dreamer.status, None)
+
+
+def _of_job(job: FilmJob) -> dict[str, Any]:
+    """What the film's bytes depend on besides the show."""
+    known = {"the take": job.take.digest} if job.take else {}
+    if job.skipped:
+        known["--from"] = f"frame {job.skipped}"
+    if job.rest:
+        known["--to"] = f"{job.rest} frames before the end"
+    return known
 
 
 def _recorder(show: Show, job: FilmJob, file: FilmFile, first: int) -> Recorder:

@@ -5,31 +5,29 @@ thread and never waits for anything but the display.
 """
 
 import logging
+import threading
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import moderngl
 
 from engine.control.clock import Clock, RealClock
-from engine.control.link import LinkClock
-from engine.control.map_watch import MapWatch
 from engine.control.mapping import Mapper
 from engine.control.osc import OscIn
-from engine.control.sense import open_senses, pass_on
-from engine.control.source import Source
-from engine.control.tempo import MidiClock
 from engine.dreamer.models import ModelError
 from engine.dreamer.process import DreamerProcess, DreamSpec
 from engine.play import stats
-from engine.play.conductor import PRESETS, Conductor
-from engine.play.remember import Remember
+from engine.play.capture import Capture
+from engine.play.change import Change
+from engine.play.conductor import Conductor
+from engine.play.inputs import Inputs
+from engine.play.learning import Learning
+from engine.play.performance import Feed, Performance, Prepared
 from engine.play.signals import StopRequest
-from engine.play.state import Memory
-from engine.play.stills import StillOutput, Stills
-from engine.play.stored import StoredPresets
 from engine.show.config import Show
 from engine.show.files import ENDING_S
 from engine.stage.blend import Blend
@@ -37,25 +35,18 @@ from engine.stage.gl import is_software
 from engine.stage.look import Look
 from engine.stage.numbers import NumbersView
 from engine.stage.overlay import Overlay
-from engine.stage.program import Output, Program
+from engine.stage.program import Program
 from engine.stage.shaders import Shaders
 from engine.stage.shelves import Shelves
 from engine.stage.warm import COLD_S, Warmer
 from engine.stage.window import NoDisplay, Pacer, Stage, open_stage
-from engine.walk.mix import TICK_S
-from engine.walk.waypoint import Waypoint, same_place
-
-if TYPE_CHECKING:
-    from engine.record.recording import Recording
 
 log = logging.getLogger("pedesis")
 
-LONGEST_STEP_S = 0.25  # a longer frame (a machine suspended, or far too slow) moves the walk no further than this
 # Where the processor draws, the waiting picture takes from the model what that needs to load. At 42 frames a second the
 # first dream was there after 7.4 s on two cores, at this after 6.2; the waiting picture is slow enough for it.
 WAITING_HZ = 30.0
 OVERLAY_HZ = 2.0
-SAVE_EVERY_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -68,33 +59,21 @@ class LiveOptions:
     size: tuple[int, int] | None = None
     duration_s: float | None = None
     record: Path | None = None
-    stills: Path = Path("out")
+    take: Path | None = None
+    out: Path = Path("out")  # folder for stills, and for what is recorded by a message
 
 
 class Player:
-    """Everything a running show holds, stepped once a frame."""
+    """Everything a running show holds, stepped once a frame: window, outputs, and the show that is on stage."""
 
     def __init__(self, show: Show, options: LiveOptions, clock: Clock, stack: ExitStack) -> None:
-        self.show, self.options, self.clock, self._stack = show, options, clock, stack
+        self.options, self.clock, self._stack = options, clock, stack
         self.meter = stats.Meter()
-        self.mapper = Mapper(show.registry, show.things["map"], show.values)
-        self.map_watch = MapWatch(show.path, show.registry, self.mapper.use)
-        self.map_watch.start()
-        stack.callback(self.map_watch.close)
-        self.osc = _open_osc(show, self.mapper, stack)
-        self.senses = open_senses(show.values, [entry.source for entry in self.mapper.table.entries])
-        for sense in self.senses:
-            stack.callback(sense.close)
-        self.midi_clock = MidiClock()
-        sources: list[Source] = [self.osc] if self.osc else []
-        sources += [self.mapper, self.midi_clock, *_open_link(show, stack)]
-        self.conductor = Conductor(show, sources, automata=[self.mapper])
-        self.memory = Memory(show) if show.stage.resume else None
-        self.stored = StoredPresets(show)
-        stack.callback(self.stored.close)
-        self.conductor.steer(PRESETS, self.stored.load())
-        self.remember = Remember(show, self.conductor)
-        stack.callback(self.remember.close, ENDING_S)
+        self._prepared = prepared = Prepared.of(show)
+        stack.callback(prepared.inputs.close)
+        self.osc = _open_osc(show, prepared.inputs.mapper, stack)
+        prepared.inputs.open()
+        self._let_hear(prepared.conductor, prepared.inputs)
         self.stage: Stage = open_stage(
             show.stage,
             headless=options.headless,
@@ -104,74 +83,111 @@ class Player:
         )
         if not options.headless:
             log.info("screen saver: %s", self.stage.screen_saver)
-        crowded = is_software(self.stage.ctx)
-        spec = DreamSpec.from_show(show, crowded=crowded)
-        self.dreamer = DreamerProcess(spec, self._waypoint)
-        stack.callback(self.dreamer.stop)
-        stack.callback(self.stage.close)  # the window goes first: ending the dreamer can take a second
+        self._crowded = is_software(self.stage.ctx)
         self.shaders = Shaders(self.stage.ctx)
-        self.blend = Blend(self.stage.ctx, self.shaders, (show.model.width, show.model.height))
         self.numbers = NumbersView(self.stage.ctx, self.shaders)
         self.shelves = Shelves(self.stage.ctx, self.shaders, show.stage.fit)
         self.look = Look(self.stage.ctx, self.shaders, show.stage.fit)
+        blend = Blend(self.stage.ctx, self.shaders, (show.model.width, show.model.height))
+        self.playing = Performance(prepared, blend)
+        stack.callback(lambda: self.playing.remember.close(ENDING_S))
+        stack.callback(lambda: self.playing.inputs.close())
+        self.dreamer, self.feed = self.dream(self.playing)
+        self._ending: list[threading.Thread] = []
+        self._change: Change | None = None
+        stack.callback(self._wait_for_endings)
+        stack.callback(lambda: self.dreamer.stop())
+        stack.callback(self.stage.close)  # the window goes first: ending the dreamer can take a second
+        stack.callback(self._drop_change, ending=True)
         self.overlay = Overlay(self.stage.ctx, self.shaders)
         size = show.program.width or self.stage.size[0], show.program.height or self.stage.size[1]
         self.program = Program(self.stage.ctx, self.shaders, self.look, size, show.stage.fit)
-        palettes_of = self.conductor.words.palettes_of
-        self.still = StillOutput(Stills(options.stills), lambda: self.blend.showing, show, palettes_of)
-        self.outputs: list[Output] = [self.still]
-        stack.callback(self.still.close)
-        self.recording: Recording | None = None
+        self.capture = Capture(options.out, self.stage.ctx, self.program.size)
+        self.capture.play(show, self.conductor, lambda: blend.showing)
+        stack.callback(self.capture.close)
         if options.record:
-            self.recording = _open_recording(self.stage.ctx, self.program.size, options.record, show, stack)
-            self.outputs.append(self.recording)
+            self.capture.record(options.record)
+        self.folders = [show.path.parent]  # where the shows are that can be loaded by name
+        self._leaving: Performance | None = None  # that still shows, while the one on stage arrives
+        self._look_ahead_s = 0.0  # of the look's time, which goes on whatever show is on stage
+        self.learning: Learning | None = None
+        stack.callback(self._learn, on=False)
         self.quit = False
-        self._waiting = Pacer(WAITING_HZ) if crowded else None
-        self._asked_s = -1.0  # time of the waypoint that the dreamer was last given
-        self._newest: Waypoint | None = None  # of the newest keyframe
+        self._waiting = Pacer(WAITING_HZ) if self._crowded else None
         self._told = ("starting", 0)  # the dreamer's state and losses that were last logged
         self._told_of_first = False
-        self._skipped_s = 0.0  # real time the walk did not go through
-        self._overlay_at = self._saved_at = 0.0
+        self._overlay_at = 0.0
+
+    @property
+    def show(self) -> Show:
+        """The one on stage."""
+        return self.playing.show
+
+    @property
+    def conductor(self) -> Conductor:
+        """Of the show on stage."""
+        return self.playing.conductor
+
+    @property
+    def blend(self) -> Blend:
+        """Of the show on stage."""
+        return self.playing.blend
 
     def recall(self) -> None:
-        """Goes on from where the show last ended, if it is one that remembers."""
-        if self.memory and self.memory.recall(self.conductor.navigator, self.conductor.controls):
-            self._skipped_s = self.clock.now() - self.conductor.time_s
+        """Goes on from where the show last ended, if it is one that remembers; a take begins there."""
+        if self._prepared.recall():
+            self.playing.begin(self.clock.now())
+        if self.options.take:
+            self.capture.take(self.options.take)
 
-    def _waypoint(self) -> Waypoint | None:
-        """Where the walk is, once a tick; None while the dreamer may rest, as nobody would see anything new."""
-        if self.conductor.time_s == self._asked_s:
-            return None
-        here, newest = self.conductor.waypoint(), self._newest
-        if self.conductor.visits.locked and self.conductor.visits.at is None:
-            return None
-        if newest is not None and same_place(here, newest):
-            self.blend.hold(here.time_s)
-            return None
-        if newest is not None and (self.look.is_black or self.blend.is_frozen):
-            return None
-        self._asked_s = here.time_s
-        return here
+    def _let_hear(self, conductor: Conductor, inputs: Inputs) -> None:
+        """OSC first: the mappings hear what comes by it."""
+        if self.osc:
+            conductor.add(self.osc)
+        conductor.add(inputs)
+
+    def spec_of(self, show: Show) -> DreamSpec:
+        """What a dreamer needs to know of a show."""
+        return DreamSpec.from_show(show, crowded=self._crowded)
+
+    def dream(self, performance: Performance) -> tuple[DreamerProcess, Feed]:
+        """A dreamer for a show, not started yet, and what it is fed by."""
+        feed = Feed(performance, lambda: self.look.is_black)
+        return DreamerProcess(self.spec_of(performance.show), feed), feed
+
+    def load(self, name: str) -> None:
+        """Goes on with another show as soon as it is there."""
+        self._drop_change()
+        self._change = Change(self, name)
+
+    def change_to(self, coming: Performance) -> None:
+        """Another show is on stage from now on."""
+        self._learn(on=False)
+        leaving = self.playing
+        self._release_leaving()
+        coming.begin(self.clock.now())
+        coming.now_s = coming.conductor.time_s
+        self._look_ahead_s += leaving.now_s - coming.now_s
+        if self.osc:
+            self.osc.use(coming.show.registry, coming.inputs.mapper)
+        self._let_hear(coming.conductor, coming.inputs)
+        self.playing, self._leaving = coming, leaving
+        self.capture.play(coming.show, coming.conductor, lambda: coming.blend.showing)
+        log.info("playing the show %s", coming.show.name)
 
     def step(self) -> None:
         """One frame: steer, walk, blend, show."""
         for key in self.stage.poll():
             self._key(key)
-        pass_on(self.senses, self.mapper.hear, self.midi_clock if self.conductor["tempo.midi"] else None)
+        self.playing.inputs.hear(bool(self.conductor["tempo.midi"]))
         self.conductor.listen()
-        now_s = self._walk()
-        self.remember.step()
-        self.dreamer.set_palettes(self.conductor.words.wanted)
-        for keyframe in self.dreamer.poll():
-            self.blend.upload(keyframe)
-            self._newest = keyframe.waypoint
-            self.remember.take_in(keyframe)
-        status = self.dreamer.status
-        self.conductor.answer(status.palettes, status.refused)
+        self.playing.walk(self.clock.now())
+        self.capture.step()
+        self._take_pictures()
         self._tell_of_dreamer()
+        now_s = self.playing.now_s + self._look_ahead_s
         framebuffer = self._draw(now_s)
-        for output in self.outputs:
+        for output in self.capture.outputs:
             output.push(framebuffer, self.clock.now())  # in real time, also where the walk left some of it out
         self._show_overlay(now_s)
         self.stage.present()
@@ -181,35 +197,65 @@ class Player:
         if self.meter.frames == 0:
             self.dreamer.start()  # after the first picture: the import of torch would hold it up
         self.meter.frame(time.perf_counter())
-        self.stored.keep(self.conductor.automation.presets)
-        self._save(now_s)
+        self.playing.save()
+
+    def _take_pictures(self) -> None:
+        """Takes in what was dreamt, of the show on stage or of one that comes."""
+        if (name := self.conductor.controls.take_call("show.load")) is not None:
+            self.load(name)
+        change = self._change
+        self.playing.remember.step()
+        self.dreamer.set_palettes(self.conductor.words.wanted)
+        for keyframe in self.dreamer.poll():
+            if change:
+                change.before(keyframe)
+            self.playing.take_in(keyframe)
+        self.conductor.answer(self.dreamer.status.palettes, self.dreamer.status.refused)
+        if change and not change.is_over:
+            change.step()
+        if change and change.is_over:
+            self._change = None
+        if self._leaving is not None:
+            if self.blend.is_following:
+                self._leaving.walk(self.clock.now())
+            else:
+                self._release_leaving()
+
+    def end_later(self, work: Callable[[], None]) -> None:
+        """Does what may take a second, such as ending a dreamer, in a thread; the show's end waits for it."""
+        self._ending = [thread for thread in self._ending if thread.is_alive()]
+        self._ending.append(threading.Thread(target=work, name="ending", daemon=True))
+        self._ending[-1].start()
+
+    def _drop_change(self, ending: bool = False) -> None:
+        if self._change is not None:
+            self._change.give_up(ending)
+            self._change = None
+
+    def _wait_for_endings(self) -> None:
+        for thread in self._ending:
+            thread.join(ENDING_S)
+
+    def _release_leaving(self) -> None:
+        if self._leaving is not None:
+            self._leaving.blend.release()
+            self._leaving = None
 
     def _draw(self, now_s: float) -> moderngl.Framebuffer:
         """Draws the program and shows it; returns the framebuffer that holds it."""
         begun = time.perf_counter()
-        picture = self.blend.render(now_s, self.conductor)
+        picture = self.playing.draw()
         picture = self.numbers.render(picture, self.blend.numbers, self.conductor, now_s)
         if self.conductor["memory.view"]:
-            self.remember.feed(self.shelves)
+            self.playing.remember.feed(self.shelves)
         picture = self.shelves.render(picture, now_s, self.conductor, self.stage.size)
-        framebuffer = self.program.draw(picture, self.conductor, now_s, self.stage, self.outputs)
+        framebuffer = self.program.draw(picture, self.conductor, now_s, self.stage, self.capture.outputs)
         took_s = time.perf_counter() - begun
         if self.meter.frames == 0 and self._waiting and took_s > COLD_S:
             warmer = Warmer(self.blend.size)
             self._stack.callback(warmer.stop)
             self.blend.may_warm = lambda: warmer.done
         return framebuffer
-
-    def _walk(self) -> float:
-        """Steps the walk up to now; returns the show's time in seconds."""
-        now_s = self.clock.now() - self._skipped_s
-        behind = now_s - self.conductor.time_s
-        if behind > LONGEST_STEP_S:
-            self._skipped_s += behind - LONGEST_STEP_S
-            now_s = self.conductor.time_s + LONGEST_STEP_S
-        while self.conductor.time_s <= now_s - TICK_S:
-            self.conductor.tick()
-        return now_s
 
     def _tell_of_dreamer(self) -> None:
         """Logs what becomes of the dreamer. Raises ModelError when it never dreamt and never will."""
@@ -220,7 +266,7 @@ class Player:
         if (status.state, status.losses) == self._told:
             return
         self._told = (status.state, status.losses)
-        if status.state == "failed" and not status.keyframes:
+        if status.state == "failed" and not self._told_of_first:
             raise ModelError(status.message)
         if status.state == "dreaming":
             log.info("model ready: %s", status.message)
@@ -229,7 +275,11 @@ class Player:
             log.log(level, "dreamer %s%s", status.state, f": {status.message}" if status.message else "")
 
     def _key(self, key: str) -> None:
-        if key == "f":
+        if key == "l":
+            self._learn(on=self.learning is None)
+        elif self.learning is not None and self.learning.key(key):
+            self._overlay_at = 0.0
+        elif key == "f":
             self._fullscreen(not self.stage.fullscreen)
         elif key == "escape":
             if self.stage.fullscreen:
@@ -247,10 +297,16 @@ class Player:
         elif key == "v":
             self.conductor.set("memory.view", 0.0 if self.conductor.controls.target("memory.view") else 1.0)
         elif key == "s":
-            self.still.ask()
+            self.capture.ask_for_still()
         elif key == "h":
-            self.overlay.visible = not self.overlay.visible
-            self._overlay_at = 0.0
+            self.conductor.toggle("stage.overlay")
+
+    def _learn(self, on: bool) -> None:
+        """Begins or ends learning; the overlay shows it."""
+        if self.learning is not None:
+            self.learning.close()
+        self.learning = Learning(self.show, self.playing.inputs, Path.cwd()) if on else None
+        self._overlay_at = 0.0
 
     def _fullscreen(self, on: bool) -> None:
         try:
@@ -259,17 +315,15 @@ class Player:
             log.warning("%s", error)
 
     def _show_overlay(self, now_s: float) -> None:
-        if not self.overlay.visible:
+        visible = bool(self.conductor["stage.overlay"]) or self.learning is not None
+        if visible != self.overlay.visible:
+            self.overlay.visible, self._overlay_at = visible, now_s
+        if not visible:
             return
         if now_s >= self._overlay_at:
             self._overlay_at = now_s + 1 / OVERLAY_HZ
-            self.overlay.set_lines(help_lines(self))
+            self.overlay.set_lines(self.learning.lines(self.conductor) if self.learning else help_lines(self))
         self.overlay.render(self.stage.framebuffer)
-
-    def _save(self, now_s: float) -> None:
-        if self.memory and now_s - self._saved_at >= SAVE_EVERY_S:
-            self._saved_at = now_s
-            self.memory.keep(self.conductor.navigator)
 
 
 def run_live(show: Show, options: LiveOptions, clock: Clock | None = None) -> dict[str, Any]:
@@ -286,9 +340,7 @@ def run_live(show: Show, options: LiveOptions, clock: Clock | None = None) -> di
             player.step()
             if options.duration_s is not None and player.clock.now() - start_s >= options.duration_s:
                 break
-        if player.memory:
-            player.memory.keep(player.conductor.navigator)
-            player.memory.close()
+        player.playing.keep()()
         return stats.report(player.meter, player.dreamer.status, player.osc.counts if player.osc else None)
 
 
@@ -301,25 +353,6 @@ def _open_osc(show: Show, mapper: Mapper, stack: ExitStack) -> OscIn | None:
     for address in osc.addresses():
         log.info("steer me: OSC over UDP at %s port %d", address, osc.port)
     return osc
-
-
-def _open_link(show: Show, stack: ExitStack) -> list[LinkClock]:
-    link = LinkClock.join() if show.values["tempo.link"] else None
-    if link is None:
-        return []
-    stack.callback(link.close)
-    return [link]
-
-
-def _open_recording(
-    ctx: moderngl.Context, size: tuple[int, int], path: Path, show: Show, stack: ExitStack
-) -> "Recording":
-    # Not before: the encoders are 70 MB of libraries, for which a show that is not recorded should not wait.
-    from engine.record.recording import Recording
-
-    recording = Recording(ctx, size, path, show.film)
-    stack.callback(recording.close)
-    return recording
 
 
 def _osc_lines(osc: OscIn | None) -> list[str]:
@@ -336,12 +369,13 @@ def help_lines(player: Player) -> list[str]:
     recent = list(status.intervals_s)[-20:]
     rate = len(recent) / sum(recent) if recent and sum(recent) > 0 else 0.0
     lines = [
-        "PEDESIS   F full-screen  SPACE pause  B blackout  R reset  S still  M keep  V shelves  H help  ESC",
+        "PEDESIS   F full-screen  SPACE pause  B blackout  R reset  S still  M keep  V shelves  L learn  H help  ESC",
         f"stage {meter.fps:5.1f} fps   dreamer {rate:5.2f} pictures/s ({status.state})   restarts {status.restarts}",
-        player.remember.line(),
+        player.playing.remember.line(),
+        *([player.capture.status] if player.capture.status else []),
         *_osc_lines(player.osc),
         *(said for said in (player.conductor.automation.cues.status, player.conductor.automation.score.status) if said),
-        *([f"mapping: {player.map_watch.mistake}"] if player.map_watch.mistake else []),
+        *([f"mapping: {player.playing.inputs.mistake}"] if player.playing.inputs.mistake else []),
         "",
     ]
     for name, param in player.show.registry.items():

@@ -21,7 +21,8 @@ from engine.show.paths import shaders_dir
 
 LIBRARIES = ("torch", "diffusers", "transformers", "numpy", "moderngl", "av")
 _SAMPLE_BYTES = 1 << 16
-_ELSEWHERE = ("osc.", "window.", "program.", "film.width", "film.height", "film.fps")  # not in the film, or told apart
+# Not in the film, or told apart.
+_ELSEWHERE = ("osc.", "window.", "program.", "stage.overlay", "film.width", "film.height", "film.fps")
 _PLAYED = {"preset": "the presets", "cue": "the cues", "lfo": "the LFOs", "score": "the score"}
 _TOLD = 3  # changes that are told one by one
 MACHINE = (

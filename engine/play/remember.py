@@ -13,6 +13,7 @@ an event with the number of its tick, so a take holds it, and a film of the take
 import logging
 import time
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -24,11 +25,11 @@ from engine.play.provenance import model_mark
 from engine.play.state import folder_of
 from engine.show.config import Show
 from engine.show.params import Value
-from engine.walk.memory.keeper import (
+from engine.walk.memory.keeper import Keeper
+from engine.walk.memory.questions import (
     Answer,
     Ask,
     Found,
-    Keeper,
     Kept,
     NextApproved,
     NotFound,
@@ -45,6 +46,7 @@ from engine.walk.waypoint import Waypoint
 log = logging.getLogger("pedesis")
 
 FOREVER_S = float("inf")
+OFFERED_S = 2.5  # between two pictures that are offered, once it is time for another
 ASKED_S = 5.0  # after which a thumbnail that has not come is asked for again
 AGAIN_S = 2.0  # between two questions for an approved memory, where there is none
 
@@ -83,14 +85,14 @@ class Remember:
         if show.values["memory.enabled"]:
             self._keeper = Keeper(lambda: bank_path(show), self._settings(), lambda: model_mark(show))
             self._keeper.start()
-        self.count = 0  # memories on the shelves
+        self.count = 0  # memories in the bank
         self.at: int | None = None  # number of the one that the walk was sent to
         self._shelved: Shelved | None = None
         self._is_new = False  # whether those shelves were not handed on yet
         self._thumbnails: list[Thumbnail] = []
         self._wanted_at: dict[int, float] = {}
         self._newest: tuple[Waypoint, NDArray[np.uint8]] | None = None
-        self._kept_s = 0.0  # when the last one was offered
+        self._next_s = OFFERED_S  # when the next one is offered
         self._approved_until_s = 0.0
         self._jumps = conductor.jumps
         self._said: set[str] = set()
@@ -105,8 +107,8 @@ class Remember:
         else:
             np.copyto(self._newest[1], keyframe.pixels)
             self._newest = keyframe.waypoint, self._newest[1]
-        if here.time_s - self._kept_s >= float(here["memory.every"]) and here.visits.is_idle:
-            self._kept_s = here.time_s
+        if here.time_s >= self._next_s and here.visits.is_idle:
+            self._next_s = here.time_s + OFFERED_S
             self._offer(by_hand=False)
 
     def step(self) -> None:
@@ -163,7 +165,12 @@ class Remember:
 
     def _settings(self) -> Settings:
         here = self._conductor
-        return Settings(int(here["memory.capacity"]), bool(here["memory.archive"]), float(here["memory.half_life"]))
+        return Settings(
+            int(here["memory.capacity"]),
+            bool(here["memory.archive"]),
+            float(here["memory.half_life"]),
+            float(here["memory.every"]),
+        )
 
     def _is_kept(self, name: str) -> bool:
         if self._keeper is None:
@@ -178,7 +185,8 @@ class Remember:
         place = Place.of(waypoint)
         if len(place.beside) > MAX_WORDINGS or any(id not in palettes for id in place.palettes):
             return  # too much is being said at once to be said again
-        self._keeper.offer(Offer(place, palettes, pixels.copy(), self._steered(), by_hand))
+        time_s = self._conductor.time_s
+        self._keeper.offer(Offer(place, palettes, pixels.copy(), self._steered(), by_hand, time_s))
 
     def _steered(self) -> Mapping[str, Value]:
         own, controls = self._show.values, self._conductor.controls
@@ -188,7 +196,7 @@ class Remember:
     def _ask(self, asked: Asked, text: str, strength: float = 1.0) -> None:
         pixels = self._newest[1].copy() if asked.like and self._newest else None
         if self._keeper is not None:
-            self._keeper.ask(Ask(asked, text, strength, self._conductor.navigator.ticks, pixels))
+            self._keeper.ask(Ask(asked, text, strength, self._conductor.navigator.ticks, pixels, self.at))
 
     def _curate(self, keeper: Keeper) -> None:
         """Goes from one approved memory to the next, each for memory.stay, while nothing else may be shown."""
@@ -206,18 +214,19 @@ class Remember:
         if isinstance(answer, Found):
             self._go(answer)
         elif isinstance(answer, Kept):
+            self.count += 1
             if answer.by_hand:
                 log.info("kept as memory %d", answer.number)
+            else:
+                self._next_s = self._conductor.time_s + float(self._conductor["memory.every"])
         elif isinstance(answer, Shelved):
-            self._shelved, self._is_new, self.count = answer, True, len(answer.numbers)
+            self._shelved, self._is_new, self.count = answer, True, answer.count
         elif isinstance(answer, Thumbnail):
             self._thumbnails.append(answer)
         elif isinstance(answer, NotFound):
             self._say(answer.why)
         elif isinstance(answer, Trouble):
             log.warning("%s", answer.why)
-            if answer.over:
-                self._keeper = None
 
     def _go(self, found: Found) -> None:
         here, memory = self._conductor, found.memory
@@ -235,7 +244,8 @@ class Remember:
         self.at = memory.number
         if curated:
             self._approved_until_s = here.time_s + max(float(here["memory.stay"]), AGAIN_S)
-        log.info("going to memory %d", memory.number)
+        kept = datetime.fromtimestamp(memory.created)
+        log.info("going to memory %d, kept %s", memory.number, f"{kept:%Y-%m-%d %H:%M}")
 
     def _say(self, words: str) -> None:
         """Once; a sensor may ask a hundred times."""
@@ -250,4 +260,5 @@ def _spheres(shelved: Shelved) -> NDArray[np.void]:
     spheres = np.zeros(len(shelved.numbers), SPHERE)
     spheres["id"], spheres["kind"] = shelved.numbers, shelved.kinds
     spheres["place"], spheres["strength"] = shelved.places, shelved.strengths
+    spheres["colour"] = shelved.colours
     return spheres

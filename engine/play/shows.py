@@ -6,12 +6,13 @@ A new room is one more line here. Any process.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from engine.control import automation_params as automation
 from engine.control import map_table as mapping
 from engine.control import params as control
-from engine.control.score import ScoreError
+from engine.control.score import ScoreError, parse_score
 from engine.dreamer import params as dreamer
 from engine.record import params as record
 from engine.show import config
@@ -34,14 +35,25 @@ PARTS: tuple[Part, ...] = (
 
 
 def load_show(
-    source: str | Path, sets: Sequence[str] = (), seed: int | None = None, score: Path | None = None
+    source: str | Path,
+    sets: Sequence[str] = (),
+    seed: int | None = None,
+    score: Path | None = None,
+    text: str | None = None,
+    score_text: str = "",
 ) -> config.Show:
     """The show of that name or in that file. Raises ShowError.
 
     sets: `name=value` each, over what the file says. seed: over `walk.seed`, and last. score: a file, in place of the
-    show's own score.
+    show's own score. text, score_text: what counts as the content of the show file and of its score's.
     """
-    show = config.load_show(source, PARTS, sets, seed)
+    try:
+        tables = {"score": parse_score(score_text)} if score_text else {}
+    except ScoreError as error:
+        raise config.ShowError([f"the score of {source} is {error}"]) from None
+    show = config.load_show(source, PARTS, sets, seed, text, tables)
+    if score_text:
+        show = replace(show, things={**show.things, "score_text": score_text})
     if score is None:
         return show
     try:

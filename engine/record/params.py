@@ -13,6 +13,10 @@ _EVEN = Rule(lambda v: v % 2 == 0, "an even number of pixels from 16 to 16384")
 
 def _params(things: Things) -> list[Param]:
     return [
+        Param("record.still", "trigger", 0.0, "Keeps the picture that is on stage, with what dreams it again."),
+        Param("record.start", "trigger", 0.0,
+              "Begins to record what is on stage, into the folder for recordings, under the show's name and the time."),
+        Param("record.stop", "trigger", 0.0, "Ends the recording."),
         Param("film.width", "integer", FilmSpec.width, "Width of a film, even.", 16, 16384, "pixels",
               lands="start", rule=_EVEN),
         Param("film.height", "integer", FilmSpec.height, "Height of a film, even.", 16, 16384, "pixels",

@@ -15,6 +15,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from engine.show.errors import CannotStart
@@ -55,6 +56,7 @@ class Show:
     things: Mapping[str, Any]  # what the tables of things say, as each room reads them
     title: str = ""
     insisted: frozenset[str] = frozenset()  # what the command line names, whatever is remembered
+    text: str = ""  # of the file
 
 
 class ShowError(CannotStart):
@@ -70,14 +72,24 @@ def list_shows() -> list[str]:
     return sorted(p.stem for p in configs_dir().glob("*.toml"))
 
 
-def load_show(source: str | Path, parts: Sequence[Part], sets: Sequence[str] = (), seed: int | None = None) -> Show:
+def load_show(
+    source: str | Path,
+    parts: Sequence[Part],
+    sets: Sequence[str] = (),
+    seed: int | None = None,
+    text: str | None = None,
+    tables: Mapping[str, Any] = MappingProxyType({}),
+) -> Show:
     """The show of that name or in that file, with what each room adds. Raises ShowError.
 
-    sets: `name=value` each, over what the file says. seed: over `walk.seed`, and last.
+    sets: `name=value` each, over what the file says. seed: over `walk.seed`, and last. text: what counts as the
+    file's content, whatever is in it, or whether it is there at all. tables: in place of those of the file.
     """
     path = find_show(source)
+    data = _read(path) if text is None else text.encode("utf-8", "surrogatepass")
     reader = _Reader(path, parts)
-    reader.read(parse_show(path))
+    reader.read({**_parse(path, data), **tables})
+    reader.text = data.decode("utf-8-sig")
     for setting in sets:
         reader.override(setting)
     if seed is not None:
@@ -103,16 +115,23 @@ def find_show(source: str | Path) -> Path:
     raise ShowError([f"No show named {shown(text)}. {hint}"])
 
 
-def parse_show(path: Path) -> dict[str, Any]:
-    """What a show file says, unchecked. Raises ShowError."""
+def _read(path: Path) -> bytes:
     try:
-        data = read_bounded(path, _MAX_FILE_BYTES)
+        return read_bounded(path, _MAX_FILE_BYTES)
     except FileNotFoundError:
         near = nearest_word(path.stem, list_shows())
         raise ShowError([f"{path}: file not found{did_you_mean(near and f'the show {near}')}"]) from None
     except OSError as error:
         why = error.strerror or str(error)
         raise ShowError([f"{path}: cannot be read: {why[:1].lower()}{why[1:]}"]) from None
+
+
+def parse_show(path: Path) -> dict[str, Any]:
+    """What a show file says, unchecked. Raises ShowError."""
+    return _parse(path, _read(path))
+
+
+def _parse(path: Path, data: bytes) -> dict[str, Any]:
     try:
         return tomllib.loads(data.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
@@ -133,6 +152,7 @@ class _Reader:
         self.parts = parts
         self.problems: list[str] = []
         self.title = ""
+        self.text = ""
         self.things: dict[str, Any] = {}
         self.registry = Registry([])
         self.values: dict[str, Value] = {}
@@ -215,6 +235,7 @@ class _Reader:
             insisted=frozenset(self.insisted),
             program=ProgramSpec(**_table(values, "program")),
             things=self.things,
+            text=self.text,
         )
 
     @staticmethod

@@ -105,15 +105,32 @@ class _Transition:
     waiting: bool  # from the waiting picture, which goes on moving; else from the held one
 
 
+@dataclass(frozen=True)
+class _Before:
+    """The picture that the first keyframe comes out of, and how."""
+
+    draw: Callable[[], Picture]
+    transition: str
+    time_s: float
+
+
 class Blend:
     """Holds the keyframe textures and draws the one picture they make at a time."""
 
-    def __init__(self, ctx: moderngl.Context, shaders: Shaders, size: tuple[int, int], slots: int = SLOTS) -> None:
+    def __init__(
+        self,
+        ctx: moderngl.Context,
+        shaders: Shaders,
+        size: tuple[int, int],
+        slots: int = SLOTS,
+        field: moderngl.Texture | None = None,
+    ) -> None:
+        """size: of keyframes in pixels. field: another blend's, which takes a while to make."""
         self._ctx = ctx
         self._shaders = shaders
         self.size = size
         self.timeline = Timeline(slots)
-        self._field = make_field(ctx)
+        self.field = field or make_field(ctx)
         self._textures: list[moderngl.Texture | None] = [None] * slots
         self._waypoints: list[When | None] = [None] * slots
         self._waiting = make_target(ctx, size)
@@ -134,10 +151,23 @@ class Blend:
         self._to_warm = [*transitions, *NATIVES]
         self._warm_at_s: float | None = None
         self.may_warm: Callable[[], bool] = lambda: True  # asked before each
+        self._before: _Before | None = None
 
     def hold(self, time_s: float) -> None:
         """The newest keyframe still is what would be dreamt at this time, so that none needs to be."""
         self.timeline.hold(time_s)
+
+    def follow(self, draw: Callable[[], Picture], transition: str, time_s: float) -> None:
+        """The first keyframe comes not out of the waiting picture but out of another one, which moves on meanwhile.
+
+        draw: asked for that picture at every frame, as long as `is_following`.
+        """
+        self._before = _Before(draw, transition, time_s)
+
+    @property
+    def is_following(self) -> bool:
+        """Whether the picture before still shows."""
+        return self._before is not None
 
     @property
     def is_frozen(self) -> bool:
@@ -179,11 +209,16 @@ class Blend:
             return self._shown
         if not self._started:
             self._started = True
-            if live:  # a film begins with its first picture
+            before = self._before
+            if before is not None:
+                self._transition = _Transition(before.transition, now_s, before.time_s, waiting=True)
+            elif live:  # a film begins with its first picture
                 self._transition = _Transition("dissolve", now_s, ARRIVAL_S, waiting=True)
         elif mix.jumped:
             self._begin(now_s, values)
         self._shown = self._draw_transition(now_s, self._moving_picture(mix))
+        if self._transition is None or not self._transition.waiting:
+            self._before = None
         return self._shown
 
     def draw(self, picture: Picture, into: Target) -> None:
@@ -220,6 +255,8 @@ class Blend:
             self._shown = Picture.of(self._held)
 
     def _draw_waiting(self, now_s: float) -> None:
+        if self._before is not None:
+            return self._draw_before(self._before.draw())
         width, height = self.size
         # Counted from the first picture: a gallery's clock resumes where it was months ago, and a shader's float has
         # no fractions of a second left by then.
@@ -227,8 +264,32 @@ class Blend:
         self._shaders.native("waiting.frag").render(
             self._waiting.framebuffer,
             {"u_time": now_s - self._born_s, "u_ratio": width / height},
-            {"u_field": self._field},
+            {"u_field": self.field},
         )
+
+    def _draw_before(self, picture: Picture) -> None:
+        """The picture before into the place of the waiting one; one of another shape is cropped."""
+        if picture.size == self.size:
+            return self.draw(picture, self._waiting)
+        whole = make_target(self._ctx, picture.size)
+        whole.texture.filter = (moderngl.LINEAR, moderngl.LINEAR)
+        self.draw(picture, whole)
+        scale = max(self.size[0] / picture.size[0], self.size[1] / picture.size[1])
+        seen = [side / (scale * own) for side, own in zip(self.size, picture.size, strict=True)]
+        self._shaders.native("plain.frag").render(
+            self._waiting.framebuffer,
+            {"u_turn": (seen[0], 0.0, 0.0, seen[1]), "u_shift": (0.5, 0.5)},
+            {"u_source": whole.texture},
+        )
+        whole.release()
+
+    def release(self) -> None:
+        """Gives everything but the field back to the driver; nothing of it may be drawn again."""
+        for target in (self._waiting, self._moving, self._mixed, self._held):
+            target.release()
+        for texture in self._textures:
+            if texture is not None:
+                texture.release()
 
     def _moving_picture(self, mix: Mix) -> Picture:
         a, b = self._textures[mix.a_slot], self._textures[mix.b_slot]
@@ -262,7 +323,7 @@ class Blend:
         shader.render(
             into.framebuffer,
             uniforms,
-            {"u_from": source.texture, "u_to": self._moving.texture, "u_field": self._field},
+            {"u_from": source.texture, "u_to": self._moving.texture, "u_field": self.field},
         )
 
     def warm(self) -> None:

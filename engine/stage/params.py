@@ -64,6 +64,7 @@ def _stage() -> list[Param]:
         Param("stage.blackout", "switch", False, "Fades the stage to black; off fades it in again."),
         Param("stage.freeze", "switch", False,
               "Holds the picture that is on stage; the walk goes on unseen."),
+        Param("stage.overlay", "switch", False, "Shows keys, rates and values over the picture, in the window only."),
     ]  # fmt: skip
 
 

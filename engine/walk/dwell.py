@@ -1,12 +1,14 @@
 """How much each material is in the picture: wander, dwell, tour and the faders in one formula.
 
-Usage: `material_weights({seed: 1.0}, phase, Going(wander=3.5, dwell=1.0, tour=1.0), faders, loop)`. Any process; no torch.
+Usage: `material_weights({seed: 1.0}, phase, Going(wander=3.5, dwell=1.0, tour=1.0), faders, loop)`.
+Any process; no torch.
 
     w_i ~ ( b_i^(1 + t / 2) exp(wander e_i) )^(1 + 3 d),      e_i = (1 - t) g_i + t (LEAD m_i + WHIM tanh g_i)
 
 g_i: scalar walks of the same family as the latent one, which drift on their own. m_i: how near its turn is on the tour,
-at most 1 (see tour.py and _turns). b_i: the faders. t, d: `walk.tour` and `walk.dwell`; below wander 1 both fade out along with it, so that at
-wander 0 the mixture stands still and is the faders' own. With tour and dwell at 0 it is softmax(wander g + log b).
+at most 1 (see tour.py and _turns). b_i: the faders. t, d: `walk.tour` and `walk.dwell`; below wander 1 both fade out
+along with it, so that at wander 0 the mixture stands still and is the faders' own. With tour and dwell at 0 it is
+softmax(wander g + log b).
 """
 
 import math

@@ -76,7 +76,7 @@ class Navigator:
 
     def tick(self, steer: Steering) -> None:
         """One step of TICK_S seconds."""
-        self._read(steer)
+        self.read(steer)
         self.voices = turned(self.voices, int(steer["walk.seed"]), float(steer["blend.time"]))
         if steer.take("walk.home_here"):
             self.home = reduced(self._points(self.phase), HOME_POINTS, self.loop)
@@ -166,7 +166,8 @@ class Navigator:
         fresh._now = self._now
         self.__dict__.update(fresh.__dict__)
 
-    def _read(self, steer: Steering) -> None:
+    def read(self, steer: Steering) -> None:
+        """Takes note of the present values, as each tick does: what waypoint() goes by."""
         self._now = {
             "going": Going(
                 wander=float(steer["walk.wander"]),

@@ -52,7 +52,7 @@ def _walk() -> list[Param]:
         Param("walk.jump", "trigger", 0.0,
               "Leaps somewhere altogether new, by way of blend.transition over blend.time.", lands="keyframe"),
         Param("walk.round", "number", 16.0,
-              "How far the walk goes while every material has one turn. At walk.speed 0.12, round 16 takes 133 seconds.",
+              "How far the walk goes while every material has one turn: at walk.speed 0.12, round 16 takes 133 s.",
               1, 10000, "phase", "log", lands="start"),
         Param("walk.loop", "number", 0.0,
               "Length of a walk that ends where it began, for seamless loops, at least 1; 0 is an open walk. "

@@ -3,10 +3,10 @@
 Usage: `distances(seed, phase, round_length, loop, count)`, one number a material. Any process; no torch.
 
 A round is `walk.round` phase units long and gives every material one stop. Stops differ in length, and the order
-differs from round to round: it turns into another one, drawn from the seed, by neighbours trading places, as in odd-even
-transposition sort (Habermann 1972). One pass moves nothing by more than one stop, so with two passes a round a material
-comes again after at least count - 2 and at most count + 2 stops: never twice in a row, never missing for long. Nothing
-is remembered from stop to stop, so any phase can be had without walking there.
+differs from round to round: it turns into another one, drawn from the seed, by neighbours trading places, as in
+odd-even transposition sort (Habermann 1972). One pass moves nothing by more than one stop, so with two passes a round a
+material comes again after at least count - 2 and at most count + 2 stops: never twice in a row, never missing for
+long. Nothing is remembered from stop to stop, so any phase can be had without walking there.
 """
 
 import math

@@ -164,6 +164,34 @@ class Visits:
             self._palettes = {id: palette for id, palette in self._palettes.items() if id in named}
         return leapt
 
+    def to_dict(self) -> dict[str, Any]:
+        """All of the state, JSON-able."""
+        return {
+            "mix": [[place and place.to_dict(), share] for place, share in self._mix.items()],
+            "wanted": self._wanted and self._wanted.to_dict(),
+            "left_s": self._left_s,
+            "order": self._order and [self._order.place.to_dict(), self._order.stay_s, self._order.leap],
+            "words": {id: list(palette.prompts) for id, palette in self._palettes.items()},
+            "locked": self.locked,
+        }
+
+    def restore(self, data: Mapping[str, Any]) -> None:
+        """Takes up where `to_dict` left it. Raises KeyError, TypeError or ValueError on damaged data."""
+
+        def read(place: Any) -> Place | None:
+            return None if place is None else Place.from_dict(place)
+
+        mix = {read(place): float(share) for place, share in data["mix"]}
+        order = None
+        if data["order"] is not None:
+            place, stay_s, leap = data["order"]
+            order = _Order(Place.from_dict(place), float(stay_s), bool(leap))
+        if not mix:
+            raise ValueError("a saved state of visits needs a place, got none")
+        self._palettes = {str(id): Palette.of(prompts) for id, prompts in data["words"].items()}
+        self._mix, self._wanted, self._order = mix, read(data["wanted"]), order
+        self._left_s, self.locked = float(data["left_s"]), bool(data["locked"])
+
     def apply(self, waypoint: Waypoint) -> Waypoint:
         """The walk's waypoint, as far as it is on its way to a place, or from one."""
         if len(self._mix) == 1:

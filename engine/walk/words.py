@@ -12,7 +12,7 @@ the thread that runs the show's loop; no torch.
 
 import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -142,6 +142,38 @@ class Words:
         if own == waypoint.palette and not said:
             return waypoint
         return replace(waypoint, palette=own, beside=tuple(w for w in said if w.share > 0.0))
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of the state, JSON-able."""
+        return {
+            "known": [list(p.prompts) for p in self._known.values()],
+            "ready": sorted(self._ready),
+            "refused": sorted(self._refused),
+            "mix": [[id, share] for id, share in self._mix.items()],
+            "see": [[id, share] for id, share in self._see.items()],
+            "own": self._own,
+            "seen": self._seen,
+            "phrases": [[p.palette.id, p.risen, p.held_s, p.goes] for p in self._phrases],
+            "waiting": [p.id for p in self._waiting],
+            "visited": [p.id for p in self._visited],
+            "share": self._share,
+            "needed": [p.id for p in self._needed],
+        }
+
+    def restore(self, data: Mapping[str, Any]) -> None:
+        """Takes up where `to_dict` left it. Raises KeyError, TypeError or ValueError on damaged data."""
+        known = {palette.id: palette for palette in (Palette.of(prompts) for prompts in data["known"])}
+        phrases = [_Phrase(known[id], float(up), float(held_s), bool(goes)) for id, up, held_s, goes in data["phrases"]]
+        mix, see = ({str(id): float(share) for id, share in data[part]} for part in ("mix", "see"))
+        if not mix or not see or not {*mix, data["own"]} <= known.keys():
+            raise ValueError("a saved state of words needs the words that it names")
+        self._known, self._phrases, self._mix, self._see = known, phrases, mix, see
+        self._ready, self._refused = set(map(str, data["ready"])), set(map(str, data["refused"]))
+        self._own, self._seen, self._share = str(data["own"]), str(data["seen"]), float(data["share"])
+        self._waiting = deque(known[id] for id in data["waiting"])
+        self._visited = tuple(known[id] for id in data["visited"])
+        self._needed = tuple(known[id] for id in data["needed"])
+        self._recent |= {p.id: p for p in self._needed}
 
     def _with_phrases(self, said: list[Wording]) -> list[Wording]:
         strengths = {p.palette.id: p.strength for p in self._phrases}

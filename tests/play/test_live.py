@@ -15,6 +15,7 @@ import psutil
 import pytest
 from pythonosc.udp_client import SimpleUDPClient
 
+from engine.play.takes import open_take
 from tests.shows import dreamers, write_tiny_show
 
 
@@ -200,3 +201,41 @@ def test_a_show_that_resumes_goes_on_where_it_was(live, tmp_path: Path) -> None:
     run = live(show=show, duration=2.0)
     assert run.process.wait(60) == 0
     assert any("is damaged" in line for line in run.log)
+
+
+def test_a_killed_show_leaves_its_take(live, tmp_path: Path) -> None:
+    take = tmp_path / "a.take"
+    run = live("--take", str(take))
+    run.dreamer()
+    for n in range(60):
+        run.client.send_message("/walk/speed", n / 60)
+        time.sleep(0.05)
+    time.sleep(1.0)
+    run.process.kill()
+    run.process.wait()
+    show, read = open_take(take)
+    speeds = [event.value for event in read.events if event.name == "walk.speed"]
+    assert len(speeds) > 10 and speeds == sorted(speeds) and speeds[-1] == pytest.approx(59 / 60)
+    assert show.name == "tiny" and read.seconds > 2
+
+
+def test_another_show_by_a_message_while_real_dreamers_dream(live, tmp_path: Path) -> None:
+    first = write_tiny_show(tmp_path)
+    for name, width in (("words", 64), ("wide", 128)):
+        text = first.read_text().replace("a torn page", f"{name} of glass").replace("width = 64", f"width = {width}")
+        (tmp_path / f"{name}.toml").write_text(text)
+    run = live("--out", str(tmp_path / "kept"), show=first)
+    wait_for_keyframes(run)
+    child = run.dreamer()
+    for name in ("words", "wide", "tiny"):
+        run.client.send_message("/show/load", name)
+        deadline = time.monotonic() + 60
+        while not any(f"playing the show {name}" in line for line in run.log):
+            assert time.monotonic() < deadline and run.process.poll() is None, "".join(run.log)
+            time.sleep(0.1)
+        if name == "words":
+            assert run.dreamer().pid == child.pid, "other words need no other dreamer"
+    time.sleep(3.0)
+    assert len(dreamers(psutil.Process(run.process.pid))) == 1, "a dreamer of a show before was left"
+    stats, _ = run.end()
+    assert stats["dreamer"]["restarts"] == 0

@@ -80,7 +80,7 @@ def make(folder: Path, stack: ExitStack) -> Player:
         model=replace(show.model, width=64, height=64),
         stage=replace(show.stage, fps_headless=10_000),
     )
-    return Player(show, LiveOptions(headless=True, size=(96, 54), stills=folder), LockstepClock(FPS), stack)
+    return Player(show, LiveOptions(headless=True, size=(96, 54), out=folder), LockstepClock(FPS), stack)
 
 
 def step(player: Player, seconds: float) -> np.ndarray:

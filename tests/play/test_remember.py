@@ -74,13 +74,17 @@ def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
 
 def test_places_are_kept_as_the_walk_goes_and_recalled_as_they_were(running: Callable[..., Running]) -> None:
     here = running("walk.wander=6", "walk.speed=0.5")
-    here.play(60.0)
+    for _ in range(30):  # the bank's thread may be slower than a show that waits for nothing
+        here.play(10.0)
+        if len(here.bank) > 2:
+            break
+        time.sleep(0.05)
     here.conductor.set("memory.keep", 1.0)
     here.remember.step()
     by_hand = here.conductor.waypoint()
     here.until(lambda: any(here.bank.summaries().kept))
     count = len(here.bank)
-    assert 2 < count <= 13
+    assert 2 < count <= 70, "one every five seconds at most"
     number = int(here.bank.summaries().numbers[here.bank.summaries().kept][0])
     memory = here.bank.read(number)
     assert memory is not None and memory.steered == {} and memory.model.startswith("house ")
@@ -105,8 +109,8 @@ def test_what_somebody_steered_is_kept_with_it(running: Callable[..., Running]) 
     here.play(3.0)
     here.conductor.set("memory.keep", 1.0)
     here.remember.step()
-    here.until(lambda: len(here.bank) == 1)
-    memory = here.bank.read(1)
+    here.until(lambda: any(here.bank.summaries().kept))
+    memory = here.bank.read(int(here.bank.summaries().numbers[here.bank.summaries().kept][0]))
     assert memory is not None and memory.steered == {"look.grain": 0.9}
     assert memory.said["a whale in the sky"] > 0.5 and len(memory.palettes) == 2
 

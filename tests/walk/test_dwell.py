@@ -1,4 +1,4 @@
-"""Materials: how pure, how often and how smoothly each one comes, in the shows that are brought along and for any seed."""
+"""Materials: how pure, how often and how smoothly each one comes, in our shows and for any seed."""
 
 from dataclasses import replace
 
@@ -149,7 +149,7 @@ def test_what_a_hand_changes_in_mid_tour_goes_over_smoothly(name: str) -> None:
     conductor = Conductor(load_show("house", ["walk.speed=0"]))
     conductor.navigator.phase = 1e5  # after months
     weights = [conductor.waypoint().weights]
-    for value in ([5, 6, 7] if name == "walk.seed" else [0.0, 1.0, 0.3]):
+    for value in [5, 6, 7] if name == "walk.seed" else [0.0, 1.0, 0.3]:
         conductor.set(name, value)
         for _ in range(4 * TICK_HZ):
             conductor.tick()

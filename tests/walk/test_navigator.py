@@ -114,7 +114,7 @@ def test_a_small_change_of_a_smoothed_parameter_is_a_small_change_of_place(name:
     moved = []
     for delta in (1e-2, 1e-3):
         hand[name] = hand[name] - delta
-        nav._read(hand)
+        nav.read(hand)
         moved.append(distance(start, nav.waypoint()))
         hand[name] = hand[name] + delta
     assert moved[1] < moved[0] / 2 and moved[0] < 0.15
@@ -345,7 +345,7 @@ def test_what_an_older_version_saved_is_taken_up_where_it_was() -> None:
     hand = Hand(walk__radius=0.6, walk__seed=22)
     nav = Navigator(1, MATERIALS)
     nav.restore(OLD_BLENDING)
-    nav._read(hand)
+    nav.read(hand)
     walk = [Point(s, nav.phase, 0.1, v) for s, v in OLD_BLENDING["voices"]]
     home = [Point(**p | {"gain": p["gain"] * w}) for w, points in OLD_BLENDING["homes"] for p in points]
     theta = 0.6 * math.pi / 2

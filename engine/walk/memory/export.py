@@ -7,10 +7,12 @@ The command line's process.
 """
 
 import json
+import shutil
 import sqlite3
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -19,10 +21,12 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from engine.show.files import readable_json
-from engine.walk.memory.bank import Bank, BankError, Memory
+from engine.walk.memory.bank import Bank, BankError
+from engine.walk.memory.index import Index
 from engine.walk.memory.kinds import Kinds
 from engine.walk.memory.look import opened
-from engine.walk.memory.recall import told
+from engine.walk.memory.recall import named
+from engine.walk.memory.remembered import Memory
 
 THUMB = (160, 92)  # pixels on a sheet
 GAP, LABEL, HEAD = 6, 14, 30
@@ -31,12 +35,21 @@ DARK, PALE, QUIET = (14, 15, 19), (222, 220, 214), (128, 126, 122)
 MEMBER = "memory.db"  # in a backup
 MOST_BYTES = 8 << 30  # of a bank in a backup: beyond it, the archive is not what it says it is
 BATCH = 200
+SOME = 4096  # memories that the kinds of a bank are begun with
+
+
+@dataclass(frozen=True)
+class Came:
+    """What an import brought: how many are new, of how many, and how many could not be read."""
+
+    new: int
+    total: int
+    lost: int
 
 
 def names_of_kinds(bank: Bank) -> dict[int, str]:
     """What each kind is called."""
-    words = bank.words_of_kinds()
-    return {kind: told(said, [other for k, other in words.items() if k != kind]) for kind, said in words.items()}
+    return named(bank.words_of_kinds())
 
 
 def shelves(bank: Bank) -> dict[int, list[int]]:
@@ -125,13 +138,20 @@ def back_up(bank: Bank, path: Path) -> None:
         draft.replace(path)
 
 
-def bring_in(bank: Bank, path: Path) -> tuple[int, int]:
-    """Everything of a backup that is not there yet: how many came, and how many there were in it.
+def bring_in(bank: Bank, path: Path) -> Came:
+    """Everything of a backup that is not there yet; or of a bank's file, and of a damaged one what can be read.
 
-    Raises BankError for what is no backup, OSError, sqlite3.Error.
+    Raises BankError for what is neither, OSError, sqlite3.Error.
     """
     with tempfile.TemporaryDirectory(dir=bank.path.parent) as folder:
         copy = Path(folder) / MEMBER
+        with path.open("rb") as file:
+            is_bank = file.read(6) == b"SQLite"
+        if is_bank:
+            for end in ("", "-wal"):
+                if (part := path.with_name(path.name + end)).exists():
+                    shutil.copyfile(part, copy.with_name(copy.name + end))
+            return _merge(bank, copy)
         try:
             with zipfile.ZipFile(path) as archive:
                 if archive.getinfo(MEMBER).file_size > MOST_BYTES:
@@ -142,31 +162,55 @@ def bring_in(bank: Bank, path: Path) -> tuple[int, int]:
         return _merge(bank, copy)
 
 
-def _merge(bank: Bank, copy: Path) -> tuple[int, int]:
-    other = Bank(copy, read_only=True)
-    came = total = 0
+def _merge(bank: Bank, copy: Path) -> Came:
+    try:
+        other = Bank(copy, read_only=True)
+    except BankError as error:
+        raise BankError(str(error).replace(str(copy), "in it")) from error
+    came = total = lost = 0
     batch: list[Memory] = []
     try:
-        for memory in memories(other):
+        for number in _numbers(other):
+            try:
+                memory = other.read(number)
+            except sqlite3.DatabaseError:
+                lost += 1
+                continue
+            if memory is None:
+                continue
+            total += 1
             batch.append(memory)
             if len(batch) == BATCH:
                 came += sum(number is not None for number in bank.keep_all(batch))
                 batch.clear()
-            total += 1
         came += sum(number is not None for number in bank.keep_all(batch))
-    except sqlite3.DatabaseError as error:
-        raise BankError(f"the backup is damaged after {total} memories, of which {came} came: {error}") from error
     finally:
         other.close()
     if came:
         sort(bank)
-    return came, total
+    return Came(came, total, lost)
+
+
+def _numbers(bank: Bank) -> Iterable[int]:
+    """Of all memories; of a damaged bank all that there may be."""
+    try:
+        return [int(n) for page in bank.pages() for n in page["number"]]
+    except sqlite3.DatabaseError:
+        return range(1, bank.highest + 1)
 
 
 def sort(bank: Bank) -> None:
     """Finds the kinds anew: those of another bank have nothing to do with ours."""
-    numbers, looks = bank.looks()
+    index = Index()
+    for page in bank.pages():
+        index.add(page, bank.embeddings(page["number"]))
     kinds = Kinds()
-    for vector in looks:
-        kinds.add(vector.astype(np.float32))
-    bank.set_kinds(numbers, kinds.sort(looks))
+    for vector in index.embeddings[:: max(1, len(index) // SOME)]:
+        kinds.add(wide := vector.astype(np.float32), kinds.nearest(wide))
+    task = kinds.sorting(index.embeddings)
+    try:
+        while True:
+            next(task)
+    except StopIteration as done:
+        bank.set_kinds(index.rows["number"], done.value)
+    bank.set_note("sorted", len(index))

@@ -42,6 +42,13 @@ def look(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     return vector.astype(np.float32)
 
 
+def colours(looks: NDArray[np.float16]) -> NDArray[np.uint8]:
+    """(N, LOOK) to (N, 3), the mean colour of each picture, sRGB."""
+    cells = looks[:, : GRID * GRID * 3].astype(np.float32).reshape(-1, GRID * GRID, 3)  # (N, 64, 3)
+    mean = cells.mean(1) * np.float32(np.sqrt(GRID * GRID * 3) * 255)
+    return np.clip(np.rint(mean), 0, 255).astype(np.uint8)
+
+
 def _means(pixels: NDArray[np.float32], side: int) -> NDArray[np.float32]:
     """(H, W, 3) to (side, side, 3): the mean of each cell; of a small picture the nearest pixel."""
     height, width = pixels.shape[:2]

@@ -6,7 +6,7 @@ Plain data, any process; neither numpy nor SQLite.
 from engine.show.params import Param
 from engine.show.part import Part, Things
 
-CAPACITY, HALF_LIFE_H = 10_000, 200.0
+CAPACITY, HALF_LIFE_H, EVERY_S = 10_000, 200.0, 20.0
 
 
 def _params(things: Things) -> list[Param]:
@@ -15,7 +15,7 @@ def _params(things: Things) -> list[Param]:
               lands="start"),
         Param("memory.file", "text", "", "Where the bank is kept; empty: in the folder where shows keep their state.",
               lands="start"),
-        Param("memory.every", "number", 20.0, "Shortest time between two memories that are kept unasked.",
+        Param("memory.every", "number", EVERY_S, "Shortest time between two memories that are kept unasked.",
               1, 86400, "s", "log"),
         Param("memory.keep", "trigger", 0.0, "Keeps the present picture, however like another it is."),
         Param("memory.recall", "call", "",

@@ -6,9 +6,10 @@
 Plain functions, any thread. Times are the machine's own, as people mean them.
 """
 
+import math
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -35,8 +36,13 @@ _NAMED = {
 _LIKE = ("like", "like this", "alike", "more like this", "similar")
 _ANY = ("", "random", "any", "anything")
 _FIRST, _LATEST = ("first", "oldest", "the first"), ("last", "latest", "newest", "the last")
-_SMALL = {"a", "an", "the", "of", "in", "on", "at", "and", "with", "to", "its", "is", "by", "for", "from", "into"}
+_SMALL_WORDS = """a an the of in on at and or with without to its it is are as by for from into inside over under
+between through half full very still"""
+_SMALL = frozenset(_SMALL_WORDS.split())
+_PAIR = 0.5  # how much more two words tell than one
+_LONGEST = 24  # characters of a name
 _LEAST = 3  # letters from which a word's beginning does for the word: whale, whales
+_ENDING = 2  # letters
 
 
 @dataclass(frozen=True)
@@ -110,20 +116,55 @@ def _has(words: list[str], word: str) -> bool:
 def _fit(one: str, other: str) -> bool:
     """Whether they differ in their endings only."""
     short, long = sorted((one, other), key=len)
-    return long.startswith(short) and len(long) - len(short) <= 2
+    return long.startswith(short) and len(long) - len(short) <= _ENDING
 
 
-def told(words: dict[str, float], others: Iterable[dict[str, float]]) -> str:
-    """A name for a kind: the two words that its prompts say and other kinds' do not."""
-    ours, all_else = _counted(words), [_counted(other) for other in others]
-    best = sorted(ours, key=lambda w: (-ours[w] / (1 + sum(other.get(w, 0.0) for other in all_else)), w))
-    return " ".join(best[:2])
+def variants(word: str) -> tuple[list[str], str, int]:
+    """What to look up so that every word is found that fits this one: these; and those between it and the second, if
+    they are no longer than the third."""
+    if len(word) < _LEAST:
+        return [word], word, 0
+    return (
+        [word[:n] for n in range(max(_LEAST, len(word) - _ENDING), len(word) + 1)],
+        word + "\U0010ffff",
+        len(word) + 2,
+    )
 
 
-def _counted(words: dict[str, float]) -> dict[str, float]:
-    total = sum(words.values()) or 1.0
-    counts: dict[str, float] = {}
-    for text, share in words.items():
-        for word in dict.fromkeys(tokens(text)):
-            counts[word] = counts.get(word, 0.0) + share / total
-    return counts
+def named(words: Mapping[int, Mapping[str, float]]) -> dict[int, str]:
+    """A name for each kind, from how much each prompt is heard in it: what it says and the others do not.
+
+    Chosen by its part of the Kullback-Leibler divergence of the kind from the whole bank. No name is given twice while
+    there is another.
+    """
+    shares = {kind: _phrases(said) for kind, said in words.items()}
+    whole: dict[str, float] = {}
+    for said in shares.values():
+        for phrase, share in said.items():
+            whole[phrase] = whole.get(phrase, 0.0) + share / len(shares)
+    names: dict[int, str] = {}
+    for kind, said in sorted(shares.items()):
+        worth = {
+            phrase: (1.0 + _PAIR * (" " in phrase)) * share * math.log(1e-3 + share / whole[phrase])
+            for phrase, share in said.items()
+        }
+        best = sorted(said, key=lambda phrase: (phrase in names.values(), -worth[phrase], phrase))
+        names[kind] = best[0] if best else ""
+    return names
+
+
+def _phrases(said: Mapping[str, float]) -> dict[str, float]:
+    """How much of what is said has each phrase: the last two words, or the only one, of every run of words that say
+    something. In English that is what a thing is called."""
+    total = sum(said.values()) or 1.0
+    shares: dict[str, float] = {}
+    for text, share in said.items():
+        runs: list[list[str]] = [[]]
+        for word in re.findall(r"\w+|[^\w\s]", text.lower()):
+            if word in _SMALL or not word[0].isalnum():
+                runs.append([])
+            else:
+                runs[-1].append(word)
+        for phrase in dict.fromkeys(" ".join(run[-2:])[:_LONGEST] for run in runs if run):
+            shares[phrase] = shares.get(phrase, 0.0) + share / total
+    return shares

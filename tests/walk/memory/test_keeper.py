@@ -10,13 +10,11 @@ import numpy as np
 import pytest
 
 from engine.walk.memory.bank import Bank
-from engine.walk.memory.keeper import (
-    ANSWERS,
-    OFFERS,
+from engine.walk.memory.keeper import ANSWERS, OFFERS, Keeper
+from engine.walk.memory.questions import (
     Answer,
     Ask,
     Found,
-    Keeper,
     Kept,
     NextApproved,
     NotFound,
@@ -161,7 +159,7 @@ def test_a_bank_full_of_what_may_not_be_forgotten_says_so(talk: Kept_, tmp_path:
     here = talk(Settings(capacity=10))
     here.keeper.offer(offer(30, 2, by_hand=True))
     (trouble,) = here.wait(Trouble)
-    assert "all 10 memories were kept by hand or approved" in trouble.why and not trouble.over
+    assert "all 10 were kept by hand or approved" in trouble.why
 
 
 def test_approved_memories_come_round_without_a_repeat(talk: Kept_, tmp_path: Path) -> None:
@@ -230,12 +228,13 @@ def test_a_bank_that_cannot_be_is_said_once_and_nothing_waits_for_it(talk: Kept_
     (tmp_path / "m.db").mkdir()
     here = talk()
     (trouble,) = here.wait(Trouble)
-    assert trouble.over and "cannot be opened" in trouble.why
+    assert "cannot be opened" in trouble.why
     for n in range(100):
         here.keeper.offer(offer(n))
         here.keeper.ask(Ask(Asked(), "random"))
     here.keeper.close(1.0)
-    assert here.keeper.answers() == []
+    answers = here.keeper.answers()
+    assert {type(answer) for answer in answers} <= {NotFound} and len(answers) <= ANSWERS
 
 
 def test_queues_are_bounded_while_the_disk_does_not_answer(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from datetime import datetime
 
 import pytest
 
-from engine.walk.memory.recall import Asked, fitting, told, understood
+from engine.walk.memory.recall import Asked, fitting, named, understood
 
 NOW = datetime(2026, 11, 28, 15, 30).timestamp()
 
@@ -53,6 +53,13 @@ def test_a_prompt_fits_by_the_words_it_has() -> None:
 
 
 def test_a_kind_is_named_by_what_only_it_says() -> None:
-    spheres, clouds = {"glass spheres at night": 5.0, "clouds": 1.0}, {"clouds at dawn": 9.0}
-    assert told(spheres, [clouds]) == "glass night"
-    assert told(clouds, [spheres]).startswith("dawn") and told({}, []) == ""
+    spheres = {"shelves of glass spheres at night": 5.0, "clouds at dawn": 1.0}
+    names = named(
+        {0: spheres, 3: {"clouds at dawn": 9.0}, 4: {"torn printed paper, wet": 3.0, "clouds at dawn": 2.0}, 7: {}}
+    )
+    assert names == {0: "glass spheres", 3: "clouds", 4: "printed paper", 7: ""}
+
+
+def test_no_two_kinds_have_one_name_while_there_is_another() -> None:
+    assert sorted(named({0: {"a whale in the sky": 1.0}, 1: {"a whale in the sky": 1.0}}).values()) == ["sky", "whale"]
+    assert named({0: {"whale": 1.0}, 1: {"whale": 1.0}}) == {0: "whale", 1: "whale"}

@@ -1,0 +1,46 @@
+"""Learning on stage: a key begins it, a control is moved, Enter binds it; the help overlay shows the way.
+
+    learning = Learning(show, inputs, folder)
+    learning.key("down")                 # True where the key was for it
+    learning.lines(conductor)            # in place of the help
+    learning.close()
+
+The show's thread. What moves goes on doing what it did meanwhile.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from engine.control.learn import Learner
+from engine.control.learn_file import LearnFile, obey
+from engine.play.inputs import Inputs
+from engine.show.config import Show
+from engine.show.params import Value
+
+
+class Learning:
+    """See the module's head. There is one from the key that begins it to the key that ends it."""
+
+    def __init__(self, show: Show, inputs: Inputs, folder: Path) -> None:
+        """folder: where a show that comes with Pedesis is copied to, before anything is written into it."""
+        self._inputs = inputs
+        self._learner = Learner(show.registry, inputs.mapper.table)
+        self._file = LearnFile(show.path, folder)
+        inputs.mapper.tap = self._learner.hear
+
+    def key(self, key: str) -> bool:
+        """What a key does; False for one that does nothing here."""
+        if not obey(self._learner, self._file, key):
+            return False
+        self._inputs.mapper.use(self._learner.table)
+        return True
+
+    def lines(self, values: Mapping[str, Value]) -> list[str]:
+        """The parameter that is chosen, the control that moves, what is bound, and the keys."""
+        said = [self._file.said] if self._file.said else []
+        return [*self._learner.lines(values[self._learner.param.name]), *said]
+
+    def close(self) -> None:
+        """Hears nothing more, and waits for what is being written."""
+        self._inputs.mapper.tap = None
+        self._file.close()
