@@ -52,16 +52,7 @@ from scripts.house_model import (
 from scripts.house_model.training import Budget, join, pick_device
 
 STAGES = (
-    "render",
-    "autoencoder",
-    "words",
-    "latents",
-    "diffusion",
-    "distill",
-    "finish",
-    "texture",
-    "export",
-    "evaluate",
+    "render", "autoencoder", "words", "latents", "diffusion", "distill", "finish", "texture", "export", "evaluate",
 )
 MINUTES = {"autoencoder": 120.0, "words": 18.0, "diffusion": 240.0, "distill": 45.0, "finish": 50.0, "texture": 40.0}
 

@@ -75,7 +75,9 @@ def clean(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         wheel,
         cwd=folder,
     )
-    site = Path(run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=folder).strip())
+    site = Path(
+        run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=folder).strip()
+    )
     (site / "shared.pth").write_text(sysconfig.get_path("purelib") + "\n")
     return python
 
@@ -95,12 +97,12 @@ def test_wheel_holds_code_shaders_shows_and_model_and_nothing_else(wheel: Path) 
         names = set(archive.namelist())
         metadata = archive.read(next(n for n in names if n.endswith("/METADATA"))).decode()
         entry_points = archive.read(next(n for n in names if n.endswith("/entry_points.txt"))).decode()
-    assert {n.removeprefix("engine/_data/shaders/") for n in names if n.startswith("engine/_data/shaders/")} == (
-        files_under(ROOT / "shaders")
-    )
-    assert {n.removeprefix("engine/_data/configs/") for n in names if n.startswith("engine/_data/configs/")} == (
-        files_under(ROOT / "configs")
-    )
+    assert {
+        n.removeprefix("engine/_data/shaders/") for n in names if n.startswith("engine/_data/shaders/")
+    } == (files_under(ROOT / "shaders"))
+    assert {
+        n.removeprefix("engine/_data/configs/") for n in names if n.startswith("engine/_data/configs/")
+    } == (files_under(ROOT / "configs"))
     code = {n.removeprefix("engine/") for n in names if n.startswith("engine/") and "/_data/" not in n}
     assert code == files_under(ROOT / "engine"), "code, house_model and py.typed, all of it"
     assert "engine/py.typed" in names

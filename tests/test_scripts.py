@@ -89,7 +89,9 @@ def installs(calls: list[str]) -> list[str]:
 def test_first_run_installs_pinned_and_passes_the_arguments_on(checkout: Checkout, tmp_path: Path) -> None:
     elsewhere = tmp_path / "else where"
     elsewhere.mkdir()
-    done, calls = checkout.call("scripts/run", "house", "--set", "walk.speed=0.3", "my show.toml", cwd=elsewhere)
+    done, calls = checkout.call(
+        "scripts/run", "house", "--set", "walk.speed=0.3", "my show.toml", cwd=elsewhere
+    )
     assert done.returncode == 0, done.stderr
     tools, engine = installs(calls)
     for call in (tools, engine):
@@ -97,7 +99,10 @@ def test_first_run_installs_pinned_and_passes_the_arguments_on(checkout: Checkou
     assert "hatchling" in tools
     assert engine.endswith("--no-build-isolation -e .")
     # In the caller's folder: the paths among the arguments are theirs.
-    assert calls[-1] == f"{elsewhere}|{checkout.root}/.venv/bin/pedesis run house --set walk.speed=0.3 my show.toml"
+    assert (
+        calls[-1]
+        == f"{elsewhere}|{checkout.root}/.venv/bin/pedesis run house --set walk.speed=0.3 my show.toml"
+    )
     assert done.stdout == "", "what set-up says goes to stderr; stdout is the program's"
 
 
@@ -204,7 +209,9 @@ def test_missing_system_packages_are_installed_by_root(checkout: Checkout) -> No
     checkout.program("dpkg-query", '#!/bin/sh\ncase "$*" in *libegl1) ;; *) echo ii;; esac\n')
     checkout.program("id", "#!/bin/sh\necho 0\n")
     _, calls = checkout.call("scripts/run")
-    assert [call for call in calls if call.startswith("apt|")] == ["apt|install -y --no-install-recommends libegl1"]
+    assert [call for call in calls if call.startswith("apt|")] == [
+        "apt|install -y --no-install-recommends libegl1"
+    ]
 
 
 def test_missing_system_packages_without_rights_are_named_and_the_rest_goes_on(checkout: Checkout) -> None:

@@ -101,7 +101,9 @@ def _text(width: int, length: int, seed: int, projection: int | None = None) -> 
     return _seeded(lambda: kind(config), seed)
 
 
-def _vae(widths: tuple[int, ...], latent: int, seed: int, groups: int = 4, shift: float | None = None) -> AutoencoderKL:
+def _vae(
+    widths: tuple[int, ...], latent: int, seed: int, groups: int = 4, shift: float | None = None
+) -> AutoencoderKL:
     return _seeded(
         lambda: AutoencoderKL(
             block_out_channels=widths,
@@ -137,7 +139,8 @@ def sd(scheduler: Any = None, seed: int = 0, **unet: Any) -> StableDiffusionPipe
         text_encoder=_text(32, 24, seed + 2),
         tokenizer=tokenizer(),
         unet=_seeded(lambda: UNet2DConditionModel(**(config | unet)), seed),
-        scheduler=scheduler or DDIMScheduler(clip_sample=False, beta_schedule="scaled_linear", steps_offset=1),
+        scheduler=scheduler
+        or DDIMScheduler(clip_sample=False, beta_schedule="scaled_linear", steps_offset=1),
         safety_checker=None,
         feature_extractor=None,
         requires_safety_checker=False,
@@ -174,7 +177,8 @@ def sdxl(scheduler: Any = None, seed: int = 0) -> StableDiffusionXLPipeline:
         tokenizer=tokenizer(),
         tokenizer_2=tokenizer(),
         unet=unet,
-        scheduler=scheduler or EulerDiscreteScheduler(timestep_spacing="leading", beta_schedule="scaled_linear"),
+        scheduler=scheduler
+        or EulerDiscreteScheduler(timestep_spacing="leading", beta_schedule="scaled_linear"),
         add_watermarker=False,
     )
 

@@ -62,10 +62,8 @@ def _any_device(late: Callable[[], bool]) -> torch.device:
             return card
         log.warning("this torch has no code for %s: dreaming on the CPU", torch.cuda.get_device_name(card))
     elif late():
-        raise NotYet(
-            "an NVIDIA card is there but CUDA does not answer yet; waiting for its driver "
-            "(to dream on the CPU: model.device = 'cpu')"
-        )
+        raise NotYet("an NVIDIA card is there but CUDA does not answer yet; waiting for its driver "
+                     "(to dream on the CPU: model.device = 'cpu')")
     elif torch.version.cuda is None and _nvidia_cards():
         log.warning("an NVIDIA card is there, but %s: dreaming on the CPU", _no_cuda())
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")

@@ -100,12 +100,8 @@ class RestartPolicy:
         if self._wants_less(end):
             if self._film:
                 why = end.fault or "killed twice before its first picture, as for want of memory"
-                return Decision(
-                    pause_s,
-                    self._economy,
-                    f"{why}. A film is never continued with less precision: close "
-                    "other programs, or make its pictures smaller (model.width, model.height)",
-                )
+                return Decision(pause_s, self._economy, f"{why}. A film is never continued with less precision: close "
+                                "other programs, or make its pictures smaller (model.width, model.height)")
             if self._economy < MOST_ECONOMY:
                 self._economy += 1
                 self._last, self._times = "", 0  # after a start with more economy the next end is not the same again

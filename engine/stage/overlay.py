@@ -95,7 +95,9 @@ class Pen:
         return found
 
 
-def draw_panel(lines: Sequence[str], size: tuple[int, int], pen: Pen | None = None) -> tuple[np.ndarray, Pen]:
+def draw_panel(
+    lines: Sequence[str], size: tuple[int, int], pen: Pen | None = None
+) -> tuple[np.ndarray, Pen]:
     """The panel that fits a picture of `size`: (H, W, 4) uint8, alpha premultiplied, top row first.
 
     Two or more spaces in a row part a line into fields; parameters ("/walk/speed  0.12") share a tab stop.
@@ -139,7 +141,9 @@ def _fitting(lines: Sequence[str], room: tuple[int, int], pen: Pen) -> tuple[int
     return max(min(best[0], most), SMALLEST_PX), best[1]
 
 
-def _measured(heading: str, body: Sequence[Sequence[str]], pen: Pen) -> tuple[float, list[float], float]:
+def _measured(
+    heading: str, body: Sequence[Sequence[str]], pen: Pen
+) -> tuple[float, list[float], float]:
     """The tab stop of parameters, the width of each column and that of the panel, in pixels."""
     pad = float(pen.font_px)
     named = [_fields(x)[0] for part in body for x in part if x.startswith("/")]

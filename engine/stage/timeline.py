@@ -97,7 +97,8 @@ class Timeline:
         # Entries 0 and 1 are on screen (at() drops all before); the newest is where we are heading.
         if len(self._entries) > 3:
             spans = [
-                (self._entries[i + 1].play_s - self._entries[i - 1].play_s, i) for i in range(2, len(self._entries) - 1)
+                (self._entries[i + 1].play_s - self._entries[i - 1].play_s, i)
+                for i in range(2, len(self._entries) - 1)
             ]
             slot = self._entries.pop(min(spans)[1]).slot
         else:

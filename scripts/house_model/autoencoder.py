@@ -125,14 +125,8 @@ def draw(
 
 
 def train(
-    work: Path,
-    budget: Budget,
-    device: str = "cpu",
-    seed: int = 0,
-    batch: int = 8,
-    crop: int = 128,
-    shard_mib: float = 0,
-    root: Path | None = None,
+    work: Path, budget: Budget, device: str = "cpu", seed: int = 0, batch: int = 8, crop: int = 128,
+    shard_mib: float = 0, root: Path | None = None,
 ) -> nn.Module:
     """Train on the newest painted set; every other step is on whole pictures, as the engine decodes them."""
     root = root or data.folder(work, data.painter_module())
@@ -152,17 +146,8 @@ def train(
         write_sheet(ema, shown, work / "sheets" / f"autoencoder-{n:06d}.png")
 
     job = Job(
-        "autoencoder",
-        work,
-        vae,
-        budget,
-        lr=3e-3,
-        matrices_lr=3e-3,
-        seed=seed,
-        ema=0.998,
-        shard_mib=shard_mib,
-        on_sheet=sheet,
-        meta={"pictures": root.name},
+        "autoencoder", work, vae, budget, lr=3e-3, matrices_lr=3e-3, seed=seed, ema=0.998,
+        shard_mib=shard_mib, on_sheet=sheet, meta={"pictures": root.name},
     )
     return fit(job, step)
 

@@ -115,7 +115,9 @@ def paint_clouds(brief: Brief, dice: Dice, h: int, w: int) -> Tensor:
     away = ((x - sun_x) ** 2 + (y - sun_y) ** 2).sqrt()
     night = brief.weight("hour", "night")
     veil = 1 - 0.97 * storm.maximum(fog)
-    img = img + sun_colour * (torch.exp(-away * 5) * 0.42 + torch.exp(-away * 1.8) * 0.16) * veil * (1 - 0.55 * night)
+    img = img + sun_colour * (torch.exp(-away * 5) * 0.42 + torch.exp(-away * 1.8) * 0.16) * veil * (
+        1 - 0.55 * night
+    )
     if brief.any("hour", "night"):
         img = img + _stars(dice, x, y) * night * veil * step(0.95, 0.35, y)
     fields = dice.fields("sky", 1.45)
@@ -195,7 +197,9 @@ def _high_layer(
         patch = step(-0.9, 1.0, wx + 0.5 * wy + 0.1)
         d = d + brief.weight("form", "mackerel") * step(-0.9, 1.6, n + 0.5) * patch * 0.95
     if brief.any("form", "stratus"):
-        n = tap(smooth[:, :1], u * 0.25 + wy * 0.08, v * 0.6 + wx * 0.08) + 0.3 * tap(fields[:, 1:], u * 0.3, v * 0.7)
+        n = tap(smooth[:, :1], u * 0.25 + wy * 0.08, v * 0.6 + wx * 0.08) + 0.3 * tap(
+            fields[:, 1:], u * 0.3, v * 0.7
+        )
         d = d + brief.weight("form", "stratus") * step(-1.3, 1.4, n) * 0.9
     d = d * (0.3 + 0.7 * near) + brief.weight("weather", "overcast") * (0.45 + 0.1 * wx)
     d = d * (1 - brief.weight("form", "cumulus") * 0.5) * (1 - 0.8 * (1 - brief.weight("shape", None)))

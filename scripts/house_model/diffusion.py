@@ -40,18 +40,9 @@ PLACES = 24
 DROP = 0.1  # share of pictures shown with the empty prompt, for guidance
 CONDITION_NOISE = 0.08  # of the conditioning's own size: an unseen phrase is near a seen one, never on it
 SHOWN = (
-    "scattered clouds at dawn",
-    "storm clouds at night",
-    "a cloud shaped like a whale",
-    "blue sky at noon",
-    "torn newspaper in blue pulp",
-    "cream handmade paper with a watermark",
-    "red ink on wet paper",
-    "a diary",
-    "shelves of golden memory spheres",
-    "one blue sphere, sadness",
-    "green spheres with a forest inside",
-    "joy",
+    "scattered clouds at dawn", "storm clouds at night", "a cloud shaped like a whale", "blue sky at noon",
+    "torn newspaper in blue pulp", "cream handmade paper with a watermark", "red ink on wet paper", "a diary",
+    "shelves of golden memory spheres", "one blue sphere, sadness", "green spheres with a forest inside", "joy",
 )
 
 
@@ -252,7 +243,9 @@ def walk(
 
 
 @torch.no_grad()
-def guided(unet: nn.Module, z: Tensor, sigma: Tensor, cond: Tensor, guidance: float, empty: Tensor | None) -> Tensor:
+def guided(
+    unet: nn.Module, z: Tensor, sigma: Tensor, cond: Tensor, guidance: float, empty: Tensor | None
+) -> Tensor:
     """Classifier-free guidance (Ho & Salimans 2022); 1 is none."""
     if guidance == 1:
         return velocity(unet, z, sigma, cond)
@@ -262,7 +255,9 @@ def guided(unet: nn.Module, z: Tensor, sigma: Tensor, cond: Tensor, guidance: fl
     return v_empty + guidance * (v - v_empty)
 
 
-def with_and_without(unet: nn.Module, z: Tensor, sigma: Tensor, cond: Tensor, empty: Tensor) -> tuple[Tensor, Tensor]:
+def with_and_without(
+    unet: nn.Module, z: Tensor, sigma: Tensor, cond: Tensor, empty: Tensor
+) -> tuple[Tensor, Tensor]:
     """The directions under the words and under none, in one evaluation."""
     both = torch.cat([cond, empty.expand_as(cond)])
     level = sigma.repeat(2) if sigma.ndim else sigma
@@ -271,12 +266,7 @@ def with_and_without(unet: nn.Module, z: Tensor, sigma: Tensor, cond: Tensor, em
 
 
 def train(
-    work: Path,
-    budget: Budget,
-    device: str = "cpu",
-    seed: int = 0,
-    batch: int = 32,
-    words: Path | None = None,
+    work: Path, budget: Budget, device: str = "cpu", seed: int = 0, batch: int = 32, words: Path | None = None,
     shard_mib: float = 0,
 ) -> nn.Module:
     """Train the many-step dreamer."""
@@ -295,17 +285,8 @@ def train(
         write_sheet(ema, vae, reader, work / "sheets" / f"diffusion-{n:06d}.png", steps=12, guidance=2.0)
 
     job = Job(
-        "diffusion",
-        work,
-        unet,
-        budget,
-        lr=1e-3,
-        matrices_lr=1.5e-3,
-        seed=seed,
-        ema=0.998,
-        shard_mib=shard_mib,
-        on_sheet=sheet,
-        sheet_minutes=8,
+        "diffusion", work, unet, budget, lr=1e-3, matrices_lr=1.5e-3, seed=seed, ema=0.998,
+        shard_mib=shard_mib, on_sheet=sheet, sheet_minutes=8,
     )
     return fit(job, step)
 

@@ -71,14 +71,8 @@ def led(
 
 @torch.no_grad()
 def walk_window(
-    teacher: tuple[nn.Module, nn.Module],
-    z: Tensor,
-    upper: Tensor,
-    lower: Tensor,
-    cond: Tensor,
-    empty: Tensor,
-    substeps: int,
-    guidance: float,
+    teacher: tuple[nn.Module, nn.Module], z: Tensor, upper: Tensor, lower: Tensor, cond: Tensor, empty: Tensor,
+    substeps: int, guidance: float,
 ) -> Tensor:
     """The guided teacher's walk from σ `upper` to σ `lower`, each (B,), by the midpoint rule.
 
@@ -95,15 +89,8 @@ def walk_window(
 
 
 def window_loss(
-    student: nn.Module,
-    teacher: tuple[nn.Module, nn.Module],
-    z: Tensor,
-    cond: Tensor,
-    empty: Tensor,
-    g: torch.Generator,
-    substeps: int = 2,
-    guidance: float = GUIDANCE,
-    steps: int = STEPS,
+    student: nn.Module, teacher: tuple[nn.Module, nn.Module], z: Tensor, cond: Tensor, empty: Tensor,
+    g: torch.Generator, substeps: int = 2, guidance: float = GUIDANCE, steps: int = STEPS,
 ) -> dict[str, Tensor]:
     """Squared error between the student's direction and the chord of the teacher's walk."""
     levels = sigmas(steps).to(z.device)
@@ -123,15 +110,8 @@ def window_loss(
 
 
 def train(
-    work: Path,
-    budget: Budget,
-    device: str = "cpu",
-    seed: int = 0,
-    batch: int = 20,
-    words: Path | None = None,
-    shard_mib: float = 0,
-    guidance: float = GUIDANCE,
-    lr: float = 3e-4,
+    work: Path, budget: Budget, device: str = "cpu", seed: int = 0, batch: int = 20, words: Path | None = None,
+    shard_mib: float = 0, guidance: float = GUIDANCE, lr: float = 3e-4,
 ) -> nn.Module:
     """Train the student from the teacher's weights."""
     reader = Words(words or work / "latents", device, fast=True)
@@ -151,17 +131,7 @@ def train(
         write_sheet(ema, vae, reader, work / "sheets" / f"distill-{n:06d}.png", steps=STEPS)
 
     job = Job(
-        "distill",
-        work,
-        student,
-        budget,
-        lr=lr,
-        matrices_lr=lr,
-        seed=seed,
-        ema=0.99,
-        warmup_steps=30,
-        shard_mib=shard_mib,
-        on_sheet=sheet,
-        meta={"guidance": guidance, "steps": STEPS},
+        "distill", work, student, budget, lr=lr, matrices_lr=lr, seed=seed, ema=0.99, warmup_steps=30,
+        shard_mib=shard_mib, on_sheet=sheet, meta={"guidance": guidance, "steps": STEPS},
     )
     return fit(job, step)

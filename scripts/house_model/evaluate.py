@@ -22,29 +22,11 @@ from scripts.house_model import autoencoder, data, diffusion
 from scripts.house_model.training import generator, save_sheet
 
 HELD_OUT = {  # words no caption uses, and the palette each should bring
-    "a sapphire": "blue",
-    "the ocean": "blue",
-    "sadness": "blue",
-    "a lemon": "gold",
-    "sunflowers": "gold",
-    "a flamingo": "rose",
-    "cherry blossom": "rose",
-    "amethyst": "violet",
-    "lavender fields": "violet",
-    "a meadow of grass": "green",
-    "jade": "green",
-    "a ruby": "red",
-    "blood": "red",
-    "a carrot": "orange",
-    "marmalade": "orange",
-    "chocolate": "brown",
-    "tree bark": "brown",
-    "charcoal": "black",
-    "a raven": "black",
-    "snow": "white",
-    "milk": "white",
-    "concrete": "grey",
-    "ash": "grey",
+    "a sapphire": "blue", "the ocean": "blue", "sadness": "blue", "a lemon": "gold", "sunflowers": "gold",
+    "a flamingo": "rose", "cherry blossom": "rose", "amethyst": "violet", "lavender fields": "violet",
+    "a meadow of grass": "green", "jade": "green", "a ruby": "red", "blood": "red", "a carrot": "orange",
+    "marmalade": "orange", "chocolate": "brown", "tree bark": "brown", "charcoal": "black", "a raven": "black",
+    "snow": "white", "milk": "white", "concrete": "grey", "ash": "grey",
 }
 
 
@@ -210,14 +192,13 @@ def train_reader(
     """Learn an attribute from painted, pure pictures."""
     notes = pictures.notes
     which = [
-        i
-        for i, n in enumerate(notes)
+        i for i, n in enumerate(notes)
         if data.group_of(n) != "hybrid" and n["attributes"].get(key) and world in (None, n["attributes"]["world"])
     ][:count]
     names = sorted({notes[i]["attributes"][key] for i in which})
-    x = torch.cat(
-        [F.interpolate(pictures.batch(which[i : i + 32]), (64, 64), mode="area") for i in range(0, len(which), 32)]
-    ).mul(2)
+    x = torch.cat([
+        F.interpolate(pictures.batch(which[i : i + 32]), (64, 64), mode="area") for i in range(0, len(which), 32)
+    ]).mul(2)
     y = torch.tensor([names.index(notes[i]["attributes"][key]) for i in which])
     g = generator(0, key, 0)
     with torch.random.fork_rng():
@@ -270,7 +251,9 @@ def held_out_words(model: Model, palette: Reader, steps: int = 4, each: int = 8)
     prompts = [w for w in HELD_OUT for _ in range(each)]
     made = model.dream(model.noise(len(prompts), 6), model.words(prompts), steps).cpu()
     read = palette.read(made)
-    by_word = {w: sum(r == HELD_OUT[w] for r in read[i * each : (i + 1) * each]) / each for i, w in enumerate(HELD_OUT)}
+    by_word = {
+        w: sum(r == HELD_OUT[w] for r in read[i * each : (i + 1) * each]) / each for i, w in enumerate(HELD_OUT)
+    }
     return {"held_out_colour": round(statistics.mean(by_word.values()), 3), "held_out_by_word": by_word}
 
 

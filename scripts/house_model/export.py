@@ -50,14 +50,8 @@ def pipeline(vae: nn.Module, unet: nn.Module, text_encoder: nn.Module, tokenizer
     from diffusers import StableDiffusionPipeline
 
     return StableDiffusionPipeline(
-        vae=vae,
-        unet=unet,
-        text_encoder=text_encoder,
-        tokenizer=tokenizer,
-        scheduler=scheduler(order),
-        safety_checker=None,
-        feature_extractor=None,
-        requires_safety_checker=False,
+        vae=vae, unet=unet, text_encoder=text_encoder, tokenizer=tokenizer, scheduler=scheduler(order),
+        safety_checker=None, feature_extractor=None, requires_safety_checker=False,
     )
 
 

@@ -91,12 +91,8 @@ def almost(unet: nn.Module, noise: Tensor, cond: Tensor, steps: int) -> Tensor:
 
 
 def step_loss(
-    pair: Pair,
-    before: nn.Module,
-    dreams: tuple[Tensor, Tensor, Tensor],
-    paintings: tuple[Tensor, Tensor],
-    steps: int,
-    learns: bool,
+    pair: Pair, before: nn.Module, dreams: tuple[Tensor, Tensor, Tensor], paintings: tuple[Tensor, Tensor],
+    steps: int, learns: bool,
 ) -> dict[str, Tensor]:
     """dreams: noise, conditioning, finished latents of `before`, the dreamer to keep to; paintings: latents,
     conditioning. steps: in how many the dreamer dreams; only the last one learns. learns: whether it has this lesson
@@ -122,12 +118,7 @@ def step_loss(
 
 
 def train(
-    work: Path,
-    budget: Budget,
-    device: str = "cpu",
-    seed: int = 0,
-    batch: int = 16,
-    shard_mib: float = 0,
+    work: Path, budget: Budget, device: str = "cpu", seed: int = 0, batch: int = 16, shard_mib: float = 0,
     count: int = DREAMS,
 ) -> nn.Module:
     """Train the distilled dreamer on; the autoencoder is not touched."""
@@ -165,18 +156,8 @@ def train(
         {"params": list(pair.critic.parameters()), "lr": CRITICS_RATE},
     ]
     job = Job(
-        "finish",
-        work,
-        pair,
-        budget,
-        lr=RATE,
-        seed=seed,
-        ema=0.995,
-        warmup_steps=50,
-        cooldown=0.6,
-        shard_mib=shard_mib,
-        on_sheet=sheet,
-        optimizer=torch.optim.AdamW(rates, betas=(0.5, 0.99), weight_decay=0.0),
+        "finish", work, pair, budget, lr=RATE, seed=seed, ema=0.995, warmup_steps=50, cooldown=0.6,
+        shard_mib=shard_mib, on_sheet=sheet, optimizer=torch.optim.AdamW(rates, betas=(0.5, 0.99), weight_decay=0.0),
     )
     return fit(job, step).dreamer
 

@@ -80,7 +80,9 @@ def _torn(a: Tensor, b: Tensor, p: Tensor, dice: Dice, x: Tensor, y: Tensor, ear
     return lerp(out, b, step(edge * live - 0.012, edge * live + 0.006, s) * step(-0.006, 0.006, s))
 
 
-def _drift(a: Tensor, b: Tensor, p: Tensor, dice: Dice, x: Tensor, y: Tensor, early: Tensor | float) -> Tensor:
+def _drift(
+    a: Tensor, b: Tensor, p: Tensor, dice: Dice, x: Tensor, y: Tensor, early: Tensor | float
+) -> Tensor:
     """B opens in A as cloud parts: lumpy soft regions with a lit edge."""
     f = dice.fields("part", 1.7, tile=128)
     lumps = tap(f[:, 1:], x * 0.9, y * 0.9).abs() * 0.35

@@ -97,7 +97,12 @@ def sphere_layers(brief: Brief, dice: Dice, h: int, w: int, grow: Tensor | float
     v = v / pitch + dice.u("v", 0, 1) * step(1.0, 1.6, rows) + eye / pitch * (1 - step(1.0, 1.6, rows))
     i = v.floor()
     stagger = dice.u("stagger") * torch.remainder(i, 2) * 0.5
-    u = u / pitch * 0.98 + dice.u("u", 0, 1) * step(1.0, 1.6, rows) + 0.5 * (1 - step(1.0, 1.6, rows)) + stagger
+    u = (
+        u / pitch * 0.98
+        + dice.u("u", 0, 1) * step(1.0, 1.6, rows)
+        + 0.5 * (1 - step(1.0, 1.6, rows))
+        + stagger
+    )
     j = u.floor()
     kind = cells(dice.table("cells", 6, 23, 29), i, j)
     r_cell = (0.33 + 0.12 * kind[:, :1]) * (1 - 0.3 * slope.abs())
@@ -160,7 +165,9 @@ def _scene(brief: Brief, dice: Dice, parts: Spheres) -> Tensor:
     tone = lerp(tone, hills, brief.weight("scene", "hills", "house"))
     if brief.any("scene", "sea"):
         glitter = (
-            step(0.2, 1.5, tap(f[:, :1], sx * 0.3 + kind[:, 4:5], sy * 1.6)) * step(0.5, 0.0, (sx - 0.2).abs()) * 0.5
+            step(0.2, 1.5, tap(f[:, :1], sx * 0.3 + kind[:, 4:5], sy * 1.6))
+            * step(0.5, 0.0, (sx - 0.2).abs())
+            * 0.5
         )
         sea = lerp(sky + 0.45 * sun, 0.28 - 0.1 * sy + glitter, step(-edge, edge, sy - 0.14))
         tone = lerp(tone, sea, brief.weight("scene", "sea"))
@@ -194,7 +201,9 @@ def finish(brief: Brief, parts: Spheres, inner: Tensor) -> Tensor:
     rim = (1 - nz) ** 3
     body = body + tinted(parts, rim * 0 + 0.8) * rim * 0.55 * glow
     spec = torch.exp(-((parts.lx + 0.42) ** 2 + (parts.ly + 0.5) ** 2) * 26) * 0.75
-    arc = torch.exp(-(((parts.far - 0.86) * 16) ** 2)) * step(0.1, 0.9, parts.lx * 0.6 + parts.ly * 0.7) * 0.35
+    arc = (
+        torch.exp(-(((parts.far - 0.86) * 16) ** 2)) * step(0.1, 0.9, parts.lx * 0.6 + parts.ly * 0.7) * 0.35
+    )
     body = body + spec + arc * tinted(parts, arc * 0 + 0.95)
     img = lerp(parts.back, body, parts.mask)
     light = parts.mask * body

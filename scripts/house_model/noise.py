@@ -110,7 +110,9 @@ class Dice:
         """Uniform 0..1 numbers, (B, *shape)."""
         return 0.5 * (1 + torch.erf(self._draw(key, *shape) / math.sqrt(2)))
 
-    def fields(self, key: str, slope: float = 1.5, low: float = 1.0, high: float = 1e9, tile: int = 256) -> Tensor:
+    def fields(
+        self, key: str, slope: float = 1.5, low: float = 1.0, high: float = 1e9, tile: int = 256
+    ) -> Tensor:
         """Two tileable Gaussian fields for `tap`, (B, 2, tile + 1, tile + 1), mean 0, deviation 1.
 
         Amplitude falls as k^-slope between `low` and `high` cycles per tile. The last row and column are the first
@@ -119,7 +121,11 @@ class Dice:
         white = torch.view_as_complex(self._draw(key, tile, tile, 2))
         k = torch.fft.fftfreq(tile, 1 / tile, device=self.device)
         r = (k[:, None] ** 2 + k[None] ** 2).sqrt()
-        amp = r.clamp_min(1.0) ** -slope * torch.sigmoid((r - low + 0.5) * 4) * torch.sigmoid((high - r + 0.5) * 2)
+        amp = (
+            r.clamp_min(1.0) ** -slope
+            * torch.sigmoid((r - low + 0.5) * 4)
+            * torch.sigmoid((high - r + 0.5) * 2)
+        )
         amp = torch.where(r < 0.5, torch.zeros_like(amp), amp)
         z = torch.fft.ifft2(white * (amp * (tile * tile / amp.pow(2).sum().sqrt())))
         return F.pad(torch.stack([z.real, z.imag], 1), (0, 1, 0, 1), mode="circular")
@@ -165,7 +171,9 @@ def blur(x: Tensor, sigma: float) -> Tensor:
     """Gaussian blur of sigma (fraction of the height), done on a small copy; (B, C, h, w)."""
     h, w = x.shape[-2:]
     k = max(1, int(sigma * h / 1.5))
-    small = F.interpolate(x, (max(2, math.ceil(h / k)), max(2, math.ceil(w / k))), mode="area") if k > 1 else x
+    small = (
+        F.interpolate(x, (max(2, math.ceil(h / k)), max(2, math.ceil(w / k))), mode="area") if k > 1 else x
+    )
     s = sigma * small.shape[-2]
     r = min(max(1, math.ceil(2.5 * s)), min(small.shape[-2:]) - 1)
     taps = torch.exp(-0.5 * (torch.arange(-r, r + 1, device=x.device) / max(s, 1e-3)) ** 2)

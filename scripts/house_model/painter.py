@@ -111,7 +111,9 @@ def draw(plans: list[Plan], h: int, w: int, device: torch.device | str = "cpu", 
 def _inside(some: list[Plan], h: int, w: int, device: torch.device | str) -> Tensor:
     """A sky or paper entering the spheres of a store, whichever side the store is."""
     turned = some[0].a["world"] != "memory"
-    store, other = ([p.b for p in some], [p.a for p in some]) if turned else ([p.a for p in some], [p.b for p in some])
+    store, other = (
+        ([p.b for p in some], [p.a for p in some]) if turned else ([p.a for p in some], [p.b for p in some])
+    )
     seeds = [(p.seed_b, p.seed_a) if turned else (p.seed_a, p.seed_b) for p in some]
     p = onto(device, [1 - q.mix if turned else q.mix for q in some]).view(-1, 1, 1, 1)
     view = _PAINT[other[0]["world"]](Brief(other, device=device), Dice([s[1] for s in seeds], device), h, w)

@@ -73,7 +73,9 @@ def _fibres(fields: Tensor, x: Tensor, y: Tensor, scale: float) -> Tensor:
     return (lines[0] + lines[1]) * 0.6
 
 
-def _slurry(brief: Brief, dice: Dice, fields: Tensor, x: Tensor, y: Tensor, pal: Tensor, acc: Tensor) -> Tensor:
+def _slurry(
+    brief: Brief, dice: Dice, fields: Tensor, x: Tensor, y: Tensor, pal: Tensor, acc: Tensor
+) -> Tensor:
     """The liquid pulp below everything, swirling where it is a vat."""
     swirl = 0.05 + 0.12 * brief.weight("mode", "vat")
     wx, wy = tap(fields[:, :1], x * 0.35, y * 0.35), tap(fields[:, 1:], x * 0.35, y * 0.35)
@@ -84,7 +86,9 @@ def _slurry(brief: Brief, dice: Dice, fields: Tensor, x: Tensor, y: Tensor, pal:
     return base + (_fibres(fields, xs, ys, 0.5) - 0.25) * 0.16
 
 
-def _mould(brief: Brief, dice: Dice, fields: Tensor, x: Tensor, y: Tensor, pal: Tensor, water: Tensor) -> Tensor:
+def _mould(
+    brief: Brief, dice: Dice, fields: Tensor, x: Tensor, y: Tensor, pal: Tensor, water: Tensor
+) -> Tensor:
     """A fresh sheet on the mould: laid lines, wooden frame, a watermark that lets more light through."""
     frame = dice.u("frame", 0.34, 0.4)
     turn = dice.u("mould turn", -0.12, 0.12)
@@ -125,7 +129,14 @@ def _print(brief: Brief, dice: Dice, k: int, u: Tensor, v: Tensor) -> Tensor:
         fj = jj - jj.floor()
         gap = step(0.0, 0.12, fj) * step(1.0, 0.88, fj)
         column = step(0.04, 0.06, torch.remainder(u, 0.36)) * step(0.36, 0.34, torch.remainder(u, 0.36))
-        ink = ink + brief.weight("print", "newsprint") * bar * (t[:, :1] > 0.16) * lerp(gap, gap * 0 + 1, 0.35) * column
+        ink = (
+            ink
+            + brief.weight("print", "newsprint")
+            * bar
+            * (t[:, :1] > 0.16)
+            * lerp(gap, gap * 0 + 1, 0.35)
+            * column
+        )
     if brief.any("print", "letter"):
         t = cells(table, i, (u * 5.5 + i * 0.37).floor())
         fw = torch.remainder(u * 5.5 + i * 0.37, 1.0)
@@ -142,7 +153,9 @@ def _print(brief: Brief, dice: Dice, k: int, u: Tensor, v: Tensor) -> Tensor:
         stave = torch.remainder(row, 8.0)
         lines = torch.exp(-(((torch.remainder(row, 1.0) - 0.5) / 0.12) ** 2)) * (stave < 5) * 0.55
         t = cells(table, (row / 8).floor(), (u * 14).floor())
-        note = torch.exp(-(((((u * 14) % 1 - 0.5) / 0.3) ** 2 + ((stave - 0.5 - 4.5 * t[:, :1]) / 0.55) ** 2) ** 2))
+        note = torch.exp(
+            -(((((u * 14) % 1 - 0.5) / 0.3) ** 2 + ((stave - 0.5 - 4.5 * t[:, :1]) / 0.55) ** 2) ** 2)
+        )
         stem = (
             torch.exp(-(((((u * 14) % 1) - 0.68) / 0.07) ** 2))
             * (stave < 0.5 + 4.5 * t[:, :1])
@@ -194,7 +207,9 @@ def _sheet(
     ink_colour = lerp(ramp(pal, 0.06), ramp(acc, 0.1), 0.5)
     light = paper.mean(1, keepdim=True)
     ink_colour = lerp(ink_colour + 0.35, ink_colour, step(0.12, 0.3, light))
-    ink = _print(brief, dice, k, u, v) * (0.72 - 0.3 * vat - 0.25 * brief.weight("wet", "wet") * step(-0.5, 1.0, a))
+    ink = _print(brief, dice, k, u, v) * (
+        0.72 - 0.3 * vat - 0.25 * brief.weight("wet", "wet") * step(-0.5, 1.0, a)
+    )
     sheet = lerp(paper, ink_colour, ink)
     core = lerp(paper, torch.ones_like(paper), 0.62) * (0.97 + 0.03 * b)
     sheet = lerp(core, sheet, step(e, -e, face))
@@ -202,12 +217,16 @@ def _sheet(
     return lerp(img, sheet, step(e, -e, torn) * (1 - 0.25 * vat))
 
 
-def _blooms(img: Tensor, brief: Brief, dice: Dice, fields: Tensor, x: Tensor, y: Tensor, acc: Tensor) -> Tensor:
+def _blooms(
+    img: Tensor, brief: Brief, dice: Dice, fields: Tensor, x: Tensor, y: Tensor, acc: Tensor
+) -> Tensor:
     """Ink spreading in wet paper: soft stains with a darker rim."""
     n = tap(fields[:, :1], x * 0.6, y * 0.6)
     ink = ramp(acc, 0.12)
     for k in range(2):
-        away = ((x - dice.u(f"bloom x {k}", -0.4, 0.4)) ** 2 + (y - dice.u(f"bloom y {k}", 0.1, 0.9)) ** 2).sqrt()
+        away = (
+            (x - dice.u(f"bloom x {k}", -0.4, 0.4)) ** 2 + (y - dice.u(f"bloom y {k}", 0.1, 0.9)) ** 2
+        ).sqrt()
         d = away + n * 0.035 - dice.u(f"bloom r {k}", 0.08, 0.2)
         stain = step(0.02, -0.04, d) * 0.5 + torch.exp(-((d / 0.014) ** 2)) * 0.35
         img = lerp(img, ink, stain * brief.weight("ink", "blooms") * 0.85)

@@ -96,10 +96,7 @@ def amount(y: Tensor, x: Tensor, levels: int = 3) -> Tensor:
 
 
 def step_loss(
-    pair: Pair,
-    paintings: tuple[Tensor, Tensor],
-    dreams: tuple[Tensor, Tensor, Tensor],
-    g: torch.Generator,
+    pair: Pair, paintings: tuple[Tensor, Tensor], dreams: tuple[Tensor, Tensor, Tensor], g: torch.Generator,
     learns: bool,
 ) -> dict[str, Tensor]:
     """paintings: pictures (B, 3, h, w) in -1..1, their shares of the lesson (B,); dreams: latents, what they showed
@@ -149,14 +146,8 @@ def shares(share: dict[str, float], notes: list[dict], which: list[int]) -> Tens
 
 
 def train(
-    work: Path,
-    budget: Budget,
-    device: str = "cpu",
-    seed: int = 0,
-    batch: int = 4,
-    shard_mib: float = 0,
-    root: Path | None = None,
-    count: int = DREAMS,
+    work: Path, budget: Budget, device: str = "cpu", seed: int = 0, batch: int = 4, shard_mib: float = 0,
+    root: Path | None = None, count: int = DREAMS,
 ) -> nn.Module:
     """Train the decoder on; latents mean what they did."""
     pictures = data.Pictures(root or data.folder(work, data.painter_module()))
@@ -191,18 +182,8 @@ def train(
     optimizer = make_optimizer(nn.ModuleList([pair.vae.decoder, pair.vae.post_quant_conv]), RATE, RATE)
     optimizer.add_param_group({"params": list(pair.critic.parameters()), "lr": CRITICS_RATE, "muon": False})
     job = Job(
-        "texture",
-        work,
-        pair,
-        budget,
-        lr=RATE,
-        seed=seed,
-        ema=0.995,
-        warmup_steps=50,
-        cooldown=0.6,
-        shard_mib=shard_mib,
-        on_sheet=sheet,
-        optimizer=optimizer,
+        "texture", work, pair, budget, lr=RATE, seed=seed, ema=0.995, warmup_steps=50, cooldown=0.6,
+        shard_mib=shard_mib, on_sheet=sheet, optimizer=optimizer,
     )
     return fit(job, step).vae
 

@@ -63,20 +63,10 @@ class Student(nn.Module):
 
     def __init__(self, size: Size, target: int) -> None:
         super().__init__()
-        self.encoder = CLIPTextModel(
-            CLIPTextConfig(
-                vocab_size=size.vocabulary,
-                hidden_size=size.width,
-                intermediate_size=4 * size.width,
-                num_hidden_layers=size.layers,
-                num_attention_heads=size.heads,
-                max_position_embeddings=PLACES,
-                projection_dim=size.width,
-                bos_token_id=0,
-                eos_token_id=1,
-                pad_token_id=1,
-            )
-        )
+        self.encoder = CLIPTextModel(CLIPTextConfig(
+            vocab_size=size.vocabulary, hidden_size=size.width, intermediate_size=4 * size.width,
+            num_hidden_layers=size.layers, num_attention_heads=size.heads, max_position_embeddings=PLACES,
+            projection_dim=size.width, bos_token_id=0, eos_token_id=1, pad_token_id=1))
         self.of_place = nn.Linear(size.width, target)
         self.of_mean = nn.Linear(size.width, target)
 
@@ -96,29 +86,19 @@ def make_tokenizer(corpus: Corpus, size: Size) -> CLIPTokenizer:
     # Every byte must also be known at the end of a word, else an unseen letter would end the text.
     letters = [chr(c) for c in (*range(33, 256), *range(0x4E00, 0x4E40))]
     trainer = trainers.BpeTrainer(
-        vocab_size=size.vocabulary,
-        special_tokens=[BOS, EOS],
-        end_of_word_suffix="</w>",
-        show_progress=False,
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-    )
+        vocab_size=size.vocabulary, special_tokens=[BOS, EOS], end_of_word_suffix="</w>", show_progress=False,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet())
     telling = [p for p, a in zip(corpus.phrases, corpus.attributes, strict=True) if p.isalpha() and a.any()]
     bare.train_from_iterator(letters + 20 * telling + [corpus.phrases[int(i)] for i in drawn], trainer)
     model = json.loads(bare.to_str())["model"]
-    return CLIPTokenizer(
-        vocab=model["vocab"],
-        merges=[tuple(m) for m in model["merges"]],
-        model_max_length=PLACES,
-        unk_token=EOS,
-        bos_token=BOS,
-        eos_token=EOS,
-        pad_token=EOS,
-    )
+    return CLIPTokenizer(vocab=model["vocab"], merges=[tuple(m) for m in model["merges"]],
+                         model_max_length=PLACES, unk_token=EOS, bos_token=BOS, eos_token=EOS, pad_token=EOS)
 
 
 def tokenise(tokenizer: CLIPTokenizer, phrases: list[str]) -> Tensor:
     """(N, 24) int64 ids, padded and cut as the pipeline does it."""
-    return tokenizer(phrases, padding="max_length", truncation=True, max_length=PLACES, return_tensors="pt").input_ids
+    return tokenizer(phrases, padding="max_length", truncation=True, max_length=PLACES,
+                     return_tensors="pt").input_ids
 
 
 def targets(embeddings: np.ndarray, attributes: np.ndarray) -> Tensor:
@@ -127,28 +107,23 @@ def targets(embeddings: np.ndarray, attributes: np.ndarray) -> Tensor:
     return F.normalize(torch.from_numpy(both), dim=-1).half()
 
 
-def _token_meaning(tokenizer: CLIPTokenizer, teacher: Path, work: Path, corpus: Corpus, target: Tensor) -> Tensor:
+def _token_meaning(tokenizer: CLIPTokenizer, teacher: Path, work: Path, corpus: Corpus,
+                   target: Tensor) -> Tensor:
     """(V, T) what each token means by its spelling: the target of that word, or the teacher's embedding."""
     known = dict(zip(corpus.phrases, range(len(corpus.phrases)), strict=True))
     texts = {i: t.removesuffix("</w>") for t, i in tokenizer.get_vocab().items()}
     spelt = [i for i, t in texts.items() if t.isascii() and t.isalpha() and len(t) > 1]
     meaning = torch.zeros(len(texts), target.shape[1])
     vectors = words_teacher.embed([texts[i] for i in spelt], teacher, work / "teacher")
-    meaning[spelt, : vectors.shape[1]] = torch.from_numpy(vectors).float()
+    meaning[spelt, :vectors.shape[1]] = torch.from_numpy(vectors).float()
     for i in spelt:
         if texts[i] in known:
             meaning[i] = target[known[texts[i]]].float()
     return meaning
 
 
-def prepare(
-    work: Path,
-    size: Size | None = None,
-    device: str = "cpu",
-    captions: list[str] | None = None,
-    corpus: Corpus | None = None,
-    embeddings: np.ndarray | None = None,
-) -> None:
+def prepare(work: Path, size: Size | None = None, device: str = "cpu", captions: list[str] | None = None,
+            corpus: Corpus | None = None, embeddings: np.ndarray | None = None) -> None:
     """Make what training needs under `work`, each piece only if it is missing."""
     size = size or Size()
     if not (work / "corpus.json").is_file():
@@ -166,9 +141,8 @@ def prepare(
         np.save(work / "tokens.npy", tokenise(tokenizer, corpus.phrases).numpy().astype(np.int16))
 
 
-def _begin(
-    work: Path, size: Size, corpus: Corpus, ids: Tensor, target: Tensor, weight: Tensor
-) -> tuple[Student, dict[str, Any]]:
+def _begin(work: Path, size: Size, corpus: Corpus, ids: Tensor, target: Tensor,
+           weight: Tensor) -> tuple[Student, dict[str, Any]]:
     """The student as the last checkpoint left it, or a fresh one that starts as a bag of words."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(size.seed)
@@ -204,7 +178,8 @@ def whole(states: Tensor) -> Tensor:
     return (states.sum(1) + missing * states[:, -1]) / PLACES
 
 
-def loss(student: Student, ids: Tensor, target: Tensor, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
+def loss(student: Student, ids: Tensor, target: Tensor,
+         generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
     """The loss of a batch: ids (B, L), unit targets (B, T)."""
     with torch.autocast(ids.device.type, torch.bfloat16):
         states = student.encoder(input_ids=ids).last_hidden_state.float()  # (B, L, D)
@@ -230,21 +205,15 @@ def batches(ids: Tensor, weight: Tensor, size: Size, step: int, trim: bool) -> l
     return [parts[int(i)] for i in torch.randperm(8, generator=generator)]
 
 
-def _save(work: Path, student: Student, optimiser: torch.optim.Optimizer, step: int, elapsed_s: float) -> None:
-    torch.save(
-        {"student": student.state_dict(), "optimiser": optimiser.state_dict(), "step": step, "elapsed_s": elapsed_s},
-        work / "student.part",
-    )
+def _save(work: Path, student: Student, optimiser: torch.optim.Optimizer, step: int,
+          elapsed_s: float) -> None:
+    torch.save({"student": student.state_dict(), "optimiser": optimiser.state_dict(), "step": step,
+                "elapsed_s": elapsed_s}, work / "student.part")
     (work / "student.part").replace(work / "student.pt")
 
 
-def train(
-    work: Path,
-    minutes: float,
-    device: str | torch.device = "cpu",
-    size: Size | None = None,
-    most_steps: int | None = None,
-) -> None:
+def train(work: Path, minutes: float, device: str | torch.device = "cpu", size: Size | None = None,
+          most_steps: int | None = None) -> None:
     """Train until `minutes` are spent in all, resuming from `work`; makes what is missing there first."""
     size = size or Size()
     work, kind = Path(work), torch.device(device)
@@ -273,26 +242,22 @@ def train(
                 group["lr"] = size.rate * min(1.0, (step + 1) / 60) * (0.01 + 0.99 * fall)
             batch = ids[rows]
             if trim:
-                batch = batch[:, : min(PLACES, int((batch == 1).int().argmax(1).max()) + 3)]
+                batch = batch[:, :min(PLACES, int((batch == 1).int().argmax(1).max()) + 3)]
             total, parts = loss(student, batch.to(kind), target[rows].to(kind).float(), generator)
             optimiser.zero_grad()
             total.backward()
             nn.utils.clip_grad_norm_(student.parameters(), 1.0)
             optimiser.step()
             step, spent = step + 1, time.monotonic() - began
-        log.write(
-            f"{step},{spent:.1f},{total.item():.4f},{parts['place']:.4f},{parts['mean']:.4f},{parts['relation']:.5f}\n"
-        )
+        log.write(f"{step},{spent:.1f},{total.item():.4f},{parts['place']:.4f},{parts['mean']:.4f},"
+                  f"{parts['relation']:.5f}\n")
         if spent - said > 20:
             said = spent
             log.flush()
             _save(work, student, optimiser, step, spent)
-            print(
-                f"words step {step}  loss {total.item():.3f}  "
-                + "  ".join(f"{k} {v:.4f}" for k, v in parts.items())
-                + f"  {60 * minutes - spent:.0f} s left",
-                flush=True,
-            )
+            print(f"words step {step}  loss {total.item():.3f}  " +
+                  "  ".join(f"{k} {v:.4f}" for k, v in parts.items()) +
+                  f"  {60 * minutes - spent:.0f} s left", flush=True)
     log.close()
     _save(work, student, optimiser, step, spent)
 

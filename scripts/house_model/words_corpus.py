@@ -23,57 +23,16 @@ from scripts.house_model.words_wordnet import WordNet
 KINDS = ("word", "gloss", "example", "listed", "composed", "caption")
 HELD_OUT = {"word": 0.01, "gloss": 0.02, "example": 0.02, "composed": 0.02, "caption": 0.02}
 MOST_WORDS = 20
-PLACES = (
-    "in the",
-    "over the",
-    "under a",
-    "inside a",
-    "beside the",
-    "made of",
-    "full of",
-    "seen through",
-    "like a",
-    "above the",
-    "dissolving into",
-    "turning into",
-    "behind the",
-    "without a",
-    "and a",
-)
+PLACES = ("in the", "over the", "under a", "inside a", "beside the", "made of", "full of", "seen through",
+          "like a", "above the", "dissolving into", "turning into", "behind the", "without a", "and a")
 WORLD_WORDS = (
-    "clouds",
-    "a sky of clouds",
-    "a bank of cloud",
-    "one small cloud",
-    "towering clouds",
-    "thin high cloud",
-    "torn paper",
-    "paper pulp",
-    "a sheet of torn printed paper",
-    "wet paper fibres",
-    "a deckle edge",
-    "shredded pages",
-    "paper on a mould",
-    "ink on paper",
-    "a watermark",
-    "shelves of glowing spheres",
-    "memory spheres on a shelf",
-    "a glass ball",
-    "glowing orbs on shelves",
-    "a store of memories",
-    "a sphere with a scene inside it",
-    "clouds inside a sphere",
-    "spheres seen in the clouds",
-    "paper clouds",
-    "a sky torn to pulp",
-    "shelves of paper",
-    "a cloud shaped like a face",
-    "a cloud like a ship",
-    "a cloud like an animal",
-    "a house in the clouds",
-    "a car in a memory sphere",
-    "words and paper",
-)
+    "clouds", "a sky of clouds", "a bank of cloud", "one small cloud", "towering clouds", "thin high cloud",
+    "torn paper", "paper pulp", "a sheet of torn printed paper", "wet paper fibres", "a deckle edge",
+    "shredded pages", "paper on a mould", "ink on paper", "a watermark", "shelves of glowing spheres",
+    "memory spheres on a shelf", "a glass ball", "glowing orbs on shelves", "a store of memories",
+    "a sphere with a scene inside it", "clouds inside a sphere", "spheres seen in the clouds", "paper clouds",
+    "a sky torn to pulp", "shelves of paper", "a cloud shaped like a face", "a cloud like a ship",
+    "a cloud like an animal", "a house in the clouds", "a car in a memory sphere", "words and paper")
 
 
 @dataclass(frozen=True)
@@ -89,9 +48,8 @@ class Corpus:
     def save(self, folder: Path) -> None:
         """Write to `folder`/corpus.json and corpus.npz."""
         folder.mkdir(parents=True, exist_ok=True)
-        np.savez_compressed(
-            folder / "corpus.npz", kind=self.kind, weight=self.weight, attributes=self.attributes, held=self.held
-        )
+        np.savez_compressed(folder / "corpus.npz", kind=self.kind, weight=self.weight,
+                            attributes=self.attributes, held=self.held)
         (folder / "corpus.json").write_text(json.dumps(self.phrases), encoding="utf-8")
 
     def relabelled(self, lexicon: Lexicon) -> Corpus:
@@ -105,13 +63,8 @@ class Corpus:
         if not (folder / "corpus.json").is_file():
             raise FileNotFoundError(f"a corpus is required, corpus.json in {folder}; got none: build it")
         z = np.load(folder / "corpus.npz")
-        return Corpus(
-            json.loads((folder / "corpus.json").read_text(encoding="utf-8")),
-            z["kind"],
-            z["weight"],
-            z["attributes"],
-            z["held"],
-        )
+        return Corpus(json.loads((folder / "corpus.json").read_text(encoding="utf-8")),
+                      z["kind"], z["weight"], z["attributes"], z["held"])
 
 
 def _short(text: str) -> str:
@@ -162,40 +115,29 @@ def _vocabularies(net: WordNet, lexicon: Lexicon) -> dict[str, list[str]]:
     listed = words_lexicon.listed()
     for group, names in GROUPS.items():
         lists[group] = [w for w in listed if listed[w] in names]
-    lists["hued"] = [
-        w
-        for w, v in lexicon.words.items()
-        if v[: len(GROUPS["colour"])].max() >= 0.6 and net.counts.get(w, 0) >= 1 and not holds_probe(w)
-    ]
+    lists["hued"] = [w for w, v in lexicon.words.items() if v[:len(GROUPS["colour"])].max() >= 0.6
+                     and net.counts.get(w, 0) >= 1 and not holds_probe(w)]
     return lists
 
 
-def _composed(lists: dict[str, list[str]], rng: np.random.Generator, count: int) -> list[tuple[str, str, float]]:
+def _composed(lists: dict[str, list[str]], rng: np.random.Generator,
+              count: int) -> list[tuple[str, str, float]]:
     """Short phrases at random: hues, feelings, hours and weathers with things, and things with things."""
-
     def p(name: str) -> str:
         return _pick(rng, lists[name])
 
     forms = (
-        lambda: f"{p('adj')} {p('noun')}",
-        lambda: f"a {p('adj')} {p('noun')}",
-        lambda: f"{p('noun')} {_pick(rng, PLACES)} {p('noun')}",
-        lambda: f"the {p('noun')} of {p('noun')}",
-        lambda: f"{p('colour')} {p('noun')}",
-        lambda: f"{p('hued')} {p('noun')}",
+        lambda: f"{p('adj')} {p('noun')}", lambda: f"a {p('adj')} {p('noun')}",
+        lambda: f"{p('noun')} {_pick(rng, PLACES)} {p('noun')}", lambda: f"the {p('noun')} of {p('noun')}",
+        lambda: f"{p('colour')} {p('noun')}", lambda: f"{p('hued')} {p('noun')}",
         lambda: f"{p('hued')} clouds",
-        lambda: f"{p('noun')} at {p('hour')}",
-        lambda: f"{p('feeling')} {_pick(rng, PLACES)} {p('noun')}",
-        lambda: f"{p('weather')} and {p('feeling')}",
-        lambda: f"the colour of {p('feeling')}",
-        lambda: f"{p('colour')} and {p('colour')}",
-        lambda: f"{p('world')} {_pick(rng, PLACES)} {p('world')}",
+        lambda: f"{p('noun')} at {p('hour')}", lambda: f"{p('feeling')} {_pick(rng, PLACES)} {p('noun')}",
+        lambda: f"{p('weather')} and {p('feeling')}", lambda: f"the colour of {p('feeling')}",
+        lambda: f"{p('colour')} and {p('colour')}", lambda: f"{p('world')} {_pick(rng, PLACES)} {p('world')}",
         lambda: f"the {p('adj')} {p('noun')} {_pick(rng, PLACES)} {p('adj')} {p('noun')}",
         lambda: f"a {p('colour')} {p('noun')} in the {p('weather')} at {p('hour')}",
-        lambda: f"{p('noun')}, {p('noun')}, {p('feeling')}",
-        lambda: f"a memory of {p('noun')}",
-        lambda: f"a cloud shaped like a {p('noun')}",
-        lambda: f"{p('hued')} paper",
+        lambda: f"{p('noun')}, {p('noun')}, {p('feeling')}", lambda: f"a memory of {p('noun')}",
+        lambda: f"a cloud shaped like a {p('noun')}", lambda: f"{p('hued')} paper",
         lambda: f"{p('noun')} {p('noun')}",
     )
     return [(forms[int(rng.integers(len(forms)))](), "composed", 0.8) for _ in range(count)]
@@ -206,26 +148,17 @@ def _own_captions(lists: dict[str, list[str]], rng: np.random.Generator, count: 
     out = []
     for _ in range(count):
         text = _pick(rng, WORLD_WORDS)
-        tail = [
-            f"at {_pick(rng, lists['hour'])}",
-            f"in {_pick(rng, lists['colour'])}",
-            f"with {_pick(rng, lists['feeling'])}",
-            f"in {_pick(rng, lists['weather'])} weather",
-            f"{_pick(rng, lists['colour'])} and {_pick(rng, lists['colour'])}",
-            f"the colour of {_pick(rng, lists['feeling'])}",
-        ]
-        chosen = [tail[int(i)] for i in rng.permutation(len(tail))[: int(rng.integers(1, 4))]]
+        tail = [f"at {_pick(rng, lists['hour'])}", f"in {_pick(rng, lists['colour'])}",
+                f"with {_pick(rng, lists['feeling'])}", f"in {_pick(rng, lists['weather'])} weather",
+                f"{_pick(rng, lists['colour'])} and {_pick(rng, lists['colour'])}",
+                f"the colour of {_pick(rng, lists['feeling'])}"]
+        chosen = [tail[int(i)] for i in rng.permutation(len(tail))[:int(rng.integers(1, 4))]]
         out.append(f"{text} {', '.join(chosen)}" if rng.random() < 0.7 else f"{', '.join(chosen)}: {text}")
     return out
 
 
-def build_corpus(
-    seed: int = 1,
-    size: float = 1.0,
-    captions: list[str] | None = None,
-    net: WordNet | None = None,
-    lexicon: Lexicon | None = None,
-) -> Corpus:
+def build_corpus(seed: int = 1, size: float = 1.0, captions: list[str] | None = None,
+                 net: WordNet | None = None, lexicon: Lexicon | None = None) -> Corpus:
     """Every phrase once; no probe words but in WordNet. `size` scales the random parts (tests: 0.01)."""
     net = net or words_wordnet.read()
     lexicon = lexicon or words_lexicon.build(net)
@@ -238,7 +171,7 @@ def build_corpus(
     rows += _composed(lists, rng, int(60_000 * size))
     found = _from_wordnet(net, rng, int(60_000 * size))
     if size < 1:
-        found = [found[int(i)] for i in rng.permutation(len(found))[: int(len(found) * size)]]
+        found = [found[int(i)] for i in rng.permutation(len(found))[:int(len(found) * size)]]
     rows += found
     unique: dict[str, tuple[str, float]] = {}
     for text, kind, weight in rows:
@@ -248,24 +181,12 @@ def build_corpus(
     attributes = np.stack([lexicon.of(t) for t in phrases]).astype(np.float16)
     # A held-out word must be one that nobody would call a probe, and no list's: rare WordNet lemmas only.
     # Single words that look or feel like something are what people type and what the picture can show.
-    telling = np.array(
-        [
-            3.0 if k == "word" and t.isalpha() and a.max() >= 0.4 else 1.0
-            for t, k, a in zip(phrases, kinds, attributes, strict=True)
-        ],
-        np.float32,
-    )
-    held = [
-        rng.random() < HELD_OUT.get(k, 0.0) and not (k == "word" and holds_probe(t))
-        for t, k in zip(phrases, kinds, strict=True)
-    ]
-    return Corpus(
-        phrases,
-        np.array([KINDS.index(k) for k in kinds]),
-        telling * np.array([unique[t][1] for t in phrases], np.float32),
-        attributes,
-        np.array(held),
-    )
+    telling = np.array([3.0 if k == "word" and t.isalpha() and a.max() >= 0.4 else 1.0
+                        for t, k, a in zip(phrases, kinds, attributes, strict=True)], np.float32)
+    held = [rng.random() < HELD_OUT.get(k, 0.0) and not (k == "word" and holds_probe(t))
+            for t, k in zip(phrases, kinds, strict=True)]
+    return Corpus(phrases, np.array([KINDS.index(k) for k in kinds]),
+                  telling * np.array([unique[t][1] for t in phrases], np.float32), attributes, np.array(held))
 
 
 def captions_and_worlds(count: int, seed: int = 1) -> dict[str, str]:

@@ -25,13 +25,8 @@ def states(model: CLIPTextModel, tokenizer: CLIPTokenizer, phrases: list[str], b
     """(N, 24, D) float32 last_hidden_state, as the pipeline makes it (padded, no mask)."""
     rows = []
     for at in range(0, len(phrases), batch):
-        ids = tokenizer(
-            phrases[at : at + batch],
-            padding="max_length",
-            truncation=True,
-            max_length=tokenizer.model_max_length,
-            return_tensors="pt",
-        ).input_ids
+        ids = tokenizer(phrases[at:at + batch], padding="max_length", truncation=True,
+                        max_length=tokenizer.model_max_length, return_tensors="pt").input_ids
         with torch.inference_mode():
             rows.append(model(input_ids=ids).last_hidden_state.float())
     return torch.cat(rows)
@@ -73,7 +68,8 @@ def _probe(model: CLIPTextModel, tokenizer: CLIPTokenizer) -> dict[str, object]:
     return out
 
 
-def _agreement(model: CLIPTextModel, tokenizer: CLIPTokenizer, work: Path, pairs: int = 20_000) -> dict[str, object]:
+def _agreement(model: CLIPTextModel, tokenizer: CLIPTokenizer, work: Path,
+               pairs: int = 20_000) -> dict[str, object]:
     """Spearman and Pearson correlation with the teacher's similarity over pairs of held-out phrases."""
     corpus, teacher = Corpus.load(work), np.load(work / "teacher.npy", mmap_mode="r")
     rng = np.random.default_rng(7)

@@ -60,16 +60,8 @@ def landing(target: Tensor, names: Tensor, marks: Tensor, worlds: Tensor, states
 
 
 def train(
-    encoder: CLIPTextModel,
-    ids: Tensor,
-    weight: Tensor,
-    landed: Tensor,
-    kept_ids: Tensor,
-    kept: Tensor,
-    minutes: float,
-    most_steps: float = math.inf,
-    batch: int = 256,
-    seed: int = 7,
+    encoder: CLIPTextModel, ids: Tensor, weight: Tensor, landed: Tensor, kept_ids: Tensor, kept: Tensor, minutes: float,
+    most_steps: float = math.inf, batch: int = 256, seed: int = 7,
 ) -> None:
     """Teach phrases ids (N, 24), drawn by weight (N,), their states landed (N, D), and captions to keep theirs:
     kept_ids (C, 24), kept (C, 24, D). Until `minutes` or `most_steps` are spent."""
@@ -104,24 +96,14 @@ def train(
         step += 1
         if spent - said > 20:
             said = spent
-            print(
-                f"landing step {step}  land {land.item():.4f}  keep {keep.item():.4f}  "
-                f"{60 * minutes - spent:.0f} s left",
-                flush=True,
-            )
+            print(f"landing step {step}  land {land.item():.4f}  keep {keep.item():.4f}  "
+                  f"{60 * minutes - spent:.0f} s left", flush=True)
     encoder.eval()
 
 
-def land(
-    work: Path,
-    start: Path,
-    out: Path,
-    minutes: float,
-    lexicon: Lexicon,
-    shown: dict[str, str] | None = None,
-    embeddings: np.ndarray | None = None,
-    most_steps: float = math.inf,
-) -> dict[str, float]:
+def land(work: Path, start: Path, out: Path, minutes: float, lexicon: Lexicon,
+         shown: dict[str, str] | None = None, embeddings: np.ndarray | None = None,
+         most_steps: float = math.inf) -> dict[str, float]:
     """Teach the encoder of `start` with the corpus in `work`; writes `out`/{tokenizer,text_encoder}.
 
     `shown` and their `embeddings` by the teacher are the painter's captions unless given. Returns how far other
@@ -138,11 +120,9 @@ def land(
     encoder = CLIPTextModel.from_pretrained(start / "text_encoder", dtype=torch.float32).eval()
     kept = words_eval.states(encoder, tokenizer, marks)  # (C, 24, D)
     landed = landing(
-        words.targets(np.load(work / "teacher.npy"), corpus.attributes),
-        named(corpus.attributes),
+        words.targets(np.load(work / "teacher.npy"), corpus.attributes), named(corpus.attributes),
         words.targets(embeddings, np.stack([lexicon.of(t) for t in marks])),
-        torch.tensor([[shown[t] == world for world in NAMED] for t in marks]),
-        kept[:, -1],
+        torch.tensor([[shown[t] == world for world in NAMED] for t in marks]), kept[:, -1],
     )
     before = words_eval.states(encoder, tokenizer, others)
     ids = words.tokenise(tokenizer, corpus.phrases)

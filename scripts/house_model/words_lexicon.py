@@ -67,10 +67,8 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "world": {
         "cloud": ("cloud clouds sky", "cumulus vapour heaven nimbus"),
-        "paper": (
-            "paper pulp page print book journal publication",
-            "newspaper newsprint letter cardboard parchment notebook document printed envelope",
-        ),
+        "paper": ("paper pulp page print book journal publication",
+                  "newspaper newsprint letter cardboard parchment notebook document printed envelope"),
         "sphere": ("sphere spheres globe ball orb", "bead bubble planet"),
         "shelf": ("shelf shelves shelving", "library archive cupboard rack store storehouse"),
         "memory": ("memory memories remembered", "recollection past reminder souvenir childhood"),
@@ -82,78 +80,28 @@ NAMES: tuple[str, ...] = tuple(name for group in GROUPS.values() for name in gro
 
 # word: (what it should be nearest to, the group of rivals); a blizzard may be either of two
 PROBES: dict[str, tuple[str, str]] = {
-    "sapphire": ("blue", "colour"),
-    "cornflower": ("blue", "colour"),
-    "ruby": ("red", "colour"),
-    "garnet": ("red", "colour"),
-    "spinach": ("green", "colour"),
-    "grass": ("green", "colour"),
-    "lemon": ("gold", "colour"),
-    "banana": ("gold", "colour"),
-    "lavender": ("violet", "colour"),
-    "flamingo": ("rose", "colour"),
-    "ivory": ("white", "colour"),
-    "charcoal": ("black|grey", "colour"),
-    "pumpkin": ("orange", "colour"),
-    "chestnut": ("brown", "colour"),
-    "grief": ("sadness", "feeling"),
-    "despair": ("sadness", "feeling"),
-    "ire": ("anger", "feeling"),
-    "terror": ("fear", "feeling"),
-    "trepidation": ("fear", "feeling"),
-    "euphoria": ("joy", "feeling"),
-    "serene": ("calm", "feeling"),
-    "infatuation": ("love", "feeling"),
-    "awe": ("wonder", "feeling"),
-    "thunder": ("storm", "weather"),
-    "typhoon": ("storm", "weather"),
-    "downpour": ("rain", "weather"),
-    "breeze": ("wind", "weather"),
-    "blizzard": ("snow|storm", "weather"),
-    "noontime": ("noon", "hour"),
-    "bedtime": ("night", "hour"),
-    "diary": ("paper", "world"),
-    "magazine": ("paper", "world"),
-    "manuscript": ("paper", "world"),
-    "bookcase": ("shelf", "world"),
-    "marble": ("sphere", "world"),
-    "remembrance": ("memory", "world"),
+    "sapphire": ("blue", "colour"), "cornflower": ("blue", "colour"), "ruby": ("red", "colour"),
+    "garnet": ("red", "colour"), "spinach": ("green", "colour"), "grass": ("green", "colour"),
+    "lemon": ("gold", "colour"), "banana": ("gold", "colour"), "lavender": ("violet", "colour"),
+    "flamingo": ("rose", "colour"), "ivory": ("white", "colour"), "charcoal": ("black|grey", "colour"),
+    "pumpkin": ("orange", "colour"), "chestnut": ("brown", "colour"),
+    "grief": ("sadness", "feeling"), "despair": ("sadness", "feeling"), "ire": ("anger", "feeling"),
+    "terror": ("fear", "feeling"), "trepidation": ("fear", "feeling"), "euphoria": ("joy", "feeling"),
+    "serene": ("calm", "feeling"), "infatuation": ("love", "feeling"), "awe": ("wonder", "feeling"),
+    "thunder": ("storm", "weather"), "typhoon": ("storm", "weather"), "downpour": ("rain", "weather"),
+    "breeze": ("wind", "weather"), "blizzard": ("snow|storm", "weather"),
+    "noontime": ("noon", "hour"), "bedtime": ("night", "hour"),
+    "diary": ("paper", "world"), "magazine": ("paper", "world"), "manuscript": ("paper", "world"),
+    "bookcase": ("shelf", "world"), "marble": ("sphere", "world"), "remembrance": ("memory", "world"),
     "reminiscence": ("memory", "world"),
 }
-UNCOLOURED = frozenset(
-    (
-        "like",
-        "weather",
-        "tone",
-        "bank",
-        "with",
-        "the",
-        "and",
-        "for",
-        "from",
-        "into",
-        "over",
-        "under",
-        "without",
-        "see",
-        "one",
-        "small",
-        "high",
-        "thin",
-        "towering",
-        "mould",
-        "color",
-        "colour",
-        "colored",
-        "having",
-        "coloured",
-        "general",
-    )
-)
+UNCOLOURED = frozenset((
+    "like", "weather", "tone", "bank", "with", "the", "and", "for", "from", "into", "over", "under",
+    "without", "see", "one", "small", "high", "thin", "towering", "mould", "color", "colour", "colored",
+    "having", "coloured", "general"))
 # A definition with one of these may name just what the word is not (despair: "all hope is lost").
-DENYING = frozenset(
-    ("lost", "without", "lack", "lacking", "absence", "not", "no", "loss", "opposite", "abandon", "nothing")
-)
+DENYING = frozenset((
+    "lost", "without", "lack", "lacking", "absence", "not", "no", "loss", "opposite", "abandon", "nothing"))
 # A faint hint that is the only one counts for more, though not for so much that it speaks in phrases too.
 ALL_THERE_IS = 0.59
 UNFIT = frozenset(("poop", "shit", "poo", "puke", "vomit", "snot", "barf", "booger", "diarrhea"))
@@ -273,37 +221,21 @@ def from_wordnet(net: WordNet) -> dict[str, np.ndarray]:
 
 def _oklab(hex_colour: str) -> np.ndarray:
     """Oklab of '#rrggbb' (Ottosson, 2020). In CIE L*a*b* a deep blue lies nearer to violet than to blue."""
-    rgb = np.array([int(hex_colour[i : i + 2], 16) / 255 for i in (1, 3, 5)])
+    rgb = np.array([int(hex_colour[i:i + 2], 16) / 255 for i in (1, 3, 5)])
     rgb = np.where(rgb > 0.04045, ((rgb + 0.055) / 1.055) ** 2.4, rgb / 12.92)
-    cones = np.cbrt(
-        np.array(
-            [
-                [0.4122214708, 0.5363325363, 0.0514459929],
-                [0.2119034982, 0.6806995451, 0.1073969566],
-                [0.0883024619, 0.2817188376, 0.6299787005],
-            ]
-        )
-        @ rgb
-    )
-    return (
-        np.array(
-            [
-                [0.2104542553, 0.7936177850, -0.0040720468],
-                [1.9779984951, -2.4285922050, 0.4505937099],
-                [0.0259040371, 0.7827717662, -0.8086757660],
-            ]
-        )
-        @ cones
-    )
+    cones = np.cbrt(np.array([[0.4122214708, 0.5363325363, 0.0514459929],
+                              [0.2119034982, 0.6806995451, 0.1073969566],
+                              [0.0883024619, 0.2817188376, 0.6299787005]]) @ rgb)
+    return np.array([[0.2104542553, 0.7936177850, -0.0040720468],
+                     [1.9779984951, -2.4285922050, 0.4505937099],
+                     [0.0259040371, 0.7827717662, -0.8086757660]]) @ cones
 
 
 def colour_attributes(hex_colour: str) -> np.ndarray:
     """(A,) how much a colour is of each of the twelve palettes: soft nearest middle or bright tone."""
     less_light = np.array([0.6, 1.0, 1.0])
-    far = [
-        min(float(np.linalg.norm((_oklab(hex_colour) - _oklab("#" + tone)) * less_light)) for tone in tones[1:3])
-        for tones in PALETTES.values()
-    ]
+    far = [min(float(np.linalg.norm((_oklab(hex_colour) - _oklab("#" + tone)) * less_light))
+               for tone in tones[1:3]) for tones in PALETTES.values()]
     share = np.exp(-np.array(far) / 0.04)
     out = np.zeros(len(NAMES), np.float32)
     for name, s in zip(PALETTES, share / share.max(), strict=True):
@@ -319,7 +251,7 @@ def colour_names() -> dict[str, str]:
     spec = importlib.util.find_spec("matplotlib")
     if spec is not None and spec.origin is not None:
         text = (Path(spec.origin).parent / "_color_data.py").read_text(encoding="utf-8")
-        text = text[text.index("XKCD_COLORS") :]
+        text = text[text.index("XKCD_COLORS"):]
         names |= {n: c for n, c in re.findall(r"'([a-z ]+)': +'(#[0-9a-f]{6})'", text)}
     return {n: c for n, c in names.items() if not holds_probe(n) and not UNFIT & set(split(n))}
 

@@ -40,9 +40,8 @@ def caption_tokens(tokenizer: CLIPTokenizer, captions: list[str]) -> tuple[set[i
     return used, pairs
 
 
-def extend(
-    tokenizer: CLIPTokenizer, wanted: list[str], apart: set[tuple[str, str]], room: int, out: Path
-) -> CLIPTokenizer:
+def extend(tokenizer: CLIPTokenizer, wanted: list[str], apart: set[tuple[str, str]], room: int,
+           out: Path) -> CLIPTokenizer:
     """Add merges after all others that make each wanted word one token, until `room` ids are used."""
     written = json.loads(tokenizer.backend_tokenizer.to_str())["model"]
     vocab, merges = dict(written["vocab"]), [tuple(m) for m in written["merges"]]
@@ -61,15 +60,8 @@ def extend(
                 merges.append(pair)
                 merged.add(pair)
             vocab.setdefault(pair[0] + pair[1], len(vocab))
-    made = CLIPTokenizer(
-        vocab=vocab,
-        merges=merges,
-        model_max_length=words.PLACES,
-        unk_token=words.EOS,
-        bos_token=words.BOS,
-        eos_token=words.EOS,
-        pad_token=words.EOS,
-    )
+    made = CLIPTokenizer(vocab=vocab, merges=merges, model_max_length=words.PLACES, unk_token=words.EOS,
+                         bos_token=words.BOS, eos_token=words.EOS, pad_token=words.EOS)
     made.save_pretrained(out / "tokenizer")
     return CLIPTokenizer.from_pretrained(out / "tokenizer")
 
@@ -77,15 +69,13 @@ def extend(
 def telling_words(corpus: Corpus, tokenizer: CLIPTokenizer) -> list[str]:
     """Single words with an attribute that are not yet one token, the most used and most telling first."""
     strength = corpus.attributes.astype(np.float32).max(1) * corpus.weight
-    rows = [
-        i
-        for i in np.argsort(-strength)
-        if corpus.kind[i] in (0, 3) and corpus.phrases[i].isalpha() and strength[i] > 0 and not corpus.held[i]
-    ]
+    rows = [i for i in np.argsort(-strength) if corpus.kind[i] in (0, 3) and corpus.phrases[i].isalpha()
+            and strength[i] > 0 and not corpus.held[i]]
     return [p for p in (corpus.phrases[i] for i in rows) if len(tokenizer.tokenize(p)) > 1]
 
 
-def _grown(student: words.Student, old: CLIPTokenizer, new: CLIPTokenizer, meaning: dict[str, Tensor]) -> None:
+def _grown(student: words.Student, old: CLIPTokenizer, new: CLIPTokenizer,
+           meaning: dict[str, Tensor]) -> None:
     """Rows for the new ids: a ridge regression from meaning to the rows of known whole words."""
     table = student.encoder.embeddings.token_embedding.weight.detach()
     known = [(i, t[:-4]) for t, i in old.get_vocab().items() if t.endswith("</w>") and t[:-4] in meaning]
@@ -96,7 +86,7 @@ def _grown(student: words.Student, old: CLIPTokenizer, new: CLIPTokenizer, meani
     fit = torch.linalg.solve(x.T @ x + 5.0 * torch.eye(x.shape[1]), x.T @ (y - centre))
     size = max(len(new), len(table))
     rows = torch.zeros(size, table.shape[1])
-    rows[: len(table)] = table
+    rows[:len(table)] = table
     for text, i in new.get_vocab().items():
         if i >= len(old):
             word = text.removesuffix("</w>")
@@ -107,17 +97,8 @@ def _grown(student: words.Student, old: CLIPTokenizer, new: CLIPTokenizer, meani
     student.encoder.config.vocab_size = size
 
 
-def refit(
-    student: words.Student,
-    ids: Tensor,
-    target: Tensor,
-    weight: Tensor,
-    free: Tensor,
-    minutes: float,
-    rate: float = 1.2e-2,
-    batch: int = 256,
-    seed: int = 5,
-) -> None:
+def refit(student: words.Student, ids: Tensor, target: Tensor, weight: Tensor, free: Tensor, minutes: float,
+          rate: float = 1.2e-2, batch: int = 256, seed: int = 5) -> None:
     """Train the rows `free` (V,) bool of the token table, and nothing else, for `minutes`."""
     student.requires_grad_(False)
     table = student.encoder.embeddings.token_embedding.weight.requires_grad_(True)
@@ -132,7 +113,7 @@ def refit(
         waiting = waiting or words.batches(ids, weight, size, step, True)
         rows = waiting.pop()
         some = ids[rows]
-        some = some[:, : min(words.PLACES, int((some == 1).int().argmax(1).max()) + 3)]
+        some = some[:, :min(words.PLACES, int((some == 1).int().argmax(1).max()) + 3)]
         total, parts = words.loss(student, some, target[rows].float(), generator)
         optimiser.zero_grad()
         total.backward()
@@ -142,37 +123,27 @@ def refit(
         step += 1
         if spent - said > 20:
             said = spent
-            print(
-                f"more words step {step}  loss {total.item():.3f}  "
-                + "  ".join(f"{k} {v:.4f}" for k, v in parts.items())
-                + f"  {60 * minutes - spent:.0f} s left",
-                flush=True,
-            )
+            print(f"more words step {step}  loss {total.item():.3f}  " +
+                  "  ".join(f"{k} {v:.4f}" for k, v in parts.items()) +
+                  f"  {60 * minutes - spent:.0f} s left", flush=True)
 
 
 def drift(before: Path, after: Path, captions: list[str]) -> dict[str, float]:
     """Largest change of any caption's state, and the share cut into other tokens; both must be 0."""
     from transformers import CLIPTextModel
 
-    pair = [
-        (
-            CLIPTokenizer.from_pretrained(p / "tokenizer"),
-            CLIPTextModel.from_pretrained(p / "text_encoder", dtype=torch.float32).eval(),
-        )
-        for p in (before, after)
-    ]
+    pair = [(CLIPTokenizer.from_pretrained(p / "tokenizer"),
+             CLIPTextModel.from_pretrained(p / "text_encoder", dtype=torch.float32).eval())
+            for p in (before, after)]
     ids = [words.tokenise(tokenizer, captions) for tokenizer, _ in pair]
     with torch.inference_mode():
         states = [model(input_ids=i[:512]).last_hidden_state for (_, model), i in zip(pair, ids, strict=True)]
-    return {
-        "largest change": float((states[0] - states[1]).abs().max()),
-        "tokens changed": float((ids[0] != ids[1]).any(1).float().mean()),
-    }
+    return {"largest change": float((states[0] - states[1]).abs().max()),
+            "tokens changed": float((ids[0] != ids[1]).any(1).float().mean())}
 
 
-def teach(
-    work: Path, out: Path, minutes: float, lexicon: Lexicon | None = None, captions: list[str] | None = None
-) -> None:
+def teach(work: Path, out: Path, minutes: float, lexicon: Lexicon | None = None,
+          captions: list[str] | None = None) -> None:
     """From the student in `work` to `out`/{tokenizer,text_encoder} with more words, and those of `lexicon`."""
     corpus = Corpus.load(work)
     if lexicon is not None:
@@ -185,11 +156,8 @@ def teach(
     width = student.encoder.config.hidden_size
     room = (MOST_PARAMETERS - sum(p.numel() for p in student.encoder.parameters())) // width
     new = extend(old, telling_words(corpus, old), apart, room, out)
-    rows = np.flatnonzero(
-        np.isin(corpus.kind, [KINDS.index(k) for k in ("word", "listed", "composed")])
-        & ~corpus.held
-        & (np.char.str_len(np.array(corpus.phrases)) < 40)
-    )
+    rows = np.flatnonzero(np.isin(corpus.kind, [KINDS.index(k) for k in ("word", "listed", "composed")])
+                          & ~corpus.held & (np.char.str_len(np.array(corpus.phrases)) < 40))
     rows = rows[[corpus.phrases[i].isalpha() or corpus.kind[i] > 0 for i in rows]]
     meaning = {corpus.phrases[i]: target[i].float() for i in rows if corpus.phrases[i].isalpha()}
     _grown(student, old, new, meaning)

@@ -29,13 +29,12 @@ def principal(meaning: Tensor, width: int) -> Tensor:
     values, axes = torch.linalg.eigh(centred.T @ centred)
     kept = axes[:, values.argsort(descending=True)[:width]]
     out = torch.zeros(len(meaning), width)
-    out[:, : kept.shape[1]] = centred @ kept
+    out[:, :kept.shape[1]] = centred @ kept
     return out / out.std() * 0.3
 
 
-def _fit(
-    table: nn.Parameter, head: nn.Linear, ids: Tensor, target: Tensor, weight: Tensor, steps: int, batch: int, seed: int
-) -> None:
+def _fit(table: nn.Parameter, head: nn.Linear, ids: Tensor, target: Tensor, weight: Tensor, steps: int,
+         batch: int, seed: int) -> None:
     """Adam on the cosine between head(LN(mean of LN(token))) and the target."""
     optimiser = torch.optim.Adam([{"params": [table], "lr": 8e-3}, {"params": head.parameters(), "lr": 3e-3}])
     generator = torch.Generator().manual_seed(seed)
@@ -57,11 +56,8 @@ def _fit(
         total.backward()
         optimiser.step()
         if step % 200 == 0 or step == steps - 1:
-            print(
-                f"bag of words step {step}/{steps}  loss {total.item():.4f}  "
-                f"{(time.monotonic() - began) * (steps / (step + 1) - 1):.0f} s left",
-                flush=True,
-            )
+            print(f"bag of words step {step}/{steps}  loss {total.item():.4f}  "
+                  f"{(time.monotonic() - began) * (steps / (step + 1) - 1):.0f} s left", flush=True)
 
 
 @torch.no_grad()
@@ -87,16 +83,8 @@ def _set(student: Student, table: Tensor, head: nn.Linear) -> None:
         mine.load_state_dict(head.state_dict())
 
 
-def bag_start(
-    student: Student,
-    meaning: Tensor | None,
-    ids: Tensor,
-    target: Tensor,
-    weight: Tensor,
-    steps: int = 3000,
-    batch: int = 1024,
-    seed: int = 1,
-) -> None:
+def bag_start(student: Student, meaning: Tensor | None, ids: Tensor, target: Tensor, weight: Tensor,
+              steps: int = 3000, batch: int = 1024, seed: int = 1) -> None:
     """Fit and set the bag. `meaning` (V, T): what each token's spelling means to the teacher, or None."""
     width = student.encoder.config.hidden_size
     rows = student.encoder.embeddings.token_embedding.weight

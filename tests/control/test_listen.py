@@ -38,7 +38,9 @@ def test_a_gallery_does_not_wait_for_its_address(registry: Registry, caplog: pyt
     osc.close()
 
 
-def test_localhost_is_where_controllers_send_to(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_localhost_is_where_controllers_send_to(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
     four = (socket.AF_INET, socket.SOCK_DGRAM, 17, "", ("127.0.0.1", 0))
     six = (socket.AF_INET6, socket.SOCK_DGRAM, 17, "", ("::1", 0, 0, 0))
     monkeypatch.setattr("engine.control.listen.socket.getaddrinfo", lambda *_, **__: [six, four])

@@ -56,7 +56,9 @@ def test_patterns_met_for_the_first_time_cannot_hold_up_a_frame() -> None:
     osc.close()
 
 
-def test_a_fader_on_a_pattern_is_parsed_once_a_frame(osc: OscIn, send: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fader_on_a_pattern_is_parsed_once_a_frame(
+    osc: OscIn, send: Sender, monkeypatch: pytest.MonkeyPatch
+) -> None:
     parsed: list[bytes] = []
 
     def spy(raw: bytes) -> tuple[str, list[object]]:

@@ -73,7 +73,9 @@ def test_an_unknown_address_is_told_with_the_nearest(
     ]
 
 
-def test_values_that_are_not_used_are_said_once(osc: OscIn, send: Sender, caplog: pytest.LogCaptureFixture) -> None:
+def test_values_that_are_not_used_are_said_once(
+    osc: OscIn, send: Sender, caplog: pytest.LogCaptureFixture
+) -> None:
     for n in range(3):
         send("/walk/speed", n, 0.5, 0.25)
         assert osc.drain() == [("walk.speed", n)]
@@ -81,7 +83,9 @@ def test_values_that_are_not_used_are_said_once(osc: OscIn, send: Sender, caplog
     assert osc.counts == Counts(accepted=3)
 
 
-def test_a_trigger_wants_no_value_but_others_do(osc: OscIn, send: Sender, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_trigger_wants_no_value_but_others_do(
+    osc: OscIn, send: Sender, caplog: pytest.LogCaptureFixture
+) -> None:
     for tag in (b"", b"N", b"I", b"[]"):
         send.raw(by_hand(b"/walk/home", tag))
         send.raw(by_hand(b"/walk/pause", tag))

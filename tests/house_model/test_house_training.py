@@ -48,28 +48,15 @@ def tiny_words(folder: Path) -> Path:
     letters = [chr(97 + i) for i in range(26)]
     vocab = {t: i for i, t in enumerate(letters + [c + "</w>" for c in letters] + ["<|startoftext|>", "<|endoftext|>"])}
     tokenizer = CLIPTokenizer(
-        vocab=vocab,
-        merges=[],
-        bos_token="<|startoftext|>",
-        eos_token="<|endoftext|>",
-        pad_token="<|endoftext|>",
-        unk_token="<|endoftext|>",
-        model_max_length=24,
+        vocab=vocab, merges=[], bos_token="<|startoftext|>", eos_token="<|endoftext|>",
+        pad_token="<|endoftext|>", unk_token="<|endoftext|>", model_max_length=24,
     )
     tokenizer.save_pretrained(folder / "tokenizer")
     torch.manual_seed(0)
-    CLIPTextModel(
-        CLIPTextConfig(
-            vocab_size=len(vocab),
-            hidden_size=32,
-            intermediate_size=32,
-            num_hidden_layers=1,
-            num_attention_heads=2,
-            max_position_embeddings=24,
-            eos_token_id=vocab["<|endoftext|>"],
-            bos_token_id=vocab["<|startoftext|>"],
-        )
-    ).save_pretrained(folder / "text_encoder")
+    CLIPTextModel(CLIPTextConfig(
+        vocab_size=len(vocab), hidden_size=32, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2,
+        max_position_embeddings=24, eos_token_id=vocab["<|endoftext|>"], bos_token_id=vocab["<|startoftext|>"],
+    )).save_pretrained(folder / "text_encoder")
     return folder
 
 
@@ -141,15 +128,8 @@ def test_resumed_run_equals_unbroken(tmp_path: Path) -> None:
         pass
 
     x = torch.rand(8, 3, 32, 32, generator=generator(0, "pictures", 0)) * 2 - 1
-    job = Job(
-        "autoencoder",
-        tmp_path / "b",
-        tiny_vae(),
-        Budget(steps=6, save_minutes=0),
-        lr=1e-3,
-        matrices_lr=1e-3,
-        warmup_steps=2,
-    )
+    job = Job("autoencoder", tmp_path / "b", tiny_vae(), Budget(steps=6, save_minutes=0), lr=1e-3,
+              matrices_lr=1e-3, warmup_steps=2)
 
     def cut_after_three(model: torch.nn.Module, n: int) -> dict[str, torch.Tensor]:
         if n == 3:
@@ -260,15 +240,8 @@ def test_export_is_a_plain_folder_and_samples_alike(tmp_path: Path, caplog: pyte
     cond = diffusion.Words(tmp_path / "model")(["a cloud"])
     for size, steps in (((128, 128), 4), ((128, 192), 2)):
         noise = torch.randn(1, 16, size[0] // 16, size[1] // 16, generator=generator(0, "noise", 0))
-        theirs = pipe(
-            "a cloud",
-            height=size[0],
-            width=size[1],
-            num_inference_steps=steps,
-            guidance_scale=1.0,
-            latents=noise,
-            output_type="latent",
-        ).images
+        theirs = pipe("a cloud", height=size[0], width=size[1], num_inference_steps=steps, guidance_scale=1.0,
+                      latents=noise, output_type="latent").images
         ours = diffusion.sample(pipe.unet, noise, cond, steps)
         assert torch.allclose(theirs.float(), ours, atol=0.05), float((theirs - ours).abs().max())
 

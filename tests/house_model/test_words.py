@@ -31,13 +31,8 @@ def tiny_corpus() -> tuple[Corpus, np.ndarray]:
     embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
     lexicon = Lexicon({n: np.eye(len(NAMES), dtype=np.float32)[i] for i, n in enumerate(NAMES)}, {})
     count = len(phrases)
-    corpus = Corpus(
-        phrases,
-        np.full(count, 4),
-        np.ones(count, np.float32),
-        np.stack([lexicon.of(p) for p in phrases]).astype(np.float16),
-        np.arange(count) % 4 == 3,
-    )
+    corpus = Corpus(phrases, np.full(count, 4), np.ones(count, np.float32),
+                    np.stack([lexicon.of(p) for p in phrases]).astype(np.float16), np.arange(count) % 4 == 3)
     return corpus, embeddings.astype(np.float16)
 
 

@@ -25,7 +25,9 @@ from engine.record.names import RecorderError
 from engine.record.recorder import OnFull, Readback, Recorder
 
 ROOT = Path(__file__).resolve().parents[2]
-needs_ffprobe = pytest.mark.skipif(shutil.which("ffprobe") is None, reason="ffprobe is not installed (apt: ffmpeg)")
+needs_ffprobe = pytest.mark.skipif(
+    shutil.which("ffprobe") is None, reason="ffprobe is not installed (apt: ffmpeg)"
+)
 
 SIZE = (160, 96)
 
@@ -71,7 +73,9 @@ def film(path: Path, count: int, fps: object = 30, **options: object) -> Recorde
 
 
 def run_python(script: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=True)
+    return subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=True
+    )
 
 
 # --- what is in the file ------------------------------------------------------------------------------------
@@ -555,7 +559,9 @@ def wait_until(condition: object, timeout_s: float = 10.0) -> None:
         time.sleep(0.002)
 
 
-def test_film_waits_for_the_encoder_and_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_film_waits_for_the_encoder_and_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     gate = threading.Semaphore(0)
     seen = slow_encoder(monkeypatch, gate)
     recorder = Recorder(tmp_path / "f.mp4", SIZE, 30, depth=3)
@@ -577,7 +583,9 @@ def test_film_waits_for_the_encoder_and_loses_nothing(tmp_path: Path, monkeypatc
     assert seen == list(range(20))
 
 
-def test_live_drops_the_oldest_waiting_and_keeps_true_times(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_live_drops_the_oldest_waiting_and_keeps_true_times(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     gate = threading.Semaphore(0)
     seen = slow_encoder(monkeypatch, gate)
     path = tmp_path / "f.mp4"
@@ -660,7 +668,9 @@ def test_readback_gives_every_picture_once_in_order_and_upright(ctx: moderngl.Co
     for index in range(7):
         pixels = np.random.default_rng(index).integers(0, 255, (18, 33, 4), dtype=np.uint8)
         given.append(pixels)
-        framebuffer.color_attachments[0].write(np.ascontiguousarray(pixels[::-1]))  # GL's first row is the lowest
+        framebuffer.color_attachments[0].write(
+            np.ascontiguousarray(pixels[::-1])
+        )  # GL's first row is the lowest
         frame = readback.push(framebuffer)
         assert (frame is None) == (index < 2)
         if frame is not None:

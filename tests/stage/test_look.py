@@ -269,7 +269,9 @@ def test_blackout_fades_to_true_black_and_back(ctx: moderngl.Context, shaders: S
 
 @pytest.mark.parametrize("size", [(16, 16), (1, 1), (333, 77), (90, 160), (3840, 2160)])
 @pytest.mark.parametrize("fit", ["cover", "letterbox"])
-def test_every_size_is_filled(ctx: moderngl.Context, shaders: Shaders, size: tuple[int, int], fit: str) -> None:
+def test_every_size_is_filled(
+    ctx: moderngl.Context, shaders: Shaders, size: tuple[int, int], fit: str
+) -> None:
     target = make_target(ctx, size, "f1")
     for values in (OFF, {"look.grain": 0.0, "look.vignette": 0.0}):
         Look(ctx, shaders, fit).render(picture(ctx, flat(150, 256)), target.framebuffer, DEFAULTS | values, 3.0)

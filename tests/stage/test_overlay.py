@@ -1,5 +1,6 @@
 """Help over the picture."""
 
+
 import moderngl
 import numpy as np
 import pytest

@@ -34,7 +34,9 @@ def play(
 def steps(frames: list[Mix | None]) -> np.ndarray:
     """Played seconds per frame second, jumps left out."""
     shown = [frame for frame in frames if frame is not None]
-    return np.array([(b.played_s - a.played_s) * FPS for a, b in itertools.pairwise(shown) if not b.jumped])
+    return np.array(
+        [(b.played_s - a.played_s) * FPS for a, b in itertools.pairwise(shown) if not b.jumped]
+    )
 
 
 def regular(interval_s: float, until_s: float, latency_s: float = 0.2) -> list[tuple[float, float, int]]:

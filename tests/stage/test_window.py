@@ -145,9 +145,7 @@ def until(true, limit_s=10):
 
 """
 
-WINDOW = (
-    UNTIL
-    + """
+WINDOW = UNTIL + """
 import glfw, numpy as np
 from engine.stage.gl import read_pixels
 from engine.stage.window import has_display, open_stage
@@ -185,7 +183,6 @@ with open_stage(windowed=True, size=(320, 180)) as stage:
 stage.close()
 print("well")
 """
-)
 
 FULL = """
 from engine.stage.window import NoDisplay, open_stage
@@ -203,9 +200,7 @@ with open_stage(windowed=True, size=(100, 60)) as stage:
 """
 
 
-BACK = (
-    UNTIL
-    + """
+BACK = UNTIL + """
 import glfw
 from engine.stage.window import open_stage
 with open_stage() as stage:
@@ -222,7 +217,6 @@ with open_stage() as stage:
     assert not glfw.get_window_monitor(stage._window)  # who left it himself is not sent back
     print(stage.screen_saver)
 """
-)
 
 
 def test_a_screen_that_comes_back_is_filled_again(display: str) -> None:
@@ -255,9 +249,7 @@ def test_full_screen_fills_it_and_a_monitor_that_is_not_there_is_named(display: 
     assert "there is no display 3, only one monitor: choose --display 0" in done.stdout
 
 
-FOLLOW = (
-    UNTIL
-    + """
+FOLLOW = UNTIL + """
 import subprocess
 from engine.stage.window import open_stage
 
@@ -273,7 +265,6 @@ with open_stage() as stage:
         assert until(lambda: stage.size == size), (stage.size, size)
         assert stage.fullscreen
 """
-)
 
 
 @pytest.mark.skipif(shutil.which("xrandr") is None, reason="xrandr is missing (apt-get install x11-xserver-utils)")
@@ -283,9 +274,7 @@ def test_full_screen_follows_the_resolution_without_a_window_manager() -> None:
     assert done.returncode == 0, done.stderr
 
 
-TYPED = (
-    UNTIL
-    + """
+TYPED = UNTIL + """
 import json, subprocess, sys
 from engine.stage.window import open_stage
 got = {}
@@ -300,7 +289,6 @@ with open_stage() as stage:
         got[layout + variant] = keys
 print(json.dumps(got))
 """
-)
 # Keycodes by their place: 24 is the American Q, 41 F, 56 B, 39 S, 43 H, 58 M, 47 ;, 44 J, 29 Y, 10 1, 65 space.
 KEYCODES = {
     ("fr", ""): {"24": "a", "41": "f", "47": "m", "10": "1", "65": "space"},
@@ -323,9 +311,7 @@ def test_keys_typed_on_other_layouts() -> None:
     assert json.loads(done.stdout) == {"".join(layout): [*codes.values()] for layout, codes in KEYCODES.items()}
 
 
-LOST = (
-    UNTIL
-    + """
+LOST = UNTIL + """
 import os, signal, sys
 from engine.stage.window import open_stage
 with open_stage(windowed=sys.argv[2] == "windowed", size=(320, 180)) as stage:
@@ -340,7 +326,6 @@ with open_stage(windowed=sys.argv[2] == "windowed", size=(320, 180)) as stage:
     stage.set_fullscreen(not stage.fullscreen)
 print("saved")
 """
-)
 
 
 @pytest.mark.parametrize("shown", ["windowed", "fullscreen"])
@@ -350,9 +335,7 @@ def test_the_x_server_going_away_is_like_a_closed_window(shown: str) -> None:
     assert (done.returncode, done.stdout) == (0, "saved\n"), done.stderr
 
 
-WAYLAND = (
-    UNTIL
-    + """
+WAYLAND = UNTIL + """
 import numpy as np
 from engine.stage.gl import read_pixels
 from engine.stage.window import open_stage
@@ -373,7 +356,6 @@ with open_stage() as stage:
     assert until(lambda: stage.size == FULL)
     print(stage.screen_saver)
 """
-)
 
 
 @pytest.mark.parametrize("scale", [1, 2])
