@@ -1,7 +1,7 @@
 """A parameter that is driven by controls: smoothed, taken over, combined, left alone when they fall silent.
 
     driven = Driven(param, own); stream = driven.stream(entry, address)
-    driven.hear(stream, 0.7, now_s)
+    driven.heard(stream, stream.shape.share_in(0.7), now_s)
     value = driven.step(now_s, dt_s, target)         # once a frame while is_busy; None: nothing to set
 
     turned = Turned(entry, param); turned.turn(127, target)       # an encoder without ends
@@ -84,11 +84,11 @@ class Driven:
         """Lets go of an address."""
         self.streams = [stream for stream in self.streams if stream.address != address]
 
-    def hear(self, stream: Stream, value: float, now_s: float) -> None:
-        """One value of one stream; of several between two steps the last counts."""
-        stream.share = stream.shape.share_in(value)
-        self._came_back = self._came_back or stream.silent
-        stream.heard_s, stream.is_new, stream.silent = now_s, True, False
+    def heard(self, stream: Stream, share: float, now_s: float) -> None:
+        """One share of the travel of one stream; of several between two steps the last counts."""
+        stream.share, stream.heard_s, stream.is_new = share, now_s, True
+        if stream.silent:
+            stream.silent, self._came_back = False, True
         self.is_busy = True
         self.latest = stream
 
@@ -96,20 +96,21 @@ class Driven:
         """One frame. dt_s: show time since the last. target: where the parameter is going now. What it is to be set to;
         None when nothing has to be."""
         moving = self._smooth(dt_s)
-        fresh = any(stream.is_new for stream in self.streams)
+        fresh = False
+        for stream in self.streams:
+            if stream.is_new:
+                fresh, stream.is_new = True, False
         left = self._let_go(now_s)
         if self._came_back or target != self._sent:
             self._ease = None
-        if target != self._sent and self._sent is not None:
-            left = None  # a hand has taken the parameter elsewhere meanwhile, and there it stays
+        if target != self._sent:
+            left = None  # it never took over, or a hand has moved the parameter meanwhile: there it stays
         if left is not None and self._numeric:
             self._ease = _Ease(float(target), now_s, left)
         value = self._value(target, fresh, moving or left is not None or self._ease is not None)
         if self._ease is not None and value is not None:
             value = self._eased(value, now_s)
         self._came_back = False
-        for stream in self.streams:
-            stream.is_new = False
         waiting = self._timed and any(s.entry.timeout_s is not None and not s.silent for s in self.streams)
         self.is_busy = moving or waiting or self._ease is not None
         if value is None or (value == target and value == self._sent):

@@ -170,14 +170,14 @@ class Mapper:
         if driven is None:
             driven = self._driven[entry.to] = Driven(param, self._own[entry.to])
         stream = driven.stream(entry, address)
-        place, heard = (entry.arg or 1) - 1, driven.hear
+        place, heard, share_in = (entry.arg or 1) - 1, driven.heard, stream.shape.share_in
 
         def take_stream(arguments: Sequence[object]) -> str:
             value = arguments[place] if place < len(arguments) else None
             number = value if type(value) is float and value - value == 0 else number_of(value)
             if number is None:
                 return _no_number(entry, arguments)
-            heard(stream, number, self._now_s)
+            heard(stream, share_in(number), self._now_s)
             return ""
 
         return take_stream

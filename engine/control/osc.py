@@ -147,7 +147,7 @@ class OscIn:
             self._inbox = Inbox(self._resolver, received)
             self._inbox.overhear = overhear
             self._inbox.map(mapper.table)
-            self._table = mapper.table
+            self._table, self._more = mapper.table, {}
 
     def addresses(self) -> list[str]:
         """Where controllers find this machine: its addresses on the network when bound wide."""

@@ -30,9 +30,11 @@ class Learning:
 
     def key(self, key: str) -> bool:
         """What a key does; False for one that does nothing here."""
+        before = self._learner.table
         if not obey(self._learner, self._file, key):
             return False
-        self._inputs.mapper.use(self._learner.table)
+        if self._learner.table is not before:  # or a file that was saved meanwhile would be undone
+            self._inputs.mapper.use(self._learner.table)
         return True
 
     def lines(self, values: Mapping[str, Value]) -> list[str]:

@@ -162,6 +162,13 @@ def test_a_hand_that_moves_the_parameter_meanwhile_keeps_it() -> None:
     assert rig.wait(5) == [] and rig.controls.target("look.grain") == 0.7
 
 
+def test_a_fader_that_never_took_over_has_nothing_to_ease_back() -> None:
+    rig = Rig(FADER + 'takeover = "pickup"\ntimeout = 1\n', look__grain=0.2)
+    rig.controls.set("look.grain", 0.7)
+    assert rig.hear("/fader", 0.1) == []
+    assert rig.wait(5) == [] and rig.controls.target("look.grain") == 0.7
+
+
 def test_one_of_several_that_falls_silent_leaves_the_others() -> None:
     rig = Rig(one("look.grain", "combine = 'max'\ntimeout = 1\nease = 0.5", "/sensor/*"), look__grain=0.0)
     rig.hear("/sensor/1", 1.0)

@@ -150,6 +150,16 @@ def test_another_table_is_known_at_the_socket(rig: Rig) -> None:
     assert rig.osc.counts.unknown == 2
 
 
+def test_another_show_has_mappings_of_its_own(rig: Rig) -> None:
+    rig.send("/walk/speed", 127)
+    assert rig.frame() == [("walk.speed", 4.0)]
+    rig.mapper = Mapper(REGISTRY, table_of('[[map]]\nfrom = "/walk/speed"\nto = "look.drift"\n'))
+    rig.mapper.tick(rig.controls, rig.time_s)
+    rig.osc.use(REGISTRY, rig.mapper)
+    rig.send("/walk/speed", 0.5)
+    assert sorted(rig.frame()) == [("look.drift", 0.5), ("walk.speed", 0.5)]
+
+
 def test_norm_goes_over_the_whole_range_by_the_parameters_curve(rig: Rig) -> None:
     for address, share, name, value in (
         ("/norm/walk/wander", 0.5, "walk.wander", 3.0),
