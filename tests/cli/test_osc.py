@@ -111,7 +111,9 @@ def test_the_monitor_tells_what_arrives_and_what_it_drives() -> None:
         send("/walk/speed", 0.5)
         assert line_with(process, "/walk/speed").split(None, 1)[1] == "/walk/speed  0.500  -> walk.speed\n"
         send("/sensor/1/distance", 2.5)
-        assert line_with(process, "/sensor").endswith("/sensor/1/distance  2.500  -> nothing\n")
+        assert line_with(process, "/sensor").endswith("/sensor/1/distance  2.500  -> walk.focus\n")  # by [[map]]
+        send("/pedal/1", 2.5)
+        assert line_with(process, "/pedal").endswith("/pedal/1  2.500  -> nothing\n")
         send.raw(b"<html>")
         assert "this is XML, not OSC" in line_with(process, "(XML)")
         taken = CliRunner().invoke(app, ["osc", "monitor", "--port", str(port)])

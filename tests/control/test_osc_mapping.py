@@ -143,6 +143,7 @@ def test_another_table_is_known_at_the_socket(rig: Rig) -> None:
     rig.frame()
     rig.mapper.use(table_of('[[map]]\nfrom = "/new"\nto = "look.grain"\n'))
     rig.frame()
+    rig.frame()  # from now on at the socket too
     rig.send("/new", 1.0)
     rig.send("/xy", 1.0, 1.0)
     rig.send("/walk/speed", 2.0)
