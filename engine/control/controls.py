@@ -18,7 +18,7 @@ trigger during REPEAT_S. A sensor that streams 1s faster than that is one long p
 
 import math
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -38,6 +38,7 @@ class Controls(Mapping[str, Value]):
         self._registry = registry
         self._triggers = {n: _Trigger() for n, p in registry.items() if p.kind == "trigger"}
         self._calls: dict[str, deque[str]] = {n: deque() for n, p in registry.items() if p.kind == "call"}
+        self._called: deque[str] = deque()  # names of the calls that wait, in the order they came
         self._base = {n: values.get(n, p.default) for n, p in registry.items() if not p.fires}
         self._target = dict(self._base)
         self._moving: dict[str, _Glide | None] = {}  # on the way: by the parameter's own smoothing, or by a glide
@@ -81,6 +82,7 @@ class Controls(Mapping[str, Value]):
         if name in self._calls:
             if len(self._calls[name]) < MAX_FIRED:
                 self._calls[name].append(str(value))
+                self._called.append(name)
             return
         param = self._registry[name]
         self._target[name] = value
@@ -163,7 +165,15 @@ class Controls(Mapping[str, Value]):
 
     def take_call(self, name: str) -> str | None:
         """Text of the oldest waiting call, which is then gone; None when there is none."""
-        return self._calls[name].popleft() if self._calls[name] else None
+        if not self._calls[name]:
+            return None
+        self._called.remove(name)
+        return self._calls[name].popleft()
+
+    def take_first_call(self, names: Collection[str]) -> tuple[str, str] | None:
+        """Name and text of the oldest waiting call of any of these; None when there is none."""
+        name = next((name for name in self._called if name in names), None)
+        return None if name is None else (name, self.take_call(name) or "")
 
     def to_dict(self) -> dict[str, Any]:
         """All of the state, JSON-able."""
@@ -204,6 +214,7 @@ class Controls(Mapping[str, Value]):
         for name, texts in data["calls"].items():
             if name in self._calls:
                 self._calls[name].extend(map(str, texts))
+                self._called.extend([name] * len(texts))
 
     def _modulated(self, name: str) -> float:
         value, lift = float(self._base[name]), -math.inf

@@ -52,8 +52,8 @@ class MapWatch:
     def look(self) -> None:
         """Looks once, and reads the file if it has changed."""
         mark = _mark(self._path)
-        if mark is None or mark == self._mark:
-            return  # a file that is gone for a moment is being replaced
+        if mark is None or mark == self._mark or mark[1] == 0:
+            return  # a file that is gone or empty for a moment is being replaced
         while not self._closing.wait(SETTLE_S):
             mark, before = _mark(self._path), mark
             if mark == before:
@@ -70,7 +70,8 @@ class MapWatch:
             self.mistake = ""
             self._use(table)
             count = len(table.entries)
-            log.info("%s: read again, %d mapping%s", self._path.name, count, "" if count == 1 else "s")
+            mappings = f"{count} mapping{'' if count == 1 else 's'}"
+            log.info("%s: %s read again; all else counts when the show begins", self._path.name, mappings)
 
     def _read(self, problems: list[str]) -> MapTable | None:
         try:

@@ -15,7 +15,7 @@ which ticks, knows everything.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +27,7 @@ from engine.show.part import Report
 log = logging.getLogger("pedesis")
 
 TICK_HZ = 120  # as the conductor's; control comes before walk, which defines it
+_CALLS = ("preset.store", "preset.delete", "preset.recall")
 MAX_STORED = 200
 # A stored preset never holds these: the walk's place is no setting, nor is a stage that somebody darkened or froze.
 NEVER_STORED = frozenset({"walk.seed", "stage.blackout", "stage.freeze"})
@@ -127,9 +128,14 @@ class Presets:
     def tick(self, controls: Controls) -> None:
         """One tick: what was called for, and what changes in the middle of a recall."""
         self._ticks += 1
-        self._each(controls, "preset.store", lambda name: self._store(name, controls))
-        self._each(controls, "preset.delete", self._delete)
-        self._each(controls, "preset.recall", lambda text: self._recall(text, controls))
+        while called := controls.take_first_call(_CALLS):  # in the order they came: deleted and then stored is stored
+            name, text = called[0], " ".join(called[1].split())
+            if name == "preset.store":
+                self._store(text, controls)
+            elif name == "preset.delete":
+                self._delete(text)
+            else:
+                self._recall(text, controls)
         for name in [n for n, change in self._changes.items() if change.tick <= self._ticks]:
             change = self._changes.pop(name)
             if controls.target(name) == change.before:
@@ -192,11 +198,6 @@ class Presets:
         changes = {n: _Change(int(t), v, b) for n, (t, v, b) in data["changes"].items() if n in self._registry}
         self.know(data["stored"])
         self._changes, self._ticks = changes, int(data["ticks"])
-
-    @staticmethod
-    def _each(controls: Controls, call: str, do: Callable[[str], None]) -> None:
-        while (text := controls.take_call(call)) is not None:
-            do(" ".join(text.split()))
 
     def _store(self, name: str, controls: Controls) -> None:
         if not (0 < len(name) <= NAME_MAX and name.isprintable()):

@@ -104,7 +104,7 @@ class Resolver:
             not resolved.steers and not resolved.presses and refused
         ):  # a pattern may well reach some that cannot take the value
             resolved.mistakes.append(refused)
-        elif len(arguments) > 1:
+        elif len(arguments) > 1 and any(param.kind != "call" for param in params):  # a call takes all of them
             text = f"uses only the first of {len(arguments)} values"
             resolved.mistakes.append(Mistake(address, "extra", text))
         return resolved

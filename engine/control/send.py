@@ -144,5 +144,5 @@ def _fits(whole: int, bits: int) -> bool:
 
 def _short(value: object) -> str:
     if isinstance(value, float):
-        return f"{value:.4g}" if value != int(value) else f"{value:.1f}"
+        return f"{value:.1f}" if value.is_integer() else f"{value:.4g}"
     return f'"{value}"' if isinstance(value, str) else str(value)

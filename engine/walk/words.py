@@ -72,6 +72,7 @@ class Words:
         self._own, self._seen = palette.id, ""  # the palettes wanted for either
         self._phrases: list[_Phrase] = []
         self._waiting: deque[Palette] = deque()
+        self._told_of_flood = False
         self._visited: tuple[Palette, ...] = ()
         self._share = 0.0
         self._needed: tuple[Palette, ...] = (palette,)
@@ -205,7 +206,6 @@ class Words:
     def _say(self, text: str) -> None:
         if not text:
             return
-        log.info("said: %s", shown(text))
         palette = self._known[self._learn((text,))]
         for phrase in self._phrases:
             if phrase.palette == palette:  # said again: it comes back, and is held anew
@@ -215,7 +215,10 @@ class Words:
             return
         self._waiting.append(palette)
         if len(self._waiting) > MAX_WAITING:
-            log.warning("too much is being said at once; dropped: %s", shown(self._waiting.popleft().prompts[0]))
+            dropped = self._waiting.popleft()
+            if not self._told_of_flood:
+                self._told_of_flood = True
+                log.warning("too much is being said at once; dropped: %s, and more", shown(dropped.prompts[0]))
 
     def _move_phrases(self, blend_s: float, hold_s: float) -> None:
         step = TICK_S / max(blend_s, 2 * QUICKEST_S)
@@ -235,7 +238,10 @@ class Words:
         while self._waiting and len(self._phrases) < MAX_PHRASES:
             palette = self._waiting.popleft()
             if palette.id not in self._refused:
+                log.info("said: %s", shown(palette.prompts[0]))  # once it is heard: a flood of phrases has no room
                 self._phrases.append(_Phrase(palette))
+        if not self._waiting:
+            self._told_of_flood = False
 
     def _forget(self) -> None:
         """Keeps what is heard, wanted or visited, and forgets all else."""

@@ -6,6 +6,7 @@ import math
 import pytest
 
 from engine.control.controls import MAX_FIRED, REPEAT_S, Controls
+from engine.play.shows import load_show
 from engine.show.params import Param, Registry, Value
 from tests.registry import build_registry
 
@@ -203,3 +204,13 @@ def test_only_numbers_are_modulated() -> None:
 def test_an_unknown_name_is_a_mistake_of_the_caller() -> None:
     with pytest.raises(KeyError):
         controls().set("walk.sped", 1.0)
+
+
+def test_calls_of_several_names_are_taken_in_the_order_they_came() -> None:
+    c = Controls(load_show("house").registry, {})
+    for name, text in (("preset.delete", "q"), ("say", "x"), ("preset.store", "q"), ("preset.delete", "r")):
+        c.set(name, text)
+    names = ("preset.store", "preset.delete")
+    taken = [c.take_first_call(names) for _ in range(4)]
+    assert taken == [("preset.delete", "q"), ("preset.store", "q"), ("preset.delete", "r"), None]
+    assert c.take_call("say") == "x" and c.take_call("say") is None
