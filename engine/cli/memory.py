@@ -25,7 +25,9 @@ memory_app = typer.Typer(
     help="The memories that a show keeps.", no_args_is_help=True, rich_markup_mode=None
 )  # fmt: skip
 ShowArg = Annotated[str, typer.Argument(metavar="SHOW", help="A show that keeps memories, or the file of a bank.")]
-Numbers = Annotated[list[int] | None, typer.Argument(metavar="N", help="Numbers of memories.")]
+HIGHEST = 2**63 - 1  # that SQLite counts to
+Number = Annotated[int, typer.Argument(metavar="N", min=1, max=HIGHEST, help="Number of a memory.")]
+Numbers = Annotated[list[int] | None, typer.Argument(metavar="N", min=1, max=HIGHEST, help="Numbers of memories.")]
 
 
 def _fail(message: str, code: int = 2) -> typer.Exit:
@@ -95,7 +97,7 @@ def list_(
 
 
 @memory_app.command("show")
-def show_(show: ShowArg, number: Annotated[int, typer.Argument(metavar="N", help="Number of a memory.")]) -> None:
+def show_(show: ShowArg, number: Number) -> None:
     """All that is known of one memory, as JSON."""
     from engine.walk.memory.export import about
 
@@ -143,8 +145,12 @@ def import_(
     """Brings the memories of a backup in, or of another bank; those that are there already stay as they are."""
     from engine.walk.memory.export import bring_in
 
+    source = Path(os.path.expanduser(backup))
+    if not source.exists():  # or an empty bank would be made for nothing
+        raise _fail(f"{source}: no such file", 1)
+
     def work(bank: Any) -> None:
-        came = bring_in(bank, Path(os.path.expanduser(backup)))
+        came = bring_in(bank, source)
         lost = f"{came.lost} could not be read; " if came.lost else ""
         others = ", the others were there" if came.new < came.total else ""
         typer.echo(f"{came.new} of {came.total} memories came in{others}; {lost}{bank.path} holds {len(bank)}")

@@ -48,6 +48,7 @@ log = logging.getLogger("pedesis")
 FOREVER_S = float("inf")
 OFFERED_S = 2.5  # between two pictures that are offered, once it is time for another
 ASKED_S = 5.0  # after which a thumbnail that has not come is asked for again
+TELL_S = 1.0  # between two lines in the log about where it goes
 AGAIN_S = 2.0  # between two questions for an approved memory, where there is none
 
 
@@ -95,6 +96,7 @@ class Remember:
         self._next_s = OFFERED_S  # when the next one is offered
         self._approved_until_s = 0.0
         self._jumps = conductor.jumps
+        self._told_at = -TELL_S
         self._said: set[str] = set()
 
     def take_in(self, keyframe: Dreamt) -> None:
@@ -245,7 +247,9 @@ class Remember:
         if curated:
             self._approved_until_s = here.time_s + max(float(here["memory.stay"]), AGAIN_S)
         kept = datetime.fromtimestamp(memory.created)
-        log.info("going to memory %d, kept %s", memory.number, f"{kept:%Y-%m-%d %H:%M}")
+        if time.monotonic() - self._told_at >= TELL_S:  # a sensor may ask a hundred times a second
+            self._told_at = time.monotonic()
+            log.info("going to memory %d, kept %s", memory.number, f"{kept:%Y-%m-%d %H:%M}")
 
     def _say(self, words: str) -> None:
         """Once; a sensor may ask a hundred times."""

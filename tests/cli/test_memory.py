@@ -62,7 +62,7 @@ def test_what_is_no_backup_is_refused(bank: Path, tmp_path: Path) -> None:
     with zipfile.ZipFile(bad, "w") as archive:
         archive.writestr("memory.db", "rubbish")
     assert "cannot be opened" in said("import", bank, bad, code=2)
-    assert "No such file" in said("import", bank, tmp_path / "none.zip", code=1) and len(Bank(bank)) == 40
+    assert "no such file" in said("import", bank, tmp_path / "none.zip", code=1) and len(Bank(bank)) == 40
 
 
 def test_forgetting_and_approving(bank: Path) -> None:

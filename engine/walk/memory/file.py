@@ -74,6 +74,8 @@ def open_file(path: Path, read_only: bool = False, damaged: tuple[int, int] | No
         except sqlite3.DatabaseError as error:
             if read_only or not is_damage(error):
                 raise
+            if not _may_be_bank(path):
+                raise BankError(f"{path} is no memory bank and is left alone; name another file") from error
             aside = _set_aside(path, seen)
             return Opened(*_connected(path, read_only), aside)
     except sqlite3.Error as error:
@@ -105,6 +107,12 @@ def is_busy(error: sqlite3.Error) -> bool:
 def _code(error: sqlite3.Error) -> int:
     """SQLite's primary result code."""
     return int(getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF
+
+
+def _may_be_bank(path: Path) -> bool:
+    """Whether a file that cannot be read may be a damaged bank, and not something else that was named by mistake."""
+    with path.open("rb") as file:
+        return path.suffix == ".db" or file.read(16) == b"SQLite format 3\0"
 
 
 def _set_aside(path: Path, damaged: tuple[int, int] | None) -> Path | None:

@@ -106,7 +106,7 @@ class Keeper:
                     self._refuse()
                 elif not self._worked(work, closing):
                     work.close()
-                    work, retry_at = None, time.monotonic() + RETRY_S
+                    work, retry_at = None, time.monotonic()
                 if closing:
                     return
                 self._wake.wait(BITE_S if work is not None and work.is_busy else REST_S)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from engine.show.params import shown
 from engine.walk.memory.bank import Bank, BankError
 from engine.walk.memory.embedding import SIZE, embedding
-from engine.walk.memory.file import is_damage
+from engine.walk.memory.file import identity, is_damage
 from engine.walk.memory.index import Index, Summary
 from engine.walk.memory.kinds import Kinds
 from engine.walk.memory.look import LOOK, colours, distances, look, nearest, opened, thumbnail
@@ -112,6 +112,9 @@ class Work:
         """One bite of what is done now and then; False when the bank is lost."""
         try:
             now = time.monotonic()
+            if identity(self._bank.path) != self._bank.identity:
+                self._say(Trouble(f"the memory bank {self._bank.path} was moved or deleted; another begins"))
+                return False
             if self._task is not None:
                 if next(self._task, True) is True:
                     self._task = None

@@ -152,3 +152,11 @@ def test_a_copy_holds_everything(tmp_path: Path) -> None:
     bank.keep_all(new(n) for n in range(5))
     bank.copy_to(tmp_path / "copy.db")
     assert len(Bank(tmp_path / "copy.db", read_only=True)) == 5
+
+
+def test_a_file_that_was_never_a_bank_is_left_alone(tmp_path: Path) -> None:
+    letter = tmp_path / "README.md"
+    letter.write_text("dear reader " * 100)
+    with pytest.raises(BankError, match="is no memory bank and is left alone"):
+        Bank(letter)
+    assert letter.read_text() == "dear reader " * 100 and not list(tmp_path.glob("*.bad"))

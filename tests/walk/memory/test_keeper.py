@@ -252,3 +252,17 @@ def test_what_is_kept_by_hand_just_before_the_end_is_kept(tmp_path: Path, caplog
         here.keeper.offer(offer(1, by_hand=True))
         here.keeper.close(10.0)
     assert len(Bank(tmp_path / "m.db")) == 1 and not caplog.text
+
+
+def test_a_bank_that_is_deleted_under_it_is_noticed_and_another_begun(
+    talk: Callable[..., Talk], tmp_path: Path
+) -> None:
+    here = talk()
+    here.kept(offer(1, by_hand=True))
+    for file in tmp_path.glob("m.db*"):
+        file.unlink()
+    assert "was moved or deleted" in here.wait(Trouble)[0].why
+    end = time.monotonic() + 20
+    while not (tmp_path / "m.db").exists() and time.monotonic() < end:
+        time.sleep(0.05)
+    assert here.kept(offer(2, 1, by_hand=True)) == [1]
