@@ -569,6 +569,10 @@ def main() -> None:
         app(prog_name="pedesis")
     except SystemExit:
         try:
+            sys.stdout.flush()
+        except BrokenPipeError:  # whoever read has left, as `head` does
+            _hush(1)
+        try:
             sys.stderr.flush()
         except OSError:  # what was said is lost, the exit code must not be
             _hush(2)
