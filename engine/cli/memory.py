@@ -10,7 +10,6 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -182,6 +181,7 @@ def approve(
     undo: Annotated[bool, typer.Option("--undo", help="Takes the approval back.")] = False,
 ) -> None:
     """Approves memories for a curated walk (memory.approved); without numbers, lists those that are."""
+    from engine.walk.memory.recall import told_time
 
     def work(bank: Any) -> None:
         if numbers:
@@ -191,7 +191,7 @@ def approve(
             return
         summary = bank.summaries()
         for number, created in zip(summary.numbers[summary.approved], summary.created[summary.approved], strict=True):
-            typer.echo(f"{number:6}  kept {datetime.fromtimestamp(created):%Y-%m-%d %H:%M}")
+            typer.echo(f"{number:6}  kept {told_time(created)}")
         if not summary.approved.any():
             typer.echo("none is approved")
 
