@@ -85,9 +85,10 @@ def list_(
             return
         names, summary = names_of_kinds(bank), bank.summaries()
         approved = int(summary.approved.sum())
+        strength = dict(zip(summary.numbers.tolist(), summary.strengths.tolist(), strict=True))
         typer.echo(f"{bank.path}: {len(bank)} memories" + (f", {approved} approved" if approved else ""))
         for kind, numbers in shelves(bank).items():
-            some = ", ".join(str(n) for n in numbers[:8]) + (", ..." if len(numbers) > 8 else "")
+            some = ", ".join(f"{n} ({strength[n]:.2f})" for n in numbers[:5]) + (", ..." if len(numbers) > 5 else "")
             typer.echo(f"  {names.get(kind) or 'nameless':28} {len(numbers):6}   strongest: {some}")
 
     _on_bank(show, work, read_only=True)
