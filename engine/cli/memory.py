@@ -10,7 +10,6 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -88,9 +87,10 @@ def list_(
             return
         names, summary = names_of_kinds(bank), bank.summaries()
         approved = int(summary.approved.sum())
+        strength = dict(zip(summary.numbers.tolist(), summary.strengths.tolist(), strict=True))
         typer.echo(f"{bank.path}: {len(bank)} memories" + (f", {approved} approved" if approved else ""))
         for kind, numbers in shelves(bank).items():
-            some = ", ".join(str(n) for n in numbers[:8]) + (", ..." if len(numbers) > 8 else "")
+            some = ", ".join(f"{n} ({strength[n]:.2f})" for n in numbers[:5]) + (", ..." if len(numbers) > 5 else "")
             typer.echo(f"  {names.get(kind) or 'nameless':28} {len(numbers):6}   strongest: {some}")
 
     _on_bank(show, work, read_only=True)
@@ -188,6 +188,7 @@ def approve(
     undo: Annotated[bool, typer.Option("--undo", help="Takes the approval back.")] = False,
 ) -> None:
     """Approves memories for a curated walk (memory.approved); without numbers, lists those that are."""
+    from engine.walk.memory.recall import told_time
 
     def work(bank: Any) -> None:
         if numbers:
@@ -197,7 +198,7 @@ def approve(
             return
         summary = bank.summaries()
         for number, created in zip(summary.numbers[summary.approved], summary.created[summary.approved], strict=True):
-            typer.echo(f"{number:6}  kept {datetime.fromtimestamp(created):%Y-%m-%d %H:%M}")
+            typer.echo(f"{number:6}  kept {told_time(created)}")
         if not summary.approved.any():
             typer.echo("none is approved")
 

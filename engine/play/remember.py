@@ -13,7 +13,6 @@ an event with the number of its tick, so a take holds it, and a film of the take
 import logging
 import time
 from collections.abc import Mapping
-from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -39,7 +38,7 @@ from engine.walk.memory.questions import (
     Thumbnail,
     Trouble,
 )
-from engine.walk.memory.recall import Asked, understood
+from engine.walk.memory.recall import Asked, told_time, understood
 from engine.walk.visit import MAX_WORDINGS, Place
 from engine.walk.waypoint import Waypoint
 
@@ -246,10 +245,9 @@ class Remember:
         self.at = memory.number
         if curated:
             self._approved_until_s = here.time_s + max(float(here["memory.stay"]), AGAIN_S)
-        kept = datetime.fromtimestamp(memory.created)
         if time.monotonic() - self._told_at >= TELL_S:  # a sensor may ask a hundred times a second
             self._told_at = time.monotonic()
-            log.info("going to memory %d, kept %s", memory.number, f"{kept:%Y-%m-%d %H:%M}")
+            log.info("going to memory %d, kept %s", memory.number, told_time(memory.created))
 
     def _say(self, words: str) -> None:
         """Once; a sensor may ask a hundred times."""

@@ -29,6 +29,7 @@ def said(*args: object, code: int = 0) -> str:
 def test_the_shelves_are_listed(bank: Path) -> None:
     text = said("list", bank)
     assert "40 memories" in text and "paper" in text and len(text.splitlines()) == 4
+    assert "strongest: 40 (1.00), 37 (1.00)" in text
     entries = json.loads(said("list", bank, "--json"))
     assert len(entries) == 40 and entries[0]["number"] == 1 and "torn paper" in entries[0]["said"]
 
@@ -63,6 +64,25 @@ def test_what_is_no_backup_is_refused(bank: Path, tmp_path: Path) -> None:
         archive.writestr("memory.db", "rubbish")
     assert "cannot be opened" in said("import", bank, bad, code=2)
     assert "no such file" in said("import", bank, tmp_path / "none.zip", code=1) and len(Bank(bank)) == 40
+
+
+def test_another_bank_is_brought_in_and_faded_strengths_are_told(bank: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.db"
+    Bank(other).keep_all(new(n) for n in (0, 100))
+    Bank(bank).ran(200.0)  # the usual half-life
+    assert "(0.50)" in said("list", bank)
+    assert "1 of 2 memories came in, the others were there" in said("import", bank, other)
+    assert "(1.00)" in said("list", bank) and "damaged" not in said("list", bank)
+    broken = tmp_path / "m.db.1.bad"
+    broken.write_bytes(b"rubbish" * 999)
+    assert "it is damaged" in said("list", broken, code=2)
+
+
+def test_a_busy_bank_is_called_so(bank: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.walk.memory.file.BUSY_S", 0.1)
+    with Bank(bank)._whole():
+        assert "40 memories" in said("list", bank), "looking does not wait"
+        assert "is busy: another program has held it" in said("forget", bank, 3, code=2)
 
 
 def test_forgetting_and_approving(bank: Path) -> None:

@@ -21,7 +21,7 @@ SAID = 32
 SIZE = LOOK + SAID
 # Two pictures of one prompt differ by some 0.3 in look, of two prompts by 0.5; two prompts without a word in common by
 # 1.4 times this, so that neither outweighs the other.
-WEIGHT = 0.3
+WEIGHT = 0.4
 
 
 def embedding(pixels: NDArray[np.uint8], said: Mapping[str, float]) -> NDArray[np.float32]:

@@ -13,7 +13,6 @@ import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,7 @@ from engine.walk.memory.bank import Bank, BankError
 from engine.walk.memory.index import Index
 from engine.walk.memory.kinds import Kinds
 from engine.walk.memory.look import opened
-from engine.walk.memory.recall import named
+from engine.walk.memory.recall import named, told_time
 from engine.walk.memory.remembered import Memory
 
 THUMB = (160, 92)  # pixels on a sheet
@@ -95,7 +94,7 @@ def about(memory: Memory) -> dict[str, Any]:
     """A memory in plain JSON-able values."""
     return {
         "number": memory.number,
-        "kept": datetime.fromtimestamp(memory.created).isoformat(timespec="seconds"),
+        "kept": told_time(memory.created),
         "model": memory.model,
         "strength": round(memory.strength, 3),
         "by hand": memory.by_hand,

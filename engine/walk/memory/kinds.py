@@ -18,7 +18,7 @@ from engine.walk.memory.embedding import SIZE
 
 MOST = 12  # shelves
 FAR = 0.36  # from every shelf's mean: this begins a new one
-SMALL = 0.03  # of the bank: a kind with less is none
+SMALL, FEW = 0.03, 2  # of the bank, and memories: a kind with less is none
 CLOSE = 0.22  # two shelves with nearer means are one
 WIDE = 0.27  # from the mean, root mean square: what holds more different things is two shelves
 SWEEPS = 3
@@ -42,7 +42,10 @@ class Kinds:
             return 0
         far = np.linalg.norm(np.stack(self.means) - vector, axis=1)
         k = int(far.argmin())
-        return self.ids[k] if far[k] <= FAR or len(self.means) >= MOST else _free(self.ids)
+        # The mean of n that scatter by s lies s / sqrt(n) off itself: a shelf of one is known less well than one of
+        # many.
+        limit = FAR * np.sqrt(1 + 1 / self.counts[k])
+        return self.ids[k] if far[k] <= limit or len(self.means) >= MOST else _free(self.ids)
 
     def add(self, vector: NDArray[np.float32], kind: int) -> None:
         """One more memory of that kind."""
@@ -70,7 +73,7 @@ class Kinds:
             return np.zeros(len(vectors), np.int32)
         ids, means = list(self.ids), np.stack(self.means)  # (K, SIZE)
         _, means, counts, _ = yield from _sweep(vectors, means)
-        ids, means, counts = _tidied(ids, means, counts, SMALL * len(vectors))
+        ids, means, counts = _tidied(ids, means, counts, max(SMALL * len(vectors), FEW))
         here, means, counts, spread = yield from _sweep(vectors, means)
         for k in np.argsort(-spread, kind="stable"):
             if spread[k] > WIDE and counts[k] >= 2 * SMALL * len(vectors) and len(ids) < MOST:

@@ -72,6 +72,14 @@ def understood(text: str, now: float) -> Asked:
     return Asked(words=text) if when is None else Asked(when=when)
 
 
+def told_time(created: float) -> str:
+    """A moment as people write it; clocks have been wrong by thousands of years."""
+    try:
+        return f"{datetime.fromtimestamp(created):%Y-%m-%d %H:%M}"
+    except (ValueError, OverflowError, OSError):
+        return "at an unknown time"
+
+
 def _time(said: str, now: datetime) -> float | None:
     try:
         if said in _NAMED:

@@ -5,15 +5,24 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from engine.walk.memory import file
 from engine.walk.memory.bank import Bank, BankError
-from tests.walk.memory.places import MODEL, WORDS, new, place
+from engine.walk.memory.questions import Answer, Ask, Found, Settings, Trouble
+from engine.walk.memory.recall import Asked
+from engine.walk.memory.work import Work
+from engine.walk.palette import Palette
+from engine.walk.visit import Place
+from tests.walk.memory.places import MODEL, WORDS, new, offer, place
 
 
 def test_a_memory_comes_back_as_it_was(tmp_path: Path) -> None:
@@ -111,6 +120,121 @@ def test_two_processes_share_a_bank(tmp_path: Path) -> None:
     numbers = [bank.keep(new(n)) for n, bank in enumerate([one, two, one, two])]
     assert numbers == [1, 2, 3, 4] and len(one) == len(two) == 4
     assert Bank(tmp_path / "m.db", read_only=True).read(3) is not None
+
+
+def test_processes_that_open_a_new_bank_at_once_share_it(tmp_path: Path) -> None:
+    code = f"""
+        import sys
+        from pathlib import Path
+        from engine.walk.memory.bank import Bank
+        from tests.walk.memory.places import new
+        print("ready", flush=True)
+        sys.stdin.readline()
+        bank = Bank(Path({str(tmp_path / "m.db")!r}))
+        for n in range(5):
+            bank.keep(new(10 * int(sys.argv[1]) + n))
+    """
+    pipe = subprocess.PIPE
+    children = [
+        subprocess.Popen([sys.executable, "-c", textwrap.dedent(code), str(n)], stdin=pipe, stdout=pipe, text=True)
+        for n in range(3)
+    ]
+    for child in children:
+        assert child.stdout is not None and child.stdout.readline() == "ready\n"
+    for child in children:
+        assert child.stdin is not None
+        child.stdin.write("go\n")
+        child.stdin.close()
+    assert [child.wait(30) for child in children] == [0, 0, 0]
+    for child in children:
+        assert child.stdout is not None
+        child.stdout.close()
+    bank = Bank(tmp_path / "m.db")
+    assert bank.summaries().numbers.tolist() == list(range(1, 16)) and bank.set_aside is None
+
+
+def test_a_bank_that_another_process_holds_is_called_busy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(file, "BUSY_S", 0.1)
+    holder = Bank(tmp_path / "m.db")
+    with holder._whole(), pytest.raises(BankError, match=r"is busy: another program has held it for 0\.1 s"):
+        Bank(tmp_path / "m.db")
+    assert Bank(tmp_path / "m.db").set_aside is None
+
+
+def test_another_programs_database_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "m.db"
+    with sqlite3.connect(path) as db:
+        db.execute("CREATE TABLE photos (name TEXT)")
+    db.close()
+    before = path.read_bytes()
+    with pytest.raises(BankError, match="is not a memory bank, but another program's database"):
+        Bank(path)
+    assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
+
+
+def test_a_damaged_bank_that_another_show_has_replaced_is_not_set_aside_again(tmp_path: Path) -> None:
+    path = tmp_path / "m.db"
+    path.write_bytes(b"rubbish" * 1000)
+    damaged = file.identity(path)
+    Bank(path).keep(new(1))  # the other show
+    here = Bank(path, damaged=damaged)
+    assert here.set_aside is None and len(here) == 1 and not (tmp_path / "m.db.2.bad").exists()
+
+
+@pytest.fixture
+def read_only() -> Iterator[Path]:
+    """A bank that this user may read, in a folder where nothing may be written."""
+    if os.name != "posix":
+        pytest.skip("permissions are the file system's own here")
+    folder = Path(tempfile.mkdtemp())
+    Bank(folder / "m.db").keep_all(new(n, kind=n % 3) for n in range(6))
+    folder.joinpath("m.db").chmod(0o444)
+    folder.chmod(0o555)
+    is_root = os.geteuid() == 0
+    if is_root:
+        os.seteuid(65534)
+    yield folder / "m.db"
+    if is_root:
+        os.seteuid(0)
+    folder.chmod(0o755)
+    for part in folder.iterdir():
+        part.unlink()
+    folder.rmdir()
+
+
+def test_a_bank_that_can_only_be_read_is_recalled_from(read_only: Path) -> None:
+    bank = Bank(read_only)
+    assert bank.read_only and len(bank) == 6 and bank.read(3) is not None and bank.set_aside is None
+    with pytest.raises(sqlite3.OperationalError, match="readonly"):
+        bank.keep(new(9))
+    heard: list[Answer] = []
+    work = Work(read_only, MODEL, Settings(), heard.append)
+    while not work.is_ready:
+        work.rest()
+    for n in range(10, 20):
+        assert work.take(offer(n, 1)) and work.rest()
+    work.take(Ask(Asked(words="torn paper"), "torn paper"))
+    assert isinstance(heard[-1], Found) and heard[-1].memory.said["torn paper"] > 0.8
+    work.take(offer(30, by_hand=True))
+    work.close()
+    said = [answer.why for answer in heard if isinstance(answer, Trouble)]
+    assert len(said) == 2 and "can only be read: memories are recalled, and none is kept" in said[0]
+    assert "a memory could not be kept: the bank" in said[1] and Bank(read_only).summaries().numbers.size == 6
+
+
+def test_words_that_nobody_says_any_more_are_forgotten_too(tmp_path: Path) -> None:
+    bank = Bank(tmp_path / "m.db")
+    secret = Palette.of(["my name is Ada"])
+    place_of = Place(place(1).points, (1.0,), secret.id)
+    number = bank.keep(replace(new(1), place=place_of, palettes={secret.id: secret}))
+    bank.keep(new(2))
+    assert number is not None and bank.prompts_like("ada") == ["my name is Ada"]
+    bank.forget([number])
+    assert bank.prompts_like("ada") == [] and bank.prompts_like("whales") == ["a whale in the clouds"]
+    bank._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    bank._db.execute("VACUUM")
+    bank.close()
+    assert b"Ada" not in (tmp_path / "m.db").read_bytes()
 
 
 def test_a_process_killed_while_it_writes_leaves_a_whole_bank(tmp_path: Path) -> None:

@@ -237,6 +237,23 @@ def test_a_bank_that_cannot_be_is_said_once_and_nothing_waits_for_it(talk: Kept_
     assert {type(answer) for answer in answers} <= {NotFound} and len(answers) <= ANSWERS
 
 
+def test_a_bank_that_was_busy_is_used_as_soon_as_it_can_be(
+    talk: Kept_, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.walk.memory.file.BUSY_S", 0.1)
+    monkeypatch.setattr("engine.walk.memory.keeper.RETRY_S", 0.2)
+    holder = Bank(tmp_path / "m.db")
+    with holder._whole():
+        here = talk()
+        assert "is busy" in here.wait(Trouble)[0].why
+        here.keeper.offer(offer(1, by_hand=True))
+        assert "this picture is not kept" in here.wait(Trouble)[0].why
+        answer = here.ask(Asked())
+        assert isinstance(answer, NotFound) and "cannot be used at present" in answer.why
+    time.sleep(1.0)
+    assert here.kept(offer(2, by_hand=True)) == [1] and number_of(here.ask(Asked())) == 1
+
+
 def test_queues_are_bounded_while_the_disk_does_not_answer(tmp_path: Path) -> None:
     keeper = Keeper(lambda: tmp_path / "m.db", Settings(), lambda: MODEL)  # never started
     for n in range(1000):
