@@ -48,3 +48,79 @@ messages, not JSON), with 1013 there were too many; the page may try again after
 
 Usage: `read(text)` gives a checked Order or raises Refused. Plain data; the panel's process, and its tests.
 """
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from engine.play.panel_messages import Kind
+from engine.show.params import TEXT_MAX, Value
+
+MAX_MESSAGE_BYTES = 16384  # a prompt has a thousand characters
+_LEARN = ("start", "stop", "clear")
+
+
+class Refused(ValueError):
+    """A message that is none of this protocol's; the page would not send it."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a page asks of the show."""
+
+    kind: Kind
+    name: str
+    value: Value
+
+
+@dataclass(frozen=True)
+class Ping:
+    """To be answered with the same number."""
+
+    id: int | float
+
+
+def read(text: str) -> Wish | Ping:
+    """One message of a page. Raises Refused, and nothing else, whatever is in it."""
+    try:
+        said = json.loads(text)
+    except (ValueError, RecursionError):
+        raise Refused("a message must be JSON") from None
+    if not isinstance(said, dict):
+        raise Refused("a message must be a JSON object")
+    kind = said.get("type")
+    if kind == "ping":
+        return Ping(_number(said.get("id"), "id"))
+    if kind not in ("set", "fire", "call", "learn"):
+        raise Refused('a message must have the type "set", "fire", "call", "learn" or "ping"')
+    name = said.get("name", "")
+    if not isinstance(name, str) or len(name) > TEXT_MAX:
+        raise Refused("name must be the name of a parameter")
+    if kind == "set":
+        return Wish("set", name, _value(said.get("value")))
+    if kind == "fire":
+        return Wish("fire", name, float(_number(said.get("value", 1.0), "value")))
+    if kind == "call":
+        return Wish("call", name, _text(said.get("text", ""), "text"))
+    action = said.get("action")
+    if action not in _LEARN:
+        raise Refused('action must be "start", "stop" or "clear"')
+    return Wish("learn", name, action)
+
+
+def _value(value: Any) -> Value:
+    if isinstance(value, bool):
+        return value
+    return _text(value, "value") if isinstance(value, str) else _number(value, "value")
+
+
+def _text(value: Any, key: str) -> str:
+    if not isinstance(value, str) or len(value) > TEXT_MAX:
+        raise Refused(f"{key} must be text of at most {TEXT_MAX} characters")
+    return value
+
+
+def _number(value: Any, key: str) -> int | float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= 2**53:
+        raise Refused(f"{key} must be a number")
+    return value
