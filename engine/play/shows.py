@@ -20,11 +20,13 @@ from engine.show.part import Part
 from engine.stage import params as stage
 from engine.walk import params as walk
 from engine.walk.memory import params as memory
+from engine.walk.pulp import params as pulp
 
 # In the order in which parameters are documented.
 PARTS: tuple[Part, ...] = (
     walk.PART,
     memory.PART,
+    pulp.PART,
     stage.PART,
     control.PART,
     automation.PART,
