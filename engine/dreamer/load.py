@@ -142,7 +142,7 @@ class Dreamer:
         import diffusers
 
         parts = {
-            name: _load_part(place, name, self.dtype, progress)
+            name: load_part(place, name, self.dtype, progress)
             for name in (
                 "tokenizer",
                 "tokenizer_2",
@@ -240,7 +240,8 @@ class Dreamer:
                 part.to("cpu")
 
 
-def _load_part(place: ModelPlace, name: str, dtype: torch.dtype, progress: Progress) -> Any:
+def load_part(place: ModelPlace, name: str, dtype: torch.dtype, progress: Progress) -> Any:
+    """One part of a model: a tokenizer, a network, a scheduler. Raises ModelError."""
     library, class_name = place.components[name]
     progress(f"reading the {name.replace('_', ' ')}")
     folder = place.path / name

@@ -190,6 +190,17 @@ def _why(error: sqlite3.Error) -> str:
     return f"is damaged ({said}); tear it again"
 
 
+def about_of(path: Path) -> dict[str, Any]:
+    """What a torn text says of itself; nothing where there is none. Raises PulpError for what is none of ours."""
+    if not path.exists():
+        return {}
+    try:
+        with closing(_opened(path)) as db:
+            return dict(db.execute("SELECT name, value FROM about"))
+    except sqlite3.Error as error:
+        raise PulpError(f"the file {path} {_why(error)}") from error
+
+
 def read_vectors(path: Path) -> NDArray[np.float16]:
     """What the text encoder made of each fragment, (count, D), unit length; (count, 0) where none were kept.
 

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from engine.show.errors import CannotStart
 from engine.show.files import open_regular
@@ -20,7 +21,7 @@ LARGEST = 256_000_000  # bytes of all books together
 ENDINGS = (".txt", ".text", ".md", ".markdown", ".rst", ".org", ".adoc", ".tex", ".htm", ".html", ".xhtml", ".srt", "")
 _BLOCK = 1 << 20
 _SAMPLE = 1 << 17  # bytes that an encoding is guessed from
-_ENOUGH_UNREADABLE = 0.3  # of the lines that are not plain ASCII: with more, UTF-8 is not what the file is in
+_ENOUGH_UNREADABLE = 0.5  # of the signs beyond ASCII: with more, UTF-8 is not what the file is in
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, with which it begins
@@ -98,8 +99,9 @@ class _Seen:
     def __init__(self) -> None:
         self.size = self.controls = self.nuls = self.even_nuls = 0
         self.hash = hashlib.sha256()
-        self.good = self.bad = 0  # lines that are not plain ASCII, in UTF-8 and not
-        self.sample = bytearray()  # of those that are not
+        self.good = self.bad = 0  # signs that are not plain ASCII, in UTF-8 and not
+        self.sample = bytearray()  # lines of those that are not
+        self._is_utf8 = True
         self._whole = codecs.getincrementaldecoder("utf-8")()
         self._rest = b""
 
@@ -111,13 +113,14 @@ class _Seen:
         self.controls += len(block) - len(block.translate(None, _CONTROLS))
         self.size += len(block)
         self.hash.update(block)
-        if self.bad == 0:
+        if self._is_utf8:  # which most books are: then nothing is looked at line by line
             try:
-                self.good += not self._whole.decode(block).isascii()
+                self._whole.decode(block)
                 self._rest = self._whole.getstate()[0]
                 return
             except UnicodeDecodeError:
-                self.good = 0 if self.size <= _BLOCK else self.good * 100
+                self._is_utf8 = False
+                self.good = (self.size - len(block)) // 4
         self._by_lines(block)
 
     def _by_lines(self, block: bytes) -> None:
@@ -130,13 +133,10 @@ class _Seen:
     def _line(self, line: bytes) -> None:
         if line.isascii():
             return
-        try:
-            line.decode()
-            self.good += 1
-        except UnicodeDecodeError:
-            self.bad += 1
-            if len(self.sample) < _SAMPLE:
-                self.sample += line[:_SAMPLE] + b"\n"
+        good, bad = _signs(line.decode(errors="replace"))
+        self.good, self.bad = self.good + good, self.bad + bad
+        if bad > good and len(self.sample) < _SAMPLE:
+            self.sample += line[:_SAMPLE] + b"\n"
 
     def end(self) -> None:
         if self._rest:
@@ -145,13 +145,13 @@ class _Seen:
 
 def _encoding_of(name: str, head: bytes, seen: _Seen) -> tuple[str, str]:
     """The encoding of a file without a mark, and that of those lines that are not in it."""
-    if seen.nuls > 0.2 * seen.size and 0.9 < seen.even_nuls / seen.nuls or seen.nuls == seen.even_nuls > 0:
+    if seen.nuls > 0.2 * seen.size and seen.even_nuls / seen.nuls > 0.9:
         return "utf-16-be", ""
     if seen.nuls > 0.2 * seen.size and seen.even_nuls / seen.nuls < 0.1:
         return "utf-16-le", ""
     if seen.nuls or seen.controls > 0.02 * seen.size:
         raise BookError(f"{name} is not plain text but a binary file")
-    if not seen.bad:
+    if not seen.sample:  # a torn sign here or there is left out
         return "utf-8", ""
     import charset_normalizer
 
@@ -162,6 +162,12 @@ def _encoding_of(name: str, head: bytes, seen: _Seen) -> tuple[str, str]:
     if seen.bad < _ENOUGH_UNREADABLE * (seen.bad + seen.good):
         return "utf-8", other
     return other, ""
+
+
+def _signs(text: str) -> tuple[int, int]:
+    """How many signs of a text are beyond ASCII, and how many bytes could not be read as any."""
+    bad = text.count("\ufffd")
+    return len(text) - len(text.encode("ascii", "ignore")) - bad, bad
 
 
 def read(book: Book) -> Iterator[str]:
@@ -176,9 +182,9 @@ def read(book: Book) -> Iterator[str]:
         yield decoder.decode(b"", final=True)
 
 
-def _read_by_lines(file: object, book: Book) -> Iterator[str]:
+def _read_by_lines(file: BinaryIO, book: Book) -> Iterator[str]:
     rest = b""
-    while block := file.read(_BLOCK):  # type: ignore[attr-defined]
+    while block := file.read(_BLOCK):
         *lines, rest = re.split(rb"(?<=\n)", rest + block)
         if len(rest) > _BLOCK:
             lines, rest = [*lines, rest], b""
@@ -187,7 +193,6 @@ def _read_by_lines(file: object, book: Book) -> Iterator[str]:
 
 
 def _decoded(line: bytes, book: Book) -> str:
-    try:
-        return line.decode(book.encoding)
-    except UnicodeDecodeError:
-        return line.decode(book.beside, errors="replace")
+    text = line.decode(book.encoding, errors="replace")
+    good, bad = _signs(text)
+    return text if bad <= good else line.decode(book.beside, errors="replace")

@@ -14,7 +14,10 @@ from functools import lru_cache
 ENDS = ".!?…。．！？｡؟۔।॥።፧፨။។៕༎‽⁇⁈⁉᠃᠉։⸮꘎꘏᙮﹒﹖﹗܀܁܂߹꓿꛳꛷꤯꧈꧉꩝꩞꩟꫰꫱꯫𑁇𑁈"
 CLAUSES = ";:—–，、；：,،؛၊၊፣፤፥፦།༏༔·՝﹐﹑﹔﹕‥៖"
 STRONG = ";:—–；：؛፤፥༏…"
-PAIRS = ("()", "[]", "{}", "«»", "“”", "‘’", "‹›", "「」", "『』", "（）", "［］", "｛｝", "〈〉", "《》", "【】", "〔〕", '""', "''")
+PAIRS = (
+    *("()", "[]", "{}", "«»", "“”", "‘’", "‹›", "「」", "『』"),
+    *("（）", "［］", "｛｝", "〈〉", "《》", "【】", "〔〕", '""', "''"),
+)
 OPEN, CLOSE = "".join(pair[0] for pair in PAIRS) + "„‚", "".join(pair[1] for pair in PAIRS) + "“"  # „so“
 _UNSPACED = (  # scripts written without spaces between words
     ("\u0e00", "\u0eff"),  # Thai, Lao

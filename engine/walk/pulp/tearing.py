@@ -35,6 +35,11 @@ _BULLET = re.compile(r"^\s*(?:[#>|]+|[-*+•◦‣▪·–]+(?=\s)|\(?\d{1,3}[.)
 _STRESS = re.compile(r"(?<![^\W_])[_*`=]+(?=\S)|(?<=\S)[_*`=]+(?![^\W_])")
 _NUMERAL = r"(?:\d+|[ivxlcdm]+|[零一二三四五六七八九十百千〇]+)"
 _FOLIO = re.compile(rf"^\W*(?:[^\W\d]+\W+)?{_NUMERAL}\W*$|^第?{_NUMERAL}[章回節节卷部篇頁页]?$", re.IGNORECASE)
+_EDGE = " \t-–—*_|~=#,;:،؛、，；："  # what is not kept at either end of a fragment
+_OPEN_ONLY = "".join(sorted(set(OPEN) - set(CLOSE))) + _EDGE
+_CLOSE_ONLY = "".join(sorted(set(CLOSE) - set(OPEN) - {"’"})) + _EDGE
+_CREDITS = re.compile(r"^(?:Produced|E-?text prepared|Transcribed|Updated editions) ", re.IGNORECASE)
+_VIRAMA = 9  # Unicode's combining class
 _BREAK_ANYWHERE = re.compile(r"\s+")
 
 
@@ -62,7 +67,8 @@ def _torn(pieces: Iterable[str], longest: int) -> Iterator[str | None]:
                 yield None
                 break
         else:
-            yield from _of_block(block, alone, longest)
+            if not _CREDITS.match(block.lines[0]):
+                yield from _of_block(block, alone, longest)
 
 
 def _of_block(block: Block, alone: Counter[str], longest: int) -> Iterator[str]:
@@ -113,7 +119,7 @@ def clean(text: str) -> str:
 
 def bared(text: str) -> str:
     """A fragment as it is kept: without half a pair of quotes; "" where it says nothing."""
-    text = text.strip(" \t-–—*_|~=#,;:،؛、，；：")
+    text = text.strip(_EDGE).rstrip(_OPEN_ONLY).lstrip(_CLOSE_ONLY)
     for left, right in PAIRS:
         if left == right:
             if text.count(left) == 1 and (text.startswith(left) or text.endswith(left)):
@@ -122,7 +128,7 @@ def bared(text: str) -> str:
             text = text.removeprefix(left) if text.count(left) > text.count(right) else text.removesuffix(right)
             if text.count(left) != text.count(right) and text.endswith(tuple(ENDS)):
                 text = re.sub(rf"{re.escape(right)}(?=\W*$)", "", text)
-    text = text.strip(" \t-–—*_|~=#,;:،؛、，；：")
+    text = text.strip(_EDGE)
     letters = sum(map(str.isalpha, text))
     marks = 0 if text.isascii() else sum(map(is_mark, text))
     return text if letters >= 2 and letters + marks >= LEAST_LETTERS * len(text) else ""
@@ -151,7 +157,7 @@ def _ends_sentence(text: str, begin: int, end: re.Match[str]) -> bool:
     if end[0][0] != "." or end[0].startswith(".."):
         return True
     word = text[max(begin, end.start() - 20) : end.start()].rsplit(" ", 1)[-1].lstrip(OPEN)
-    if len(word) <= 1 and not is_unspaced(word or "a") or "." in word:
+    if (len(word) <= 1 and not is_unspaced(word or "a")) or "." in word:
         return not word or not word[-1].isalpha()  # initials: J. R.; e.g.
     if word.isdigit():
         return begin + len(word) < end.start()  # "1. A list begins"
@@ -186,6 +192,6 @@ def _best(text: str) -> int:
         if near:
             return min(near, key=lambda at: (abs(at - middle), at))
     at = int(middle)
-    while at < len(text) - 1 and (is_mark(text[at]) or is_mark(text[at - 1]) and not is_unspaced(text[at])):
-        at += 1  # a sign keeps its marks, and a virama its consonant
+    while at < len(text) - 1 and (is_mark(text[at]) or unicodedata.combining(text[at - 1]) == _VIRAMA):
+        at += 1  # a sign keeps its marks, and a virama the consonant it binds
     return max(1, at)
