@@ -26,6 +26,7 @@ from engine.show.params import Value, shown
 from engine.walk.mix import TICK_HZ, TICK_S
 from engine.walk.navigator import Navigator
 from engine.walk.palette import Palette
+from engine.walk.pulp.liquid import Pulp
 from engine.walk.visit import Place, Visits
 from engine.walk.waypoint import Waypoint
 from engine.walk.words import Words
@@ -67,6 +68,7 @@ class Conductor(Mapping[str, Value]):
         )
         self._view = Dissolve(str(show.values["look.view"]))
         self.words = Words(self.navigator.materials, Palette.of([m.prompt for m in show.materials]))
+        self.pulp = Pulp()
         self.visits = Visits()
         self.jumps = 0  # how often walk.jump was fired
         self._at_once, self._but_for = words_at_once, frozenset(but_for)
@@ -132,7 +134,7 @@ class Conductor(Mapping[str, Value]):
 
     def to_dict(self) -> dict[str, Any]:
         """Where everything is that is steered, JSON-able: what a take begins with."""
-        parts = ("controls", "navigator", "words", "visits", "automation")
+        parts = ("controls", "navigator", "pulp", "words", "visits", "automation")
         return {name: getattr(self, name).to_dict() for name in parts} | {"view": self._view.to_dict()}
 
     def restore(self, data: Mapping[str, Any]) -> None:
@@ -140,7 +142,7 @@ class Conductor(Mapping[str, Value]):
         self.controls.restore(data["controls"])
         self.navigator.restore(data["navigator"])
         self.navigator.read(self.controls)
-        for name in ("words", "visits", "automation"):
+        for name in ("pulp", "words", "visits", "automation"):
             if name in data:
                 getattr(self, name).restore(data[name])
         if "view" in data:
@@ -197,6 +199,7 @@ class Conductor(Mapping[str, Value]):
             self.visits.leave(leap=True)
             if self.visits.locked:  # what it would have leapt to is not shown; whoever curates may answer
                 self.navigator.epoch = epoch
+        self.pulp.tick(self.controls, self.navigator)
         self.words.need(self.visits.palettes)
         self.words.tick(self.controls)
         if self._at_once:
@@ -208,7 +211,8 @@ class Conductor(Mapping[str, Value]):
 
     def waypoint(self, ahead_s: float = 0.0) -> Waypoint:
         """Where the walk is, or will be `ahead_s` seconds on if nothing is touched."""
-        return self.visits.apply(self.words.apply(self.navigator.waypoint(ahead_s)))
+        said = self.words.apply(self.pulp.hold(self.navigator.waypoint(ahead_s)))
+        return self.visits.apply(self.pulp.tear(said, self.navigator, ahead_s))
 
     def _reset(self) -> None:
         """Every value back to the show's own, eased; the walk's place stays."""

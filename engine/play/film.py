@@ -100,7 +100,7 @@ class _Script:
 
     def palettes(self, waypoint: Waypoint) -> tuple[Palette, ...]:
         """Those that a waypoint names."""
-        return tuple(self._words[w.palette] for w in waypoint.wordings if w.palette)
+        return tuple(self._words[id] for id in waypoint.palettes if id)
 
     def next_values(self) -> Mapping[str, Value]:
         """What the next frame is drawn with. Its waypoint must have been asked for, or there are none yet."""
