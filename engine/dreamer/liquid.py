@@ -34,10 +34,16 @@ SHARP = 10.0  # how much likelier a place belongs to a sheet whose field is high
 FINEST = 0.5  # cells: the smallest spacing of an octave
 RAGGED = 0.55  # how much weaker each octave is than the next coarser one, below the patches' own size
 WIDTH = 0.75  # octaves: how soon the coarse ones fade as the patches get finer
-OWN = 4.0  # how far ahead the waypoint's own sheet is where liquidise is 0: nowhere is another one seen
+OWN = 7.0  # how far ahead the waypoint's own sheet is where liquidise is 0: nowhere is another one seen
 OPEN = 0.45  # of the fader's travel, in which that lead is lost and the first holes open
 DRAWN = 7.0  # how far ahead the sheet is that has been drawn up
 FRONT = 0.4  # of the height: how broad the ragged edge of a sheet is that is being drawn up
+# Where cells are carried to, in native pictures down and right; and between which places of the fader's travel they
+# begin to be, and all are: in the middle of a dream, and again at its end.
+DIRECTIONS = ((0.19, -0.25), (-0.13, 0.31), (-0.19, -0.19))
+CARRY = ((0.25, 0.8), (0.8, 1.25))
+MIDDLE = 0.7  # of a dream's calls come before the first
+LEAST = 1e-4  # an octave that is weaker is left out
 CURVE = (0.0, 1.0)  # how far the tearing is at a liquidise of 0, 1/n .. 1
 _OCTAVE = 0x9E5  # a seed plus multiples of this is that of the octaves
 _KEPT = 4  # seeds
@@ -56,7 +62,7 @@ class Masks:
     def __init__(self, cells: tuple[int, int], native: int, device: torch.device | str = "cpu") -> None:
         """cells: (h, w) of a latent. native: cells of the shorter side of the pictures that the model was trained on:
         the largest patches are half as large."""
-        self.cells, self.device = cells, torch.device(device)
+        self.cells, self.device, self._native = cells, torch.device(device), native
         octaves = max(1, round(math.log2(max(1.0, native / 2 / FINEST)))) + 1
         self._spacings = [FINEST * 2**k for k in range(octaves)][::-1]
         self._lattices: OrderedDict[tuple[int, int], Tensor] = OrderedDict()
@@ -65,26 +71,53 @@ class Masks:
 
     def __call__(self, liquid: Liquid, loop: float = 0.0) -> Tensor:
         """The share of each sheet in every cell, (N, h, w) in float32."""
-        fine = self._fine(liquid, loop, 1 + len(liquid.sheets))  # (N, SUB*h, SUB*w)
-        return F.avg_pool2d(fine[None], SUB)[0]
-
-    def _fine(self, liquid: Liquid, loop: float, count: int) -> Tensor:
-        torn = float(np.interp(liquid.amount, np.linspace(0.0, 1.0, len(CURVE)), CURVE))
-        amplitudes = self._amplitudes(torn)
-        by_seed = spread(liquid.points, loop)
-        total: Tensor | None = None
-        for k, (amplitude, (rows, columns)) in enumerate(zip(amplitudes, self._splines, strict=True)):
-            for seed, share in by_seed.items():
-                gains = torch.from_numpy((amplitude * share).astype(np.float32)).to(self.device)  # (2K,)
-                nodes = (gains @ self._lattice(seed, k)).view(1 + SHEETS, rows.shape[1], columns.shape[1])
-                field = rows @ nodes[:count] @ columns.T  # (N, SUB*h, SUB*w)
-                total = field if total is None else total + field
-        assert total is not None
+        torn = self._torn(liquid)
         lead = OWN * max(0.0, 1.0 - torn / OPEN)
+        return self._shares(liquid, loop, self._amplitudes(torn), 1 + len(liquid.sheets), lead)
+
+    def carried(self, liquid: Liquid, loop: float = 0.0) -> Tensor:
+        """How much each cell takes of itself, and of those in each of DIRECTIONS, twice: (2, N, h, w) in float32.
+
+        The first are for the middle of a dream, the second for its end, where what is torn is as small as cells.
+        """
+        torn, finest = self._torn(liquid), len(self._spacings) - 2
+        single = [float(k == max(0, finest)) for k in range(len(self._spacings))]
+        leads = (OWN * min(1.0, max(0.0, 1.0 - (torn - begins) / (ends - begins))) for begins, ends in CARRY)
+        count = 1 + len(DIRECTIONS)
+        return torch.stack([self._shares(liquid, loop, single, count, lead) for lead in leads])
+
+    @property
+    def ways(self) -> list[tuple[int, int]]:
+        """DIRECTIONS in cells."""
+        return [(round(y * self._native), round(x * self._native)) for y, x in DIRECTIONS]
+
+    @staticmethod
+    def _torn(liquid: Liquid) -> float:
+        return float(np.interp(liquid.amount, np.linspace(0.0, 1.0, len(CURVE)), CURVE))
+
+    def _shares(self, liquid: Liquid, loop: float, amplitudes: Sequence[float], count: int, lead: float) -> Tensor:
+        """Of the first of `count` fields, which is ahead by `lead`, and of the others: (N, h, w)."""
+        total = self._fields(liquid, loop, amplitudes)[:count]  # (N, SUB*h, SUB*w)
         own = total[:1] + lead
         if liquid.drawn > 0.0:
             own = own + self._drawn(liquid.drawn)
-        return torch.softmax(torch.cat([own, total[1:]]) * SHARP, 0)
+        fine = torch.softmax(torch.cat([own, total[1:]]) * SHARP, 0)
+        return F.avg_pool2d(fine[None], SUB)[0]
+
+    def _fields(self, liquid: Liquid, loop: float, amplitudes: Sequence[float]) -> Tensor:
+        """Of unit variance, (1 + SHEETS, SUB*h, SUB*w)."""
+        by_seed = spread(liquid.points, loop)
+        total: Tensor | None = None
+        for k, (amplitude, (rows, columns)) in enumerate(zip(amplitudes, self._splines, strict=True)):
+            if amplitude < LEAST:
+                continue
+            for seed, share in by_seed.items():
+                gains = torch.from_numpy((amplitude * share).astype(np.float32)).to(self.device)  # (2K,)
+                nodes = (gains @ self._lattice(seed, k)).view(1 + SHEETS, rows.shape[1], columns.shape[1])
+                field = rows @ nodes @ columns.T
+                total = field if total is None else total + field
+        assert total is not None
+        return total
 
     def _amplitudes(self, torn: float) -> list[float]:
         """Of the octaves, with squares that sum to 1."""
@@ -143,6 +176,23 @@ def woven(noises: Sequence[Tensor], shares: Tensor) -> Tensor:
     for gain, noise in zip(gains[1:], noises[1:], strict=True):
         total = total + gain * noise
     return total
+
+
+def carry(history: list[Tensor], carried: Tensor, ways: Sequence[tuple[int, int]]) -> list[Tensor]:
+    """A dream's noise and answers (C*h*w,), their cells moved about. carried: (N, h, w), see Masks.carried.
+
+    The noise is woven, and stays N(0, 1); answers are averaged.
+    """
+    n, h, w = carried.shape
+
+    def moved(values: Tensor, gains: Tensor) -> Tensor:
+        picture = values.reshape(-1, h, w)  # (C, h, w)
+        total = gains[0] * picture
+        for i, way in enumerate(ways, 1):
+            total = total + gains[i] * torch.roll(picture, way, (-2, -1))
+        return total.reshape(-1)
+
+    return [moved(history[0], carried.sqrt()), *(moved(answer, carried) for answer in history[1:])]
 
 
 class Regional:

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from engine.dreamer.cpu import tape
-from engine.dreamer.liquid import by_area, make_regional, native_cells
+from engine.dreamer.liquid import MIDDLE, by_area, carry, make_regional, native_cells
 from engine.dreamer.models import ModelError
 from engine.dreamer.noise import Noise
 from engine.dreamer.palettes import Palettes
@@ -181,28 +181,36 @@ class UNetSampler:
         if more := 1 + SHEETS - len(said):  # recorded networks take one number of sheets: the rest have no place
             said += [said[0]] * more
             shares = torch.nn.functional.pad(shares, (0, 0, 0, 0, 0, more))
-        given = [noise, strength, shares, *self._texts(said, shares)]
+        carried = self.noise.masks.carried(waypoint.liquid, waypoint.loop)
+        given = [noise, strength, shares, carried, *self._texts(said, shares)]
         with self._making_torn:  # a film dreams in several threads
             if self._torn is None:
                 self._torn = self._make_torn(self._torn_network, given)
         return self._torn(*given)
 
     def _make_torn(self, network: Run, given: list[Tensor]) -> Run:
-        """As _through, with words by patches: noise, its strength, shares (N, h, w) and N texts to finished latent."""
-        solver = self._solver
+        """As _through, with words by patches, whose cells are carried about: noise, its strength, shares (N, h, w),
+        what is carried (2, M, h, w) and N texts to finished latent."""
+        solver, ways = self._solver, self.noise.masks.ways
+        calls = len(solver.timesteps)
+        turns = {calls - 1: 1, int(calls * MIDDLE): 0}
 
-        def latent(noise: Tensor, strength: Tensor, shares: Tensor, *texts: Tensor) -> Tensor:
+        def latent(noise: Tensor, strength: Tensor, shares: Tensor, carried: Tensor, *texts: Tensor) -> Tensor:
             def predict(taken: Tensor, i: int) -> Tensor:
                 return network(taken, solver.timesteps[i], *texts, shares=shares)
 
-            return solver.run(noise, predict, strength)
+            def between(i: int, history: list[Tensor]) -> list[Tensor]:
+                return carry(history, carried[turns[i]], ways) if i in turns else history
+
+            return solver.run(noise, predict, strength, between)
 
         if not (self.taped and self._unrolls):
             return latent
         with torch.inference_mode(False), torch.no_grad():  # what is recorded counts how often a tensor was written
-            noise, strength, shares, *texts = (t.clone() for t in given)
-            other = [noise.flip(-1), strength, shares.flip(-1), *(text.flip(0) for text in texts)]
-            return tape.record(latent, [noise, strength, shares, *texts], other, self._precision) or latent
+            one = [t.clone() for t in given]
+            noise, strength, *places, texts = *one[:4], one[4:]
+            other = [noise.flip(-1), strength, *(p.flip(-1) for p in places), *(text.flip(0) for text in texts)]
+            return tape.record(latent, one, other, self._precision) or latent
 
     def _text(self, waypoint: Waypoint) -> list[Tensor]:
         mixed = self._palettes.mix(waypoint)
