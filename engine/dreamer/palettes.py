@@ -12,7 +12,7 @@ from torch import Tensor
 
 from engine.dreamer.noise import Conditioning
 from engine.dreamer.spec import PALETTES
-from engine.walk.waypoint import Waypoint
+from engine.walk.waypoint import Waypoint, Wording
 
 log = logging.getLogger("pedesis")
 
@@ -50,7 +50,11 @@ class Palettes:
     def mix(self, waypoint: Waypoint) -> dict[str, Tensor]:
         """Everything that a waypoint says, each by its share: name -> (1, ...) in float32; what is fixed as the first
         that is heard has it. One that is heard alone is as it is, to the last bit."""
-        heard = [w for w in waypoint.wordings if w.share > 0.0]
+        return self.say(waypoint.wordings)
+
+    def say(self, wordings: Sequence[Wording]) -> dict[str, Tensor]:
+        """The same of these words; shares sum to 1."""
+        heard = [w for w in wordings if w.share > 0.0]
         own, own_weights = self._known_as(heard[0].palette, heard[0].weights)
         if len(heard) == 1:
             return own.mix(own_weights)

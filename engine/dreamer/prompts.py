@@ -30,9 +30,7 @@ _MOST_PIECES = 8  # to which texts are repeated, where they do not come out even
 _OPTIONAL = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
-def encode(
-    pipe: Any, prompts: Sequence[str], negative: str, guided: bool, is_brief: bool = False
-) -> Conditioning:
+def encode(pipe: Any, prompts: Sequence[str], negative: str, guided: bool, is_brief: bool = False) -> Conditioning:
     """Every prompt through the pipeline's text encoders, once.
 
     A text that is too long is encoded in pieces where the text encoders are CLIP's. Elsewhere its last words are

@@ -101,7 +101,7 @@ class _Script:
 
     def palettes(self, waypoint: Waypoint) -> tuple[Palette, ...]:
         """Those that a waypoint names."""
-        return tuple(self._words[w.palette] for w in waypoint.wordings if w.palette)
+        return tuple(self._words[id] for id in waypoint.palettes if id)
 
     def next_values(self) -> Mapping[str, Value]:
         """What the next frame is drawn with. Its waypoint must have been asked for, or there are none yet."""
@@ -260,9 +260,7 @@ def run_film(
         unfinished = _unfinished(file, job)
         first = unfinished.frames if unfinished else 0
         clock = LockstepClock(job.fps, job.skipped + first)
-        conductor = (
-            replay(show, job.take, torn) if job.take else Conductor(show, words_at_once=True, torn=torn)
-        )
+        conductor = replay(show, job.take, torn) if job.take else Conductor(show, words_at_once=True, torn=torn)
         script = _Script(conductor, job, clock.frame, stop)
         supply = _Supply(script.preroll.keyframes(plan.keyframes(script.waypoints(), show.film.gap)))
         spec = DreamSpec.from_show(show, film=True)

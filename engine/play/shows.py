@@ -25,6 +25,7 @@ from engine.walk.pulp import params as pulp
 # In the order in which parameters are documented.
 PARTS: tuple[Part, ...] = (
     walk.PART,
+    pulp.PART,
     memory.PART,
     pulp.PART,
     stage.PART,

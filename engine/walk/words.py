@@ -107,7 +107,7 @@ class Words:
 
     def palettes_of(self, *waypoints: Waypoint) -> dict[str, Palette]:
         """The palettes that waypoints of a short while ago name, by their ids."""
-        names = [wording.palette for waypoint in waypoints for wording in waypoint.wordings]
+        names = [name for waypoint in waypoints for name in waypoint.palettes]
         return {name: self._recent[name] for name in names if name in self._recent}
 
     def tick(self, steer: Steering) -> None:

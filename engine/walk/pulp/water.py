@@ -28,12 +28,13 @@ from engine.walk.mix import QUICKEST_S, TICK_S, heard
 from engine.walk.palette import Palette
 from engine.walk.pulp.fragments import Kind
 from engine.walk.pulp.order import Order, mixed
-from engine.walk.pulp.weighing import MOST, Going, Turn, Way, weigh
+from engine.walk.pulp.weighing import MOST, Going, Turn, Way, edge, weigh
 from engine.walk.waypoint import Waypoint, Wording
 from engine.walk.words import eased
 
 JUMPED = 3  # turns that a jump goes on
 DRAWN = 4  # fragments of the kind that is drawn up
+AWAY = (0.3, -0.3, 0.55)  # how far off what other sheets in the water are of, of the way to where fragments come in
 LIFT_S = 3.0  # how long drawing up takes, and letting go
 _NEW = -1.0  # risen: has not been asked yet whether its words are encoded
 
@@ -214,6 +215,17 @@ class Water:
             said[id] = said.get(id, 0.0) + weight * share
         return replace(waypoint, beside=tuple(Wording(id, (1.0,), part) for id, part in said.items()))
 
+    def scatter(self, waypoint: Waypoint, ahead_s: float = 0.0) -> Waypoint:
+        """The waypoint, where it is torn, with other fragments on the other sheets that lie in the water with it."""
+        if waypoint.liquid is None or self.share <= 0.0:
+            return waypoint
+        at = self._at + self._speed * ahead_s
+        sheets = tuple(
+            replace(sheet, words=self._other_words(sheet.words, at, at + away * self._now.half))
+            for sheet, away in zip(waypoint.liquid.sheets, AWAY, strict=False)
+        )
+        return replace(waypoint, liquid=replace(waypoint.liquid, sheets=sheets))
+
     def to_dict(self) -> dict[str, Any]:
         """All of the state, JSON-able."""
         there = self._there.items()
@@ -343,6 +355,17 @@ class Water:
     def _words_of(self, number: int) -> Palette:
         assert self.torn is not None
         return Palette.of([self._wording.replace("{}", self.torn.text(number))], is_brief=True)
+
+    def _other_words(self, words: tuple[Wording, ...], at: float, place: float) -> tuple[Wording, ...]:
+        """The words with the fragments of another place in those of this one's."""
+        own = {f.palette.id for f in self._there.values()}
+        share = sum(w.share for w in words if w.palette in own)
+        turns = [Turn(n, eased(f.risen) * edge(at, n, self._now.half)) for n, f in self._there.items()]
+        weights = weigh(place, turns, self._now, self._way)
+        if not weights or not share:
+            return words
+        there = tuple(Wording(self._there[n].palette.id, (1.0,), w * share) for n, w in weights.items())
+        return (*(w for w in words if w.palette not in own), *there)
 
     def _collect(self) -> None:
         near = sorted(self._there.items(), key=lambda entry: abs(entry[0] + 0.5 - self._at))
