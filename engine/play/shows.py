@@ -27,7 +27,6 @@ PARTS: tuple[Part, ...] = (
     walk.PART,
     pulp.PART,
     memory.PART,
-    pulp.PART,
     stage.PART,
     control.PART,
     automation.PART,
