@@ -2,11 +2,12 @@
 
     weigh(at, [Turn(3, 1.0), Turn(4, 1.0)], Going(wander=3.5, dwell=1.0, tour=1.0), way)    # {3: 0.97, 4: 0.03}
 
-    w_i ~ c_i exp(p e_i),    p = wander (1 + 3 d) SOFT,    e_i = (1 - t) g_i + t (LEAD m_i + whim tanh g_i)
+    w_i ~ c_i exp(p e_i),    p = wander (1 + 3 d) SOFT,    e_i = (1 - t) g_i + t (LEAD m_i + WHIM tanh g_i)
 
 as of materials (dwell.py): m_i, how near its turn is; g_i, scalar walks of the same family as the noise, here also of
-the same `walk.pedesis`, which throws the fragments about; c_i, the room that it has. What is less than FAINT of the
-whole is not there at all. Any process; no torch.
+the same `walk.pedesis`; c_i, the room that it has. Pedesis throws all of them about: whose turn it is goes to and fro
+like a grain in water, by a walk of that family too, up to about SWAY turns. What is less than FAINT of the whole is
+not there at all. Any process; no torch.
 """
 
 import math
@@ -28,8 +29,9 @@ SOFT = 0.5  # fragments give way to one another more gently than materials, besi
 FAINT = 0.01  # of the whole; below it a fragment is not heard at all
 EDGE = 2.0  # turns in which a fragment comes to count, and in which it ceases to
 UNEVEN = 0.2  # of a turn: how far the moment at which one ends may be moved
-SHAKEN = 0.4  # how far `walk.pedesis` at 1 throws the fragments about, in units of g
+SWAY = 0.6  # turns that `walk.pedesis` at 1 throws the fragments to and fro
 GRADE = 0.15  # how far each of those that are drawn up stands behind the one before, in turns
+_ALL = -1  # the number of the walk that moves all of them
 STEADY = 3.0  # `walk.wander` counts at least so much while a kind is drawn up
 
 
@@ -80,10 +82,11 @@ def weigh(at: float, turns: Sequence[Turn], going: Going, way: Way, lift: float 
     alive = min(1.0, wander)
     touring = max(going.tour, lift) * alive
     power = wander * (1 + SHARPEST * going.dwell * alive) * SOFT
-    whim = (WHIM + (SHAKEN - WHIM) * going.pedesis) * (1 - lift)
+    whim = WHIM * (1 - lift)
+    place = at + SWAY * going.pedesis * _drift(at, (_ALL,), going.pedesis, way, 1.0)[0]
     leans = []
-    for turn, g in zip(turns, _drift(at, turns, going.pedesis, way), strict=True):
-        near = _nearness(at, turn.n, way)
+    for turn, g in zip(turns, _drift(at, [t.n for t in turns], going.pedesis, way, MATERIAL_PACE), strict=True):
+        near = _nearness(place, turn.n, way)
         if lift:
             drawn = 1.0 - GRADE * turn.rank if turn.rank >= 0 else -FAR * FARTHEST
             near += (drawn - near) * lift
@@ -118,12 +121,12 @@ def _late(seed: int, k: int) -> float:
     return UNEVEN * (mixed(seed, k, 0xB0) / 2**64 - 0.5)
 
 
-def _drift(at: float, turns: Sequence[Turn], pedesis: float, way: Way) -> list[float]:
-    """The scalar walks of these turns."""
+def _drift(at: float, turns: Sequence[int], pedesis: float, way: Way, pace: float) -> list[float]:
+    """The scalar walks of these turns. pace: how fast they go beside the latent one, where no loop has to close."""
     loop = way.turns * way.length
-    phase = at * way.length * (1.0 if loop else MATERIAL_PACE)
+    phase = at * way.length * (1.0 if loop else pace)
     here = coefficients(Point(0, phase, pedesis, 1.0), loop)  # (2K,)
-    keys = tuple(turn.n % way.turns if way.turns else turn.n for turn in turns)
+    keys = tuple(n % way.turns if way.turns and n != _ALL else n for n in turns)
     total = np.zeros(len(turns))
     for seed, share in way.voices.items():
         total += share * (_bases(seed, keys) @ here)  # (N,)
