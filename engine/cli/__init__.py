@@ -22,6 +22,7 @@ import typer
 from engine import __version__
 from engine.cli.memory import memory_app
 from engine.cli.osc import osc_app
+from engine.cli.tear import pulp, tear
 from engine.play.shows import load_show
 from engine.show.config import Show, ShowError
 from engine.show.errors import CannotStart
@@ -544,6 +545,10 @@ def models_fetch(
     from engine.dreamer import hub
 
     guarded(lambda: hub.fetch(repository, typer.echo))
+
+
+app.command()(tear)
+app.command()(pulp)
 
 
 @app.command()

@@ -39,7 +39,8 @@ from engine.walk.memory.questions import (
     Trouble,
 )
 from engine.walk.memory.recall import Asked, told_time, understood
-from engine.walk.visit import MAX_WORDINGS, Place
+from engine.walk.reading import MAX_WORDINGS
+from engine.walk.visit import Place
 from engine.walk.waypoint import Waypoint
 
 log = logging.getLogger("pedesis")
