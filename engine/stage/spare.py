@@ -64,6 +64,30 @@ void main() {
     colour = vec4(v_light.rgb, 1.0) * v_light.a;
 }""",
     ),
+    "scraps.frag": (
+        """in vec4 i_place;
+in vec4 i_turn;
+in vec4 i_tile;
+in vec3 i_stock;
+uniform vec2 u_screen;
+out vec3 v_uv;
+flat out vec4 v_paper;
+void main() {
+    vec2 corner = vec2(gl_VertexID & 1, gl_VertexID >> 1);
+    v_uv = vec3(corner * i_tile.xy, i_turn.w);
+    v_paper = vec4(i_stock, i_turn.z);
+    gl_Position = vec4((i_place.xy + (corner * 2.0 - 1.0) * i_place.zw) / u_screen * 2.0 - 1.0, 0.0, 1.0);
+}""",
+        """in vec3 v_uv;
+flat in vec4 v_paper;
+uniform sampler2DArray u_atlas;
+uniform float u_opacity;
+uniform float u_fade;
+void main() {
+    vec4 t = texture(u_atlas, v_uv);
+    colour = vec4(v_paper.rgb * (1.0 - t.r) * u_fade, 1.0) * t.g * v_paper.a * u_opacity;
+}""",
+    ),
     "boards.frag": ("void main() { gl_Position = vec4(0.0); }", "void main() { colour = vec4(0.0); }"),
 }
 
