@@ -8,6 +8,7 @@ a film is the same however it is made. Plain numbers; any thread.
 """
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,11 +54,30 @@ class Drift:
         return self._walks[number]
 
 
+class Kept(Protocol):
+    """A part of the screen at its lower edge that is to be kept clear (captions.Zone)."""
+
+    @property
+    def left(self) -> float: ...
+    @property
+    def right(self) -> float: ...
+    @property
+    def top(self) -> float: ...
+    @property
+    def strength(self) -> float: ...
+
+
 def apart(
-    middles: NDArray[np.float64], halves: NDArray[np.float64], weights: NDArray[np.float64], screen: tuple[int, int]
+    middles: NDArray[np.float64],
+    halves: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    screen: tuple[int, int],
+    clear: Kept | None = None,
 ) -> NDArray[np.float64]:
     """Middles (n, 2) within the screen, moved so that ellipses about those half sizes (n, 2) overlap less; the more, the
     greater both weights (n,) are, so that one that is hardly there pushes nobody. All in pixels."""
+    if clear is not None:
+        middles = _lifted(middles, halves, clear)
     low = np.minimum(0.86 * halves, np.array(screen) / 2.0)
     high = np.array(screen) - low
     middles = np.clip(middles, low, high)
@@ -68,5 +88,15 @@ def apart(
         way = (middles[:, None] - middles[None]) / both
         distance = np.sqrt((way**2).sum(-1)) + 1e-6
         push = np.maximum(1.0 - distance, 0.0) * strength * 0.3
-        middles = np.clip(middles + (way / distance[..., None] * both * push[..., None]).sum(1), low, high)
+        moved = middles + (way / distance[..., None] * both * push[..., None]).sum(1)
+        middles = np.clip(moved if clear is None else _lifted(moved, halves, clear), low, high)
     return middles
+
+
+def _lifted(middles: NDArray[np.float64], halves: NDArray[np.float64], clear: Kept) -> NDArray[np.float64]:
+    """Those that are over what is to be kept clear, moved up out of it; gently as they come from the side."""
+    x, y = middles.T
+    inward = np.minimum(x + halves[:, 0] - clear.left, clear.right - x + halves[:, 0]) / (1.4 * halves[:, 0])
+    part = np.clip(inward, 0.0, 1.0)
+    rise = np.maximum(clear.top + halves[:, 1] - y, 0.0) * part * part * (3.0 - 2.0 * part) * clear.strength
+    return np.stack([x, y + rise], axis=1)

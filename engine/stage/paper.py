@@ -44,7 +44,7 @@ def make_scrap(ink: NDArray[np.uint8], em_px: float, seed: int) -> Scrap:
     printed = np.clip((inside - rim + 0.16 * em_px * fine) / max(0.07 * em_px, 1.0) + 0.5, 0.0, 1.0)
     hairs = _fibres(inside, em_px, rng)
     cover = np.maximum(cover, 0.62 * hairs * (inside < 1.0))
-    shadow = _blurred(cover, 0.20 * em_px, (LIFT * em_px, 0.7 * LIFT * em_px))
+    shadow = blurred(cover, 0.20 * em_px, (LIFT * em_px, 0.7 * LIFT * em_px))
     words = np.zeros(size, np.float32)
     top, left = (size[0] - high) // 2, (size[1] - wide) // 2
     words[top : top + high, left : left + wide] = ink / np.float32(255.0)
@@ -136,16 +136,16 @@ def _shade(
     turn = rng.uniform(0, 2 * np.pi)
     curl = (np.cos(turn) * (x / size[1] - 0.5) + np.sin(turn) * (y / size[0] - 0.5)).astype(np.float32)
     other = np.roll(words[:, ::-1], round(0.4 * em_px), axis=0)
-    other = _blurred(other, 0.05 * em_px, (0.0, 0.0))
+    other = blurred(other, 0.05 * em_px, (0.0, 0.0))
     shade = 0.5 + 0.10 * cloudy + 0.09 * grain + 0.05 * strands + 0.007 * laid + 0.14 * curl - 0.055 * other
     bared = (1.0 - printed) * (0.20 + 0.22 * grain)
     # The light comes from the upper left: what faces it is lighter at the edge, the other side darker.
-    down, across = np.gradient(_blurred(np.clip(inside, -em_px, 0.35 * em_px), 0.06 * em_px, (0.0, 0.0)))
+    down, across = np.gradient(blurred(np.clip(inside, -em_px, 0.35 * em_px), 0.06 * em_px, (0.0, 0.0)))
     lit = (0.8 * down + 0.6 * across) * np.clip(1.0 - inside / (0.35 * em_px), 0.0, 1.0)
     return (shade + bared + 0.10 * lit).astype(np.float32)
 
 
-def _blurred(field: Field, sigma_px: float, shift_px: tuple[float, float]) -> Field:
+def blurred(field: Field, sigma_px: float, shift_px: tuple[float, float]) -> Field:
     """(H, W) blurred and moved down and right, by three boxes, nearly a Gaussian; darkness outside."""
     radius = max(int(round(sigma_px)), 0)
     for axis, shift in ((0, shift_px[0]), (1, shift_px[1])):

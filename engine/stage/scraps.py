@@ -19,7 +19,7 @@ import moderngl
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.stage.adrift import Drift, apart
+from engine.stage.adrift import Drift, Kept, apart
 from engine.stage.blend import Picture
 from engine.stage.fonts import Fonts
 from engine.stage.look import view_of
@@ -90,10 +90,16 @@ class Scraps:
             self._drift = Drift(seed)
 
     def render(
-        self, framebuffer: moderngl.Framebuffer, picture: Picture, values: Values, time_s: float, fade: float = 1.0
+        self,
+        framebuffer: moderngl.Framebuffer,
+        picture: Picture,
+        values: Values,
+        time_s: float,
+        fade: float = 1.0,
+        clear: Kept | None = None,
     ) -> None:
         """Draws the scraps over what is in the framebuffer's viewport. picture: what is seen there, for its light;
-        fade: of a blackout, 0 is black."""
+        fade: of a blackout, 0 is black; clear: where no scrap is to drift."""
         self.drawn = 0
         amount = presence_of(values)
         if amount <= 0.0 or fade <= 0.0 or not self._afloat:
@@ -102,7 +108,7 @@ class Scraps:
         screen = whole[2], whole[3]
         self._prepare(min(max(round(EM * min(screen)), SMALLEST_PX), LARGEST_PX))
         self._take(time_s)
-        rows = self._instances(screen, amount, float(values["walk.pedesis"]), time_s)
+        rows = self._instances(screen, amount, float(values["walk.pedesis"]), time_s, clear)
         if len(rows):
             self._draw(framebuffer, picture, screen, rows, amount, 2.0 ** float(values["look.exposure"]), fade)
 
@@ -177,7 +183,9 @@ class Scraps:
             self._told.add(reason)
             log.warning("scraps with such text are left out (%.40r): %s", text, reason)
 
-    def _instances(self, screen: tuple[int, int], amount: float, pedesis: float, time_s: float) -> NDArray[np.float32]:
+    def _instances(
+        self, screen: tuple[int, int], amount: float, pedesis: float, time_s: float, clear: Kept | None
+    ) -> NDArray[np.float32]:
         """(n, INSTANCE) of the scraps that are seen."""
         assert self._atlas is not None
         seen = [(one, tile) for one in self._afloat if (tile := self._tiles.get(one.text)) and tile.ready_s is not None]
@@ -190,7 +198,7 @@ class Scraps:
         places = self._drift.places([one.number for one, _ in seen], time_s, pedesis)
         size = np.array([tile.pixels.shape[1::-1] for _, tile in seen], float)
         halves = 0.5 * size * (self._em_px / self._made_px) * (0.84 + 0.16 * near[:, None])
-        middles = apart(places[:, :2] * screen, halves, near, screen)
+        middles = apart(places[:, :2] * screen, halves, near, screen, clear)
         middles[:, 1] -= (1.0 - near) * 1.4 * self._em_px  # it sinks as it goes
         cell = np.array([self._atlas.width, self._atlas.height])
         rows[:, 0:2], rows[:, 2:4] = middles, halves
