@@ -74,8 +74,8 @@ def apart(
     screen: tuple[int, int],
     clear: Kept | None = None,
 ) -> NDArray[np.float64]:
-    """Middles (n, 2) within the screen, moved so that ellipses about those half sizes (n, 2) overlap less; the more, the
-    greater both weights (n,) are, so that one that is hardly there pushes nobody. All in pixels."""
+    """Middles (n, 2) within the screen, moved so that ellipses about those half sizes (n, 2) overlap less: the more,
+    the greater both weights (n,), so that one that is hardly there pushes nobody. All in pixels."""
     if clear is not None:
         middles = _lifted(middles, halves, clear)
     low = np.minimum(0.86 * halves, np.array(screen) / 2.0)

@@ -59,18 +59,14 @@ def _distance(size: tuple[int, int], edge: tuple[float, float], em_px: float, rn
     """(H, W) how far inside the paper each pixel lies, px; below 0 outside. Each side is torn in its own way."""
     y, x = np.mgrid[0 : size[0], 0 : size[1]].astype(np.float32) + np.float32(0.5)
     sides = []
-    for along, across, length in (
-        (y, x, size[1]),
-        (y, size[1] - x, size[1]),
-        (x, y, size[0]),
-        (x, size[0] - y, size[0]),
-    ):
+    for along, across in ((y, x), (y, size[1] - x), (x, y), (x, size[0] - y)):
         torn = rng.random() > CUT
         lean = (along / along.max() - 0.5) * rng.uniform(-1.0, 1.0) * (0.55 if torn else 0.12) * em_px
         stray = _line(along, (2.6 * em_px, 0.9 * em_px, 0.3 * em_px, 0.1 * em_px), rng) * TEAR * em_px * 2.4
         sides.append(across - edge[0] - lean - (stray if torn else 0.04 * stray))
     # Smooth minimum: corners are torn round (Quilez, "smooth minimum").
-    inside, round_px = sides[0], np.float32(0.5 * em_px)
+    inside: Field = sides[0]
+    round_px = np.float32(0.5 * em_px)
     for side in sides[1:]:
         h = np.maximum(round_px - np.abs(inside - side), 0.0) / round_px
         inside = np.minimum(inside, side) - h * h * round_px * np.float32(0.25)
@@ -107,12 +103,12 @@ def _fibres(inside: Field, em_px: float, rng: np.random.Generator) -> Field:
     scale = 3
     image = Image.new("L", (inside.shape[1] * scale, inside.shape[0] * scale))
     draw = ImageDraw.Draw(image)
-    down, across = np.gradient(inside)
+    slope: list[Field] = np.gradient(inside)
     ys, xs = np.nonzero(np.abs(inside) < 1.0)
     if len(xs):
         for n in rng.choice(len(xs), int(len(xs) / em_px * FIBRES)):
             y, x = float(ys[n]), float(xs[n])
-            angle = np.arctan2(-down[ys[n], xs[n]], -across[ys[n], xs[n]]) + rng.normal(0.0, 0.75)
+            angle = np.arctan2(-slope[0][ys[n], xs[n]], -slope[1][ys[n], xs[n]]) + rng.normal(0.0, 0.75)
             length, bend = em_px * rng.uniform(0.08, 0.34), rng.normal(0.0, 0.5)
             way = []
             for part in np.linspace(-0.25, 1.0, 6):
@@ -147,7 +143,7 @@ def _shade(
 
 def blurred(field: Field, sigma_px: float, shift_px: tuple[float, float]) -> Field:
     """(H, W) blurred and moved down and right, by three boxes, nearly a Gaussian; darkness outside."""
-    radius = max(int(round(sigma_px)), 0)
+    radius = max(round(sigma_px), 0)
     for axis, shift in ((0, shift_px[0]), (1, shift_px[1])):
         for _ in range(3 if radius else 0):
             padded = np.pad(field, [(radius + 1, radius) if k == axis else (0, 0) for k in (0, 1)])
@@ -155,8 +151,8 @@ def blurred(field: Field, sigma_px: float, shift_px: tuple[float, float]) -> Fie
             n = field.shape[axis]
             high, low = [slice(None)] * 2, [slice(None)] * 2
             high[axis], low[axis] = slice(2 * radius + 1, 2 * radius + 1 + n), slice(0, n)
-            field = (sums[tuple(high)] - sums[tuple(low)]) / np.float32(2 * radius + 1)
-        whole = int(round(shift))
+            field = np.asarray((sums[tuple(high)] - sums[tuple(low)]) / np.float32(2 * radius + 1), np.float32)
+        whole = round(shift)
         if whole:
             moved = np.zeros_like(field)
             to, of = [slice(None)] * 2, [slice(None)] * 2
