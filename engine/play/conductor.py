@@ -36,6 +36,7 @@ from engine.walk.words import Words
 
 log = logging.getLogger("pedesis")
 
+SPOKEN_AHEAD_S = 1.2  # a caption comes in as long: by then it is to be true
 SEEN_TICKS = 6  # between two looks at what the caption tells of: its line moves by them
 RESET_S = 2.0  # how long the way back to the show's own values takes
 # How much of a view is shown, 0..1, beside the parameters: `look.view` dissolves from one to another over blend.time.
@@ -236,10 +237,9 @@ class Conductor(Mapping[str, Value]):
     @property
     def afloat(self) -> tuple[Afloat, ...]:
         """What is adrift over the picture, while pulp.scraps is above 0: the words of what is dreamt."""
-        return of_words(self._told()) if self["pulp.scraps"] else ()
+        return of_words(self._told(self.waypoint())) if self["pulp.scraps"] else ()
 
-    def _told(self) -> tuple[Told, ...]:
-        here = self.waypoint()
+    def _told(self, here: Waypoint) -> tuple[Told, ...]:
         return told(here, self.words.palettes_of(here) | self.visits.palettes_of(here))
 
     def _scene(self) -> Scene:
@@ -248,11 +248,12 @@ class Conductor(Mapping[str, Value]):
         views = {choice: float(self[name]) for name, choice in SHOWN.items()}
         views["shelves"] = float(self["memory.view"])
         most = max(views, key=lambda view: views[view])
-        there = self.visits.at is not None
+        here, there = self.waypoint(), self.visits.at is not None
         return Scene(
-            told=self._told(),
+            told=self._told(self.waypoint(SPOKEN_AHEAD_S)),
+            now=self._told(here),
             names={prompt: name.strip() for prompt, name in names.items() if name.strip()},
-            focus=self.waypoint().focus,
+            focus=here.focus,
             torn=float(self.get("pulp.liquidise", 0.0)),
             shown=most if views[most] > 0.5 else "picture",
             see=str(self["clouds.see"]).strip(),

@@ -19,7 +19,7 @@ CORRELATION_S = 16.0  # after which a scrap has forgotten where it was
 REACH = 0.17  # of the frame: how far it strays from its own place, one standard deviation
 TURN = 0.075  # radians: the same of its turning
 KEPT = 256  # walks that are remembered
-NUDGES = 12  # rounds of pushing apart
+NUDGES = 8  # rounds of pushing apart
 SPACE = 1.22  # room that each keeps, of its own size
 
 

@@ -8,6 +8,7 @@ arguments alone: the same scrap is the same bytes. Takes milliseconds: for a wor
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 Field = NDArray[np.float32]
 
 PAD_X, PAD_Y = 0.85, 0.62  # of paper around the type, ems
-EDGE = 0.95  # around the paper, for its fibres and its shadow, ems
+EDGE = 0.72  # around the paper, for its fibres and its shadow, ems
 TEAR = 0.34  # how far a torn edge strays, ems
 RIM = 0.26  # of bare core that a tear leaves, ems
 LIFT = 0.16  # how far the paper lies above what it is seen on, ems
@@ -103,7 +104,7 @@ def _fibres(inside: Field, em_px: float, rng: np.random.Generator) -> Field:
     scale = 3
     image = Image.new("L", (inside.shape[1] * scale, inside.shape[0] * scale))
     draw = ImageDraw.Draw(image)
-    slope: list[Field] = np.gradient(inside)
+    slope: Any = np.gradient(inside)
     ys, xs = np.nonzero(np.abs(inside) < 1.0)
     if len(xs):
         for n in rng.choice(len(xs), int(len(xs) / em_px * FIBRES)):

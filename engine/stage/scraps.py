@@ -74,7 +74,6 @@ class Scraps:
         self._em_px = 0
         self._atlas: moderngl.TextureArray | None = None
         self._buffer: moderngl.Buffer | None = None
-        self._program: moderngl.Program | None = None
         self._tiles: dict[str, _Tile] = {}  # by text
         self._unset: set[str] = set()  # texts that cannot be set
         self._told: set[str] = set()
@@ -131,6 +130,8 @@ class Scraps:
         self._atlas.repeat_x = self._atlas.repeat_y = False
         if self._buffer is None:
             self._buffer = self._ctx.buffer(reserve=MOST * INSTANCE * 4)
+            layout = "4f 4f 4f 3f/i", "i_place", "i_turn", "i_tile", "i_stock"
+            self._shaders.native("scraps.frag").feed([(self._buffer, *layout)])
 
     @property
     def _made_px(self) -> int:
@@ -223,7 +224,6 @@ class Scraps:
         shader = self._shaders.native("scraps.frag")
         self._buffer.orphan()
         self._buffer.write(rows.tobytes())
-        shader.feed([(self._buffer, "4f 4f 4f 3f/i", "i_place", "i_turn", "i_tile", "i_stock")])
         self._ctx.enable(moderngl.BLEND)
         self._ctx.blend_func = moderngl.ONE, moderngl.ONE_MINUS_SRC_ALPHA
         try:

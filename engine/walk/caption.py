@@ -14,8 +14,8 @@ from dataclasses import dataclass, field, replace
 from engine.show.language import Language
 from engine.walk.told import Told, plain
 
-LEAST_S = 4.5  # that a caption stays, however fast the walk goes
-STEADY_S = 0.7  # for which something must hold before it is said
+LEAST_S = 4.0  # that a caption stays, however fast the walk goes
+STEADY_S = 0.4  # for which something must hold before it is said
 MOSTLY = 0.76  # share from which on one text is all that is named
 THIRD = 0.21  # share from which on a third one is named
 EMPTY, FORMING = 0.14, 0.55  # focus below which there is nothing yet, or only something that forms
@@ -48,7 +48,8 @@ class Remembered:
 class Scene:
     """All that a caption is made of."""
 
-    told: tuple[Told, ...]
+    told: tuple[Told, ...]  # that is worth a sentence: what will be said when it can be read
+    now: tuple[Told, ...] | None = None  # whose shares are shown; None: the same
     names: Mapping[str, str] = field(default_factory=dict)  # of prompts, what a show wants them to be called
     focus: float = 1.0
     torn: float = 0.0  # pulp.liquidise
@@ -177,7 +178,8 @@ class Captioner:
                 self._say(Wording(""), (), time_s)
             return
         here = scene()
-        wording, shares = worded(here, self.language), named(here)
+        wording = worded(here, self.language)
+        shares = named(here if here.now is None else replace(here, told=here.now))
         if wording == self._said:
             self._next = None
         elif self._next is None or self._next[0] != wording:
