@@ -257,6 +257,7 @@ class Conductor(Mapping[str, Value]):
             torn=float(self.get("pulp.liquidise", 0.0)),
             shown=most if views[most] > 0.5 else "picture",
             see=str(self["clouds.see"]).strip(),
+            phrases=self.words.phrases,
             visits=there,
             travels=self.visits.going is not None and not there,
             remembered=Remembered.of(self.visits.about),

@@ -17,9 +17,9 @@ CLOUDS, PAGES, SPHERES = "a face half seen in clouds, oil on canvas", "torn page
 TUESDAY = Remembered(12, 2026, 11, 24, 2, 4)
 
 
-def said(*shares: float, alone: bool = False) -> tuple[Told, ...]:
+def said(*shares: float) -> tuple[Told, ...]:
     texts = (CLOUDS, PAGES, SPHERES)
-    found = [Told(text, share, n, alone) for n, (text, share) in enumerate(zip(texts, shares, strict=False)) if share]
+    found = [Told(text, share, n) for n, (text, share) in enumerate(zip(texts, shares, strict=False)) if share]
     return tuple(sorted(found, key=lambda part: -part.share))
 
 
@@ -33,7 +33,7 @@ def said(*shares: float, alone: bool = False) -> tuple[Told, ...]:
         (Scene(said(0.9, 0.1), focus=0.0), "nothing yet, and nearly everything"),
         (Scene(said(0.9, 0.1), focus=0.4), "*a face half seen in clouds*, not yet anything"),
         (Scene(said(0.1, 0.9), see=PAGES), "clouds, read as *torn pages*"),
-        (Scene(said(0.1, 0.9, alone=True)), "*torn pages*, as somebody said just now"),
+        (Scene(said(0.1, 0.9), phrases=frozenset({PAGES})), "*torn pages*, as somebody said just now"),
         (Scene(said(0.5, 0.5), torn=0.8), "*a face half seen in clouds* and *torn pages*, torn to pulp"),
         (Scene(said(0.0, 0.9), torn=0.8), "*torn pages*, torn to pulp"),
         (Scene(said(0.5, 0.5), shown="latent"), "the same picture as the numbers it is made from"),
@@ -42,6 +42,10 @@ def said(*shares: float, alone: bool = False) -> tuple[Told, ...]:
         (Scene(said(0.0, 0.9), visits=True), "remembering *torn pages*"),
         (Scene(said(0.5, 0.5), travels=True, remembered=TUESDAY), "on the way to no. 12, of last Tuesday"),
         (Scene(said(0.9, 0.1), names={CLOUDS: "evening"}), "*evening*"),
+        (
+            Scene(said(0.9), fragments=frozenset({CLOUDS})),
+            "“a face half seen in clouds, oil on canvas”, a scrap of a torn text",
+        ),
         (Scene(()), ""),
     ],
 )
@@ -130,10 +134,10 @@ def test_a_long_prompt_is_cut_between_words() -> None:
 
 
 def test_words_are_torn_into_pieces_that_keep_their_number() -> None:
-    words = (Told(CLOUDS, 0.8, 3, False), Told(PAGES, 0.2, 4, False))
+    words = (Told(CLOUDS, 0.8, 3), Told(PAGES, 0.2, 4))
     pieces = of_words(words)
     assert next(piece.text for piece in pieces if piece.kind == 3).startswith("a face")
     assert "torn pages" in {piece.text for piece in pieces} and all(len(piece.text) < 30 for piece in pieces)
     assert of_words(words) == pieces and len({piece.number for piece in pieces}) == len(pieces)
     assert {piece.number for piece in of_words(words[::-1])} == {piece.number for piece in pieces}
-    assert len(of_words([Told(f"one, two {n}, three", 0.01, n, False) for n in range(100)])) == MOST
+    assert len(of_words([Told(f"one, two {n}, three", 0.01, n) for n in range(100)])) == MOST
