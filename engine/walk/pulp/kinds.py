@@ -191,8 +191,8 @@ def points(rows: Matrix, found: Sorted) -> Matrix:
     along = along[:, ::-1][:, :2]
     along *= np.where(along[np.abs(along).argmax(0), np.arange(along.shape[1])] < 0, -1, 1)
     flat = (rows - middles.mean(0).astype(np.float32)) @ along.astype(np.float32)
-    wide = np.maximum(np.quantile(np.abs(flat), 0.995, axis=0), 1e-9)
-    return np.clip(flat / wide, -1, 1).astype(np.float32)
+    low, high = flat.min(0), flat.max(0)
+    return ((2 * flat - low - high) / np.maximum(high - low, 1e-9)).astype(np.float32)
 
 
 def by_words(texts: Sequence[str]) -> Matrix:

@@ -59,16 +59,15 @@ def tear(pieces: Iterable[str], longest: int = LONGEST) -> Iterator[str]:
 def _torn(pieces: Iterable[str], longest: int) -> Iterator[str | None]:
     """The fragments; None where the book proper begins."""
     alone: Counter[str] = Counter()
+    outside = False  # after the end of a Gutenberg book, where its licence stands
     for block in blocks(pieces):
-        for line in block.lines if len(block.lines) < 4 else ():
-            if mark := _GUTENBERG.search(line):
-                if mark[1].upper() == "END":
-                    return
+        marks = [mark[1].upper() for line in block.lines if "***" in line and (mark := _GUTENBERG.search(line))]
+        if marks:
+            outside = marks[-1] == "END"
+            if not outside:
                 yield None
-                break
-        else:
-            if not _CREDITS.match(block.lines[0]):
-                yield from _of_block(block, alone, longest)
+        elif not outside and not _CREDITS.match(block.lines[0]):
+            yield from _of_block(block, alone, longest)
 
 
 def _of_block(block: Block, alone: Counter[str], longest: int) -> Iterator[str]:
