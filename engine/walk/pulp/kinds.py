@@ -4,7 +4,8 @@
 
 Two things make fragments alike: what the model's text encoder makes of them, and the words they share, rare ones most.
 A small encoder knows little of a book's own world, and none may know its script; words alone know no meaning. Both
-count alike, each by its principal directions; where an encoder can only spell, the words decide.
+count, each by its principal directions; in a short text, in which few words come twice, the encoder more. Where an
+encoder can only spell, the words decide.
 
 Spherical k-means (Dhillon and Modha 2001). How many kinds is found by trying numbers about what so many fragments
 usually fill: the one whose kinds lie furthest apart (Rousseeuw 1987). The same text gives the same kinds. Plain numpy
@@ -37,6 +38,7 @@ COMMON = 0.03  # of the fragments: a word in more of them says nothing of its ki
 RARE = 1.5  # power of a word's inverse frequency (Sparck Jones 1972)
 SPELT = 0.7  # tokens to a byte, from which an encoder does not read a text but spell it
 SMALL = 0.1  # of what a kind has on average: with less it is none
+ENOUGH = 8000  # fragments from which words are met often enough to count as much as what the encoder makes of them
 _SEED = 1759  # of the first means; the year in which a book first had a marbled page
 
 Matrix = NDArray[np.float32]
@@ -59,7 +61,9 @@ def features(vectors: NDArray[np.float16], spelt: NDArray[np.float32], texts: Se
         some = directions(vectors[reads])
         meant = np.zeros((len(texts), some.shape[1]), np.float32)
         meant[reads] = some
-    return unit(np.concatenate([meant, directions(by_words(texts))], 1))
+    said = directions(by_words(texts))
+    share = np.where(reads, min(1.0, math.sqrt(len(texts) / ENOUGH)), 1.0).astype(np.float32)[:, None]
+    return unit(np.concatenate([meant, share * said], 1))
 
 
 def sort(rows: Matrix, most: int = MOST) -> Sorted:

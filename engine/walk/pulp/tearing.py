@@ -18,6 +18,7 @@ from engine.walk.pulp.script import CLAUSES, CLOSE, ENDS, OPEN, PAIRS, STRONG, c
 
 VERSION = 1  # another number when the same text is torn otherwise
 LONGEST = 90  # columns of a fragment: some twenty words, which most text encoders take whole
+SPARED = 1.35  # times that: a sentence so wide that has no stop in it stays whole
 SHORTEST = 14  # what is shorter joins its neighbour
 LEAST_LETTERS = 0.45  # of a fragment's signs; less is a table, a formula or a rule
 OFTEN = 6  # times that a line alone stands there before it is taken for the head of every page
@@ -39,6 +40,7 @@ _EDGE = " \t-–—*_|~=#,;:،؛、，；："  # what is not kept at either end 
 _OPEN_ONLY = "".join(sorted(set(OPEN) - set(CLOSE))) + _EDGE
 _CLOSE_ONLY = "".join(sorted(set(CLOSE) - set(OPEN) - {"’"})) + _EDGE
 _CREDITS = re.compile(r"^(?:Produced|E-?text prepared|Transcribed|Updated editions) ", re.IGNORECASE)
+_PAIRED = frozenset("".join(PAIRS))
 _VIRAMA = 9  # Unicode's combining class
 _BREAK_ANYWHERE = re.compile(r"\s+")
 
@@ -119,7 +121,7 @@ def clean(text: str) -> str:
 def bared(text: str) -> str:
     """A fragment as it is kept: without half a pair of quotes; "" where it says nothing."""
     text = text.strip(_EDGE).rstrip(_OPEN_ONLY).lstrip(_CLOSE_ONLY)
-    for left, right in PAIRS:
+    for left, right in PAIRS if not _PAIRED.isdisjoint(text) else ():
         if left == right:
             if text.count(left) == 1 and (text.startswith(left) or text.endswith(left)):
                 text = text.strip(left)
@@ -173,13 +175,17 @@ def cut(sentence: str, longest: int) -> Iterator[str]:
         if sentence:
             yield sentence
         return
-    at = _best(sentence)
+    at, gently = _best(sentence)
+    if not gently and columns(sentence) <= longest * SPARED and " " in sentence:
+        yield sentence
+        return
     yield from cut(sentence[:at], longest)
     yield from cut(sentence[at:], longest)
 
 
-def _best(text: str) -> int:
-    """Where to tear a text in two: at a strong stop, a comma, a space, or between two signs, the nearer the middle."""
+def _best(text: str) -> tuple[int, bool]:
+    """Where to tear a text in two: at a strong stop, a comma, a space, or between two signs, the nearer the middle;
+    and whether it parts there by itself, as it does at a stop."""
     low, high, middle = len(text) // 6, len(text) - len(text) // 6, len(text) / 2
     places = [(m.end(), m[0]) for m in _CLAUSE.finditer(text, low, high)]
     spaced = is_unspaced(text[int(middle)])
@@ -189,8 +195,8 @@ def _best(text: str) -> int:
     for found, widest in ((strong, 0.3), (weak, 0.35), (spaces, 0.5)):
         near = [at for at in found if abs(at - middle) <= widest * len(text) and 0 < at < len(text)]
         if near:
-            return min(near, key=lambda at: (abs(at - middle), at))
+            return min(near, key=lambda at: (abs(at - middle), at)), found is not spaces
     at = int(middle)
     while at < len(text) - 1 and (is_mark(text[at]) or unicodedata.combining(text[at - 1]) == _VIRAMA):
         at += 1  # a sign keeps its marks, and a virama the consonant it binds
-    return max(1, at)
+    return max(1, at), False
