@@ -23,12 +23,14 @@ WATER, FOAM, QUIET = (13, 17, 22), (232, 228, 218), (126, 132, 138)
 NAMED_PX, SMALL_PX = 25, 17
 _GOLDEN = 0.381966
 
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+
 
 def draw(pulp: Fragments, size: tuple[int, int] = SIZE) -> Image.Image:
     """The picture, RGB."""
     width, height = size
     spot = pulp.points * [(width / 2 - MARGIN), -((height - FOOT) / 2 - MARGIN)]
-    spot += [width / 2, (height - FOOT) / 2]
+    spot = (spot + np.array([width / 2, (height - FOOT) / 2])).astype(np.float32)
     colours = np.array([colour_of(k.number, len(pulp.kinds)) for k in pulp.kinds], np.float32)
     image = _grains(spot, colours[pulp.kind_of], size)
     draw = ImageDraw.Draw(image)
@@ -119,9 +121,7 @@ def _room(
     return best
 
 
-def _label(
-    image: Image.Image, at: tuple[float, float], text: str, font: ImageFont.FreeTypeFont, ink: tuple[int, int, int]
-) -> None:
+def _label(image: Image.Image, at: tuple[float, float], text: str, font: Font, ink: tuple[int, int, int]) -> None:
     """A name with the water a little darker behind it, so that it is read over any grains."""
     shade = Image.new("L", image.size, 0)
     ImageDraw.Draw(shade).text(at, text, 255, font, anchor="mm", stroke_width=5)
@@ -145,7 +145,7 @@ def _light(colour: NDArray[np.float32]) -> tuple[int, int, int]:
 
 
 @lru_cache(maxsize=256)
-def font_for(text: str, px: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+def font_for(text: str, px: int) -> Font:
     """A font that has the letters of a text: Pillow's own for Latin, else one of the system's that has them all."""
     plain = ImageFont.load_default(px)
     odd = sorted({char for char in text if ord(char) > 0x24F and char.isalpha()})

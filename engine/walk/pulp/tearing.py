@@ -40,6 +40,7 @@ _EDGE = " \t-–—*_|~=#,;:،؛、，；："  # what is not kept at either end 
 _OPEN_ONLY = "".join(sorted(set(OPEN) - set(CLOSE))) + _EDGE
 _CLOSE_ONLY = "".join(sorted(set(CLOSE) - set(OPEN) - {"’"})) + _EDGE
 _CREDITS = re.compile(r"^(?:Produced|E-?text prepared|Transcribed|Updated editions) ", re.IGNORECASE)
+_PAIRS = tuple((pair[0], pair[1]) for pair in PAIRS)
 _PAIRED = frozenset("".join(PAIRS))
 _VIRAMA = 9  # Unicode's combining class
 _BREAK_ANYWHERE = re.compile(r"\s+")
@@ -47,7 +48,7 @@ _BREAK_ANYWHERE = re.compile(r"\s+")
 
 def tear(pieces: Iterable[str], longest: int = LONGEST) -> Iterator[str]:
     """The fragments of one text, in reading order. longest: columns; what is wider is torn further."""
-    found, first = _torn(pieces, longest), []
+    found, first = _torn(pieces, longest), list[str]()
     for fragment in found:  # so much is held back until it is known whether the book has begun
         if fragment is None:
             first.clear()
@@ -121,7 +122,7 @@ def clean(text: str) -> str:
 def bared(text: str) -> str:
     """A fragment as it is kept: without half a pair of quotes; "" where it says nothing."""
     text = text.strip(_EDGE).rstrip(_OPEN_ONLY).lstrip(_CLOSE_ONLY)
-    for left, right in PAIRS if not _PAIRED.isdisjoint(text) else ():
+    for left, right in _PAIRS if not _PAIRED.isdisjoint(text) else ():
         if left == right:
             if text.count(left) == 1 and (text.startswith(left) or text.endswith(left)):
                 text = text.strip(left)
