@@ -33,8 +33,8 @@ LESS, MORE = 0.7, 1.5  # times that many are tried
 SAMPLE = 6000  # fragments that the number of kinds is found with
 SWEEPS = 24
 DIRECTIONS = 48  # of each sort of vectors
-SIZE = 512  # of a vector of words
-COMMON = 0.03  # of the fragments: a word in more of them says nothing of its kind
+SIZE = 256  # of a vector of words
+COMMON = 0.03, 50  # of the fragments, and so many more: a word in more than these says nothing of its kind
 RARE = 1.5  # power of a word's inverse frequency (Sparck Jones 1972)
 SPELT = 0.7  # tokens to a byte, from which an encoder does not read a text but spell it
 SMALL = 0.1  # of what a kind has on average: with less it is none
@@ -204,13 +204,13 @@ def by_words(texts: Sequence[str]) -> Matrix:
     Achlioptas 2003), without those that most have and those that one has alone."""
     said = [tuple(dict.fromkeys(words(text))) for text in texts]
     counts = Counter(word for each in said for word in each)
-    most = max(2, COMMON * len(texts))
+    most = COMMON[0] * len(texts) + COMMON[1]
     known = {word: n for n, word in enumerate(sorted(word for word, count in counts.items() if 1 < count <= most))}
     signs = np.zeros((len(known), 16), np.float32)
     spots = np.zeros((len(known), 16), np.int64)
     for word, n in known.items():
         mark = np.frombuffer(hashlib.blake2b(word.encode(), digest_size=32).digest(), np.uint8).astype(np.int64)
-        spots[n] = mark[::2] * 2 + (mark[1::2] & 1)
+        spots[n] = mark[::2]
         signs[n] = ((mark[1::2] & 2) - 1) * math.log(len(texts) / counts[word]) ** RARE
     rows = np.zeros((len(texts), SIZE), np.float32)
     for row, each in zip(rows, said, strict=True):

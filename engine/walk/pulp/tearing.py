@@ -189,7 +189,7 @@ def _best(text: str) -> tuple[int, bool]:
     and whether it parts there by itself, as it does at a stop."""
     low, high, middle = len(text) // 6, len(text) - len(text) // 6, len(text) / 2
     places = [(m.end(), m[0]) for m in _CLAUSE.finditer(text, low, high)]
-    spaced = is_unspaced(text[int(middle)])
+    spaced = any(map(is_unspaced, text[int(middle) - 1 : int(middle) + 2]))
     strong = [at for at, mark in places if mark[0] in STRONG or mark == "--"]
     spaces = [m.end() for m in _BREAK_ANYWHERE.finditer(text, low, high)]
     weak = [at for at, _ in places] + (spaces if spaced else [])

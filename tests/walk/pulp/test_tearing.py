@@ -72,17 +72,18 @@ def test_what_a_page_put_there_is_left_out() -> None:
 def test_a_book_of_gutenberg_is_torn_without_its_licence() -> None:
     text = (
         "The licence is here.\n\n*** START OF THIS PROJECT GUTENBERG EBOOK RAIN ***\n\nProduced by someone\n\n"
-        "Rain fell.\nAll of the day.\n\n*** END OF THIS PROJECT GUTENBERG EBOOK RAIN ***\nThis file\nis\nfree\n\nMore law."
+        "Rain fell.\nAll of the day.\n\n*** END OF THIS PROJECT GUTENBERG EBOOK RAIN ***\nThis file\nis\nfree\n\n"
+        "More law."
     )
-    assert torn(text) == ["Rain fell. All of the day."] or torn(text) == ["Rain fell.", "All of the day."]
+    assert torn(text) == ["Rain fell. All of the day."]
 
 
 def test_the_same_fragments_however_a_text_arrives() -> None:
-    text = "The rain, which fell; on the paper. And \r\nthe ink ran off it.\r\n\r\n“Look!” she said: a cloud — and went. " * 900
+    text = "The rain, which fell; on the paper. And \r\nthe ink ran off it.\r\n\r\n“Look!” she said: a cloud. " * 400
     text += text.replace("\r\n", " ")  # and once on one line
     whole = torn(text)
     assert whole == list(tear(text[at : at + 313] for at in range(0, len(text), 313)))
-    assert len(whole) > 3000 and all(columns(part) <= 122 for part in whole)
+    assert len(whole) > 1500 and all(columns(part) <= 122 for part in whole)
 
 
 def test_what_has_no_words_gives_nothing() -> None:
