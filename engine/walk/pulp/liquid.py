@@ -22,7 +22,7 @@ import numpy as np
 from engine.walk.mix import TICK_S, heard, turned
 from engine.walk.waypoint import SHEETS, Liquid, Point, Sheet, Waypoint, Wording, normalise, scaled
 
-SWIM = 0.5  # how fast the patches move, beside the pictures on them
+SWIM = 0.8  # how fast the patches move, beside the pictures on them
 STILL_S = 0.5  # time constant of the water's coming to rest, and of its stirring again
 KIND = 0.5  # of the time that drawing up takes, in which what is drawn up turns into one material
 LEAST = 1e-4  # a liquidise at which nothing is torn yet
