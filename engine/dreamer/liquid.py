@@ -185,7 +185,7 @@ def carry(history: list[Tensor], carried: Tensor, ways: Sequence[tuple[int, int]
 
     The noise is woven, and stays N(0, 1); answers are averaged.
     """
-    n, h, w = carried.shape
+    _, h, w = carried.shape
 
     def moved(values: Tensor, gains: Tensor) -> Tensor:
         picture = values.reshape(-1, h, w)  # (C, h, w)

@@ -65,7 +65,7 @@ class Pulp:
         self._poured = 1.0  # 0..1, how far what was drawn up has fallen to pieces again
         self._kinds: dict[int | None, float] = {
             None: 1.0
-        }  # share of each material drawn up; None is the walk's own mix
+        }  # of each material drawn up; None: the walk's own mix
         self._kind: int | None = None
         self._target = 0.0  # of pulp.liquidise, when the sheet was drawn up
         self._still = 0.0  # 0..1, how still the water is

@@ -1,8 +1,9 @@
-"""Liquidise and pull on the walk's side: nothing at 0, continuous, the same at any frame rate, and kept with the rest."""
+"""Liquidise and pull on the walk's side: nothing at 0, continuous, the same at any frame rate, and resumed."""
 
 import json
 import math
 from fractions import Fraction
+from itertools import pairwise
 
 import pytest
 
@@ -48,7 +49,7 @@ def test_it_is_continuous_and_swims_more_restlessly_with_pedesis() -> None:
     conductor.set("pulp.liquidise", 1.0)
     path = play(conductor, 8.0)
     assert path[0].liquid is not None and path[-1].liquid is not None and path[-1].liquid.amount > 0.99
-    assert max(distance(a, b) for a, b in zip(path, path[1:], strict=False)) < 0.1
+    assert max(distance(a, b) for a, b in pairwise(path)) < 0.1
     rough = play(conducted("walk.pedesis=1", "pulp.liquidise=1"), 1.0)
 
     def swum(path: list[Waypoint]) -> float:
@@ -85,7 +86,7 @@ def test_a_sheet_is_of_one_material_and_is_held_until_it_is_poured() -> None:
     conductor.controls.hit("pulp.pour")
     path += play(conductor, 4.0)
     assert path[-1].liquid is not None and path[-1].liquid.amount == pytest.approx(0.8)
-    assert max(distance(a, b) for a, b in zip(path, path[1:], strict=False)) < 0.1
+    assert max(distance(a, b) for a, b in pairwise(path)) < 0.1
 
 
 def test_moving_liquidise_lets_a_sheet_go_and_another_pull_is_of_another_kind() -> None:
@@ -95,7 +96,7 @@ def test_moving_liquidise_lets_a_sheet_go_and_another_pull_is_of_another_kind() 
         conductor.controls.hit("pulp.pull")
         weights = play(conductor, 3.0)[-1].weights
         kinds.append(weights.index(max(weights)))
-    assert all(a != b for a, b in zip(kinds, kinds[1:], strict=False)) and conductor.pulp.pulls == 4
+    assert all(a != b for a, b in pairwise(kinds)) and conductor.pulp.pulls == 4
     conductor.set("pulp.liquidise", 0.5)
     assert play(conductor, 4.0)[-1].liquid is not None
 
