@@ -34,12 +34,12 @@ class Palettes:
         """How many materials the first palette has."""
         return self._known[self._first].count
 
-    def add(self, id: str, conditioning: Conditioning) -> None:
-        """Takes another palette. What is longer than may be is cut, and that is said."""
+    def add(self, id: str, conditioning: Conditioning, is_brief: bool = False) -> None:
+        """Takes another palette. What is longer than may be is cut, and that is said unless it is a brief one."""
         if self._one_length:
             cut = conditioning.length - self._known[self._first].length
             conditioning = conditioning.fitted(self._known[self._first].length)
-            if cut > 0:
+            if cut > 0 and not is_brief:
                 log.warning("the new words are longer than those the show began with: %d tokens are dropped", cut)
         with self._lock:
             self._known[id] = conditioning
