@@ -10,7 +10,6 @@ names there are: it reaches no file. It answers GET and HEAD. The event loop's t
 import asyncio
 import functools
 import io
-import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any

@@ -9,7 +9,7 @@ value of each parameter only. A socket that says too much is closed. The event l
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
