@@ -182,7 +182,10 @@ async def _health(panel: Panel, request: Request) -> Response:
 
 
 async def _metrics(panel: Panel, request: Request) -> Response:
-    content, kind = metrics(panel.board, panel.streams)
+    try:
+        content, kind = metrics(panel.board, panel.streams)
+    except ImportError:
+        return PlainTextResponse("numbers for Prometheus need: pip install prometheus-client\n", 501)
     return Response(content, headers={**_NO_CACHE, "content-type": kind})
 
 
