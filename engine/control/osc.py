@@ -149,6 +149,11 @@ class OscIn:
             self._inbox.map(mapper.table)
             self._table, self._more = mapper.table, {}
 
+    def put(self, packet: bytes) -> None:
+        """Takes a packet that came another way; it counts as the others do, and no socket is needed for it."""
+        with self._lock:
+            self._inbox.put(packet)
+
     def addresses(self) -> list[str]:
         """Where controllers find this machine: its addresses on the network when bound wide."""
         return reachable_at(self.host)

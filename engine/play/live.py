@@ -26,11 +26,14 @@ from engine.play.change import Change
 from engine.play.conductor import Conductor
 from engine.play.inputs import Inputs
 from engine.play.learning import Learning
+from engine.play.panel import Panel
+from engine.play.panel_link import Worker
 from engine.play.performance import Feed, Performance, Prepared
 from engine.play.signals import StopRequest
 from engine.show.config import Show
 from engine.show.files import ENDING_S
 from engine.stage.blend import Blend
+from engine.stage.code import CodeView
 from engine.stage.gl import is_software
 from engine.stage.look import Look
 from engine.stage.numbers import NumbersView
@@ -61,6 +64,7 @@ class LiveOptions:
     record: Path | None = None
     take: Path | None = None
     out: Path = Path("out")  # folder for stills, and for what is recorded by a message
+    panel: Worker | None = None  # what the panel's process runs; None: no panel
 
 
 class Player:
@@ -72,6 +76,9 @@ class Player:
         self._prepared = prepared = Prepared.of(show)
         stack.callback(prepared.inputs.close)
         self.osc = _open_osc(show, prepared.inputs.mapper, stack)
+        self.panel = Panel(show, options.panel)  # before there is a window: it is ready when the picture is
+        self.panel.start()
+        stack.callback(self.panel.close)
         prepared.inputs.open()
         self._let_hear(prepared.conductor, prepared.inputs)
         self.stage: Stage = open_stage(
@@ -100,6 +107,7 @@ class Player:
         stack.callback(self.stage.close)  # the window goes first: ending the dreamer can take a second
         stack.callback(self._drop_change, ending=True)
         self.overlay = Overlay(self.stage.ctx, self.shaders)
+        self.code = CodeView(self.stage.ctx, self.shaders)
         size = show.program.width or self.stage.size[0], show.program.height or self.stage.size[1]
         self.program = Program(self.stage.ctx, self.shaders, self.look, size, show.stage.fit)
         self.capture = Capture(options.out, self.stage.ctx, self.program.size)
@@ -111,6 +119,7 @@ class Player:
         self._leaving: Performance | None = None  # that still shows, while the one on stage arrives
         self._look_ahead_s = 0.0  # of the look's time, which goes on whatever show is on stage
         self.learning: Learning | None = None
+        self.panel.begin(self)
         stack.callback(self._learn, on=False)
         self.quit = False
         self._waiting = Pacer(WAITING_HZ) if self._crowded else None
@@ -141,9 +150,10 @@ class Player:
             self.capture.take(self.options.take)
 
     def _let_hear(self, conductor: Conductor, inputs: Inputs) -> None:
-        """OSC first: the mappings hear what comes by it."""
+        """OSC first: the mappings hear what comes by it, or by the panel."""
         if self.osc:
             conductor.add(self.osc)
+        conductor.add(self.panel)
         conductor.add(inputs)
 
     def spec_of(self, show: Show) -> DreamSpec:
@@ -172,6 +182,7 @@ class Player:
             self.osc.use(coming.show.registry, coming.inputs.mapper)
         self._let_hear(coming.conductor, coming.inputs)
         self.playing, self._leaving = coming, leaving
+        self.panel.begin(self)
         self.capture.play(coming.show, coming.conductor, lambda: coming.blend.showing)
         log.info("playing the show %s", coming.show.name)
 
@@ -183,11 +194,12 @@ class Player:
         self.conductor.listen()
         self.playing.walk(self.clock.now())
         self.capture.step()
+        self.panel.step(self)
         self._take_pictures()
         self._tell_of_dreamer()
         now_s = self.playing.now_s + self._look_ahead_s
         framebuffer = self._draw(now_s)
-        for output in self.capture.outputs:
+        for output in (*self.capture.outputs, *self.panel.outputs):
             output.push(framebuffer, self.clock.now())  # in real time, also where the walk left some of it out
         self._show_overlay(now_s)
         self.stage.present()
@@ -277,7 +289,7 @@ class Player:
     def _key(self, key: str) -> None:
         if key == "l":
             self._learn(on=self.learning is None)
-        elif self.learning is not None and self.learning.key(key):
+        elif self.learning is not None and self.learning.shown and self.learning.key(key):
             self._overlay_at = 0.0
         elif key == "f":
             self._fullscreen(not self.stage.fullscreen)
@@ -300,6 +312,8 @@ class Player:
             self.capture.ask_for_still()
         elif key == "h":
             self.conductor.toggle("stage.overlay")
+        elif key == "p":
+            self._show_code(not self.code.visible)
 
     def _learn(self, on: bool) -> None:
         """Begins or ends learning; the overlay shows it."""
@@ -308,6 +322,17 @@ class Player:
         self.learning = Learning(self.show, self.playing.inputs, Path.cwd()) if on else None
         self._overlay_at = 0.0
 
+    def _show_code(self, on: bool) -> None:
+        """Shows where the panel answers, with a code that phones can read."""
+        self.code.visible = on
+        at = self.panel.address
+        if at is None:
+            self.code.show((), "no panel")
+        elif at["network"]:
+            self.code.show(at["code"], str(at["address"]))
+        else:
+            self.code.show((), f"{at['address']}   this machine only; panel.host = '0.0.0.0' lets phones in")
+
     def _fullscreen(self, on: bool) -> None:
         try:
             self.stage.set_fullscreen(on)
@@ -315,14 +340,16 @@ class Player:
             log.warning("%s", error)
 
     def _show_overlay(self, now_s: float) -> None:
-        visible = bool(self.conductor["stage.overlay"]) or self.learning is not None
+        self.code.render(self.stage.framebuffer)
+        learning = self.learning if self.learning is not None and self.learning.shown else None
+        visible = bool(self.conductor["stage.overlay"]) or learning is not None
         if visible != self.overlay.visible:
             self.overlay.visible, self._overlay_at = visible, now_s
         if not visible:
             return
         if now_s >= self._overlay_at:
             self._overlay_at = now_s + 1 / OVERLAY_HZ
-            self.overlay.set_lines(self.learning.lines(self.conductor) if self.learning else help_lines(self))
+            self.overlay.set_lines(learning.lines(self.conductor) if learning else help_lines(self))
         self.overlay.render(self.stage.framebuffer)
 
 
@@ -369,11 +396,13 @@ def help_lines(player: Player) -> list[str]:
     recent = list(status.intervals_s)[-20:]
     rate = len(recent) / sum(recent) if recent and sum(recent) > 0 else 0.0
     lines = [
-        "PEDESIS   F full-screen  SPACE pause  B blackout  R reset  S still  M keep  V shelves  L learn  H help  ESC",
+        "PEDESIS   F full-screen  SPACE pause  B blackout  R reset  S still  M keep  V shelves  L learn  P panel  "
+        "H help  ESC",
         f"stage {meter.fps:5.1f} fps   dreamer {rate:5.2f} pictures/s ({status.state})   restarts {status.restarts}",
         player.playing.remember.line(),
         *([player.capture.status] if player.capture.status else []),
         *_osc_lines(player.osc),
+        *([f"panel {player.panel.address['address']}"] if player.panel.address else []),
         *(said for said in (player.conductor.automation.cues.status, player.conductor.automation.score.status) if said),
         *([f"mapping: {player.playing.inputs.mistake}"] if player.playing.inputs.mistake else []),
         "",
