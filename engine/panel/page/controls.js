@@ -22,7 +22,7 @@ export function row(param, desk, label = shortName(param.name)) {
     : null;
   return make(
     "div",
-    { class: `param ${param.kind}`, data: { name: param.name } },
+    { class: `param is-${param.kind}`, data: { name: param.name } },
     head,
     made.element,
     ends,

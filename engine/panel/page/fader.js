@@ -13,6 +13,7 @@ import { at, share, stepped, written } from "./numbers.js";
 const LONG_MS = 650;
 const STILL_PX = 6;
 const FINE = 0.1;
+const SLUG_PX = 8; // wide, as panel.css has it
 const KEYS = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1, PageUp: 10, PageDown: -10 };
 
 export class Fader {
@@ -78,8 +79,8 @@ export class Fader {
     this.element.classList.add("held");
     this.desk.hold(this.param.name);
     if (event.pointerType === "mouse" && !event.shiftKey) {
-      const there = (event.clientX - box.left) / box.width;
-      if (Math.abs(there - this.drag.part) * box.width > 14) this.go(there);
+      const there = (event.clientX - box.left - SLUG_PX / 2) / (box.width - SLUG_PX);
+      if (Math.abs(there - this.drag.part) * box.width > 1.5 * SLUG_PX) this.go(there);
     } else {
       this.drag.timer = setTimeout(() => this.drag && this.drag.far < STILL_PX && this.reset(), LONG_MS);
     }
@@ -89,7 +90,7 @@ export class Fader {
   move(event) {
     const drag = this.drag;
     if (!drag || drag.id !== event.pointerId) return;
-    const width = this.element.getBoundingClientRect().width;
+    const width = this.element.getBoundingClientRect().width - SLUG_PX;
     const away = Math.abs(event.clientY - drag.y);
     const fine = event.shiftKey || (event.pointerType !== "mouse" && away > 80) ? FINE : 1;
     const by = event.clientX - drag.x;

@@ -100,17 +100,17 @@ export class Link {
         ? "Too many panels are open. This page tries again by itself."
         : "The show is away. This page finds it again by itself; until then nothing here can be changed.",
     );
-    if (this.tries === 2 && (await this.isLocked()) && this.socket === null) {
+    if (this.tries === 1 && (await this.isLocked()) && this.socket === null) {
       clearTimeout(this.timer);
       this.timer = setTimeout(() => this.hurry(), LOCKED_MS);
-      this.tries = 1;
+      this.tries = 0;
       this.away("The show does not know this page. Open the address that the show prints when it begins.");
     }
   }
 
   async isLocked() {
     try {
-      return (await fetch(this.address("/health"), { cache: "no-store" })).status === 401;
+      return [401, 403, 421].includes((await fetch(this.address("/health"), { cache: "no-store" })).status);
     } catch {
       return false;
     }

@@ -6,8 +6,8 @@
 import { write } from "./make.js";
 
 const AGAIN_MS = 3000;
-// What ends a stream: an image without a source keeps its connection in some browsers.
-const NOTHING = "data:image/gif;base64,R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw==";
+// What ends a stream: an image that loses its source keeps its connection in some browsers.
+const NOTHING = "icon.svg";
 
 export class Preview {
   constructor(image, words, link) {
