@@ -1,5 +1,6 @@
 """The panel's page in a real browser, against the panel's real web server (stand_in.py): what hands and eyes rely on."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -293,14 +294,15 @@ def test_the_picture_is_made_only_while_somebody_looks(browser: "playwright.Brow
                 break
         assert show.looking == [True]
         page.locator("#journal").scroll_into_view_if_needed()
-        page.wait_for_function("document.getElementById('picture').src.endsWith('icon.svg')")
+        picture = page.locator("#picture")
+        expect(picture).to_have_attribute("src", "icon.svg")
         for _ in range(100):  # the server finds out when it sends the next picture
             show.picture(bytes([200, 120, 40]) * (64 * 36), 64, 36)
             page.wait_for_timeout(50)
             if show.looking == [True, False]:
                 break
         page.evaluate("scrollTo(0, 0)")
-        page.wait_for_function("document.getElementById('picture').src.includes('/stream.mjpg')")
+        expect(picture).to_have_attribute("src", re.compile("/stream.mjpg"))
         assert show.looking[:2] == [True, False]
 
 

@@ -39,6 +39,8 @@ export function row(param, desk, label = shortName(param.name)) {
 /** When it lands, and what it takes where no fader shows it. */
 function footnote(param) {
   if (param.kind === "trigger" || param.kind === "call") return param.name;
+  if (param.lands === "start") return "";
+  // a fader shows its range by itself
   const range = (param.kind === "number" || param.kind === "integer") && !hasFader(param) ? `${allowed(param)}; ` : "";
   return `${param.name}: ${range}seen ${landsWords(param.lands)}`;
 }
@@ -69,7 +71,7 @@ function fixed(param, desk) {
   desk.watch(param.name, {
     show: (value) => write(shown, typeof value === "boolean" ? (value ? "on" : "off") : written(param, value) || "none"),
   });
-  return { element: null, beside: shown };
+  return { element: null, beside: make("span", { class: "exact" }, shown, param.unit ? make("span", { class: "unit" }, param.unit) : null) };
 }
 
 function numberBox(param, desk, { label, describedBy }) {

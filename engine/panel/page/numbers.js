@@ -69,10 +69,10 @@ export function allowed(param) {
 export function written(param, value) {
   if (typeof value !== "number") return String(value ?? "");
   if (param.kind === "integer") return minus(String(value));
-  const least = decimals(param) - 1;
-  const short = value.toFixed(Math.max(least, 0));
-  const exact = value.toFixed(Math.max(least, 0) + 2).replace(/0{1,2}$/, "");
-  return minus(exact.length > short.length ? exact : short);
+  const least = Math.max(decimals(param) - 1, 0);
+  const short = value.toFixed(least);
+  const exact = String(Number(value.toFixed(least + 2)));
+  return minus(exact.length > short.length && !exact.includes("e") ? exact : short);
 }
 
 /** A number without needless zeros, as the ends of a fader have it. */
