@@ -262,5 +262,3 @@ def as_jpeg(picture: Picture) -> bytes:
     made = io.BytesIO()
     Image.frombytes("RGB", (picture.width, picture.height), picture.rgb).save(made, "JPEG", quality=QUALITY)
     return made.getvalue()
-
-

@@ -16,6 +16,7 @@ from typing import Any
 import moderngl
 
 from engine.control.clock import Clock, RealClock
+from engine.control.feedback import Feedback
 from engine.control.mapping import Mapper
 from engine.control.osc import OscIn
 from engine.dreamer.models import ModelError
@@ -180,6 +181,8 @@ class Player:
         self._look_ahead_s += leaving.now_s - coming.now_s
         if self.osc:
             self.osc.use(coming.show.registry, coming.inputs.mapper)
+            if self.osc.feedback:
+                self.osc.feedback.use(coming.show.registry)
         self._let_hear(coming.conductor, coming.inputs)
         self.playing, self._leaving = coming, leaving
         self.panel.begin(self)
@@ -195,6 +198,8 @@ class Player:
         self.playing.walk(self.clock.now())
         self.capture.step()
         self.panel.step(self)
+        if self.osc and self.osc.feedback:
+            self.osc.feedback.step(self.conductor.controls, self.panel.status, float(self.conductor["osc.status"]))
         self._take_pictures()
         self._tell_of_dreamer()
         now_s = self.playing.now_s + self._look_ahead_s
@@ -377,6 +382,9 @@ def _open_osc(show: Show, mapper: Mapper, stack: ExitStack) -> OscIn | None:
     osc = OscIn(show.osc.host, show.osc.port, show.registry, patient=show.stage.resume, mapper=mapper)
     osc.start()
     stack.callback(osc.close)
+    osc.feedback = feedback = Feedback(show.registry, osc.send_to, show.osc.feedback, show.osc.reply, osc.is_own)
+    feedback.start()
+    stack.callback(feedback.close)
     for address in osc.addresses():
         log.info("steer me: OSC over UDP at %s port %d", address, osc.port)
     return osc

@@ -62,6 +62,9 @@ class Panel:
         self._lists: dict[str, Any] = {}
         self._mapped: object = None  # the table that was told last
         self._next_s = self._status_s = 0.0
+        self._player: Player | None = None
+        self._status: Mapping[str, Any] = {}
+        self._status_told: Mapping[str, Any] = {}
         self._watch = StatusWatch(time.perf_counter())
         self._said: Mapping[str, Any] | None = None  # the address that was told last
 
@@ -83,7 +86,7 @@ class Panel:
 
     def begin(self, player: "Player") -> None:
         """Another show is on stage, or the first."""
-        self._registry = player.show.registry
+        self._registry, self._player = player.show.registry, player
         self._learning = None
         if self.preview is None:
             self.preview = Preview(player.stage.ctx, player.shaders)
@@ -95,6 +98,14 @@ class Panel:
             self._osc.use(self._registry, player.playing.inputs.mapper)
         if self.link is not None and self.link.ready is not None:
             self.link.is_new = True
+
+    def status(self) -> Mapping[str, Any]:
+        """The numbers of the show, not older than STATUS_S; empty before there is one."""
+        now_s = time.perf_counter()
+        if self._player is not None and now_s >= self._status_s:
+            self._status_s = now_s + STATUS_S
+            self._status = self._watch.look(self._player, now_s)
+        return self._status
 
     def drain(self) -> list[tuple[str, Value]]:
         """What people at panels want, since the last call."""
@@ -130,8 +141,8 @@ class Panel:
         self._tell_address(link.ready)
         if link.is_new:
             link.send(self._description(player))
-            self._status_s = 0.0
-        update = self._changes(player, now_s)
+            self._status_told = {}
+        update = self._changes(player)
         if update is not None:
             link.send(update)
 
@@ -180,7 +191,7 @@ class Panel:
             player.osc.port if player.osc else None, self._tail.kept,
         )  # fmt: skip
 
-    def _changes(self, player: "Player", now_s: float) -> Update | None:
+    def _changes(self, player: "Player") -> Update | None:
         """What has changed since it was last told; None for nothing."""
         values, lists = self._values(player), self._listed(player)
         told, listed = self._told, self._lists
@@ -191,16 +202,14 @@ class Panel:
         if player.playing.inputs.mapper.table is not self._mapped:
             self._mapped = player.playing.inputs.mapper.table
             mapped = _mapped(player)
-        status = None
-        if now_s >= self._status_s:
-            self._status_s = now_s + STATUS_S
-            status = self._watch.look(player, now_s)
+        status = self.status()
+        is_news, self._status_told = status is not self._status_told, status
         lines, refused = self._tail.take(), tuple(self._refused)
         picture = self.preview.take() if self.preview is not None else None
         self._refused.clear()
-        if not (new_values or new_lists or mapped is not None or status or lines or picture or refused):
+        if not (new_values or new_lists or mapped is not None or is_news or lines or picture or refused):
             return None
-        return Update(new_values, new_lists, mapped, status, lines, refused, picture)
+        return Update(new_values, new_lists, mapped, status if is_news else None, lines, refused, picture)
 
     @staticmethod
     def _values(player: "Player") -> dict[str, Value]:

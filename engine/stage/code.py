@@ -67,7 +67,9 @@ def draw_code(rows: Sequence[str], words: str, size: tuple[int, int]) -> NDArray
     side = int(min(size) * SHARE)
     code = np.zeros((0, 0), np.uint8)
     if rows:
-        modules = np.pad(np.array([[255 * (c == "0") for c in row] for row in rows], np.uint8), EDGE, constant_values=255)
+        modules = np.pad(
+            np.array([[255 * (c == "0") for c in row] for row in rows], np.uint8), EDGE, constant_values=255
+        )
         scale = max(side // len(modules), 1)
         code = modules.repeat(scale, 0).repeat(scale, 1)  # (n, n)
     font_px = max(size[1] // 36, 10)
