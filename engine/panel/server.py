@@ -87,14 +87,17 @@ def build(panel: Panel) -> ASGIApp:
             Route("/{path:path}", bound(_any), methods=get),
         ]
     )
-    return _Door(app, panel.guard)
+    return _Door(app, panel)
 
 
 class _Door:
-    """Lets nobody in whom the guard refuses, and puts the same headers on every answer."""
+    """Lets nobody in whom the guard refuses, and puts the same headers on every answer.
 
-    def __init__(self, app: ASGIApp, guard: Guard) -> None:
-        self._app, self._guard = app, guard
+    The page's own files need no token: they tell nothing of the show, and a browser fetches them without.
+    """
+
+    def __init__(self, app: ASGIApp, panel: Panel) -> None:
+        self._app, self._guard, self._panel = app, panel.guard, panel
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -102,7 +105,7 @@ class _Door:
         client = (scope.get("client") or ("",))[0]
         query = QueryParams(scope["query_string"].decode("latin-1"))
         refusal = self._guard.check(client, Headers(scope=scope), query)
-        if refusal is None:
+        if refusal is None or (refusal[0] == 401 and self._is_of_the_page(scope)):
             await self._app(scope, receive, _with_headers(send))
             return
         status, why = refusal
@@ -113,6 +116,9 @@ class _Door:
             await WebSocket(scope, receive, _with_headers(send)).send_denial_response(answer)
         else:
             await answer(scope, receive, _with_headers(send))
+
+    def _is_of_the_page(self, scope: Scope) -> bool:
+        return scope["type"] == "http" and _page_file(self._panel, Request(scope)) is not None
 
 
 def _with_headers(send: Send) -> Send:
@@ -126,12 +132,21 @@ def _with_headers(send: Send) -> Send:
 
 async def _any(panel: Panel, request: Request) -> Response:
     """A file of the page, or an address of the show."""
-    path = request.url.path
-    asked = [name for name in request.query_params if name != "token"]
-    file = panel.files.get(path)
-    if file is not None and not asked and (path != "/" or "text/html" in request.headers.get("accept", "")):
+    file = _page_file(panel, request)
+    if file is not None:
         return _file(file, request)
-    return _osc_query(panel, path, asked)
+    return _osc_query(panel, request.url.path, _asked(request))
+
+
+def _asked(request: Request) -> list[str]:
+    return [name for name in request.query_params if name != "token"]
+
+
+def _page_file(panel: Panel, request: Request) -> File | None:
+    """The file of the page that is asked for; "/" is the page for a browser, and OSCQuery's root for others."""
+    path = request.url.path
+    is_page = not _asked(request) and (path != "/" or "text/html" in request.headers.get("accept", ""))
+    return panel.files.get(path) if is_page else None
 
 
 def _file(file: File, request: Request) -> Response:
