@@ -95,8 +95,8 @@ def run_crowd(port: int, seconds: float) -> dict[str, int]:
 
 def bench_panel(live: Callable[..., Any], show: str, quick: bool) -> list[Row]:
     """live: starts a show, by its name, seconds and settings; see bench.Live."""
-    seconds = 18 if quick else 30
-    load_s = seconds - 10.0
+    seconds = 20 if quick else 34
+    load_s = seconds - 13.0  # a show begins in 6 s, and the clients in 4
     alone = live(show, seconds, "--set", "panel.enabled=false").result()
     beside = live(show, seconds, "--set", "panel.enabled=false")
     time.sleep(6)

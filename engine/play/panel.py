@@ -131,7 +131,8 @@ class Panel:
         now_s = time.perf_counter()
         if link is None or now_s < self._next_s:
             return
-        self._next_s = now_s + 1 / TELL_HZ
+        # On the average: frames of 50 ms, each a little early for the next, would make it ten a second.
+        self._next_s = max(self._next_s + 1 / TELL_HZ, now_s + 0.5 / TELL_HZ)
         link.watch()
         if self.preview is not None:
             self.preview.is_wanted = link.looking
