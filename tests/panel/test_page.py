@@ -105,7 +105,7 @@ def test_what_is_under_the_hand_is_not_moved_by_the_network(browser: "playwright
         page.mouse.move(x, y)
         page.mouse.down()
         page.mouse.move(x - width / 4, y, steps=3)
-        show.wait(lambda orders: bool(orders))
+        show.wait(lambda orders: bool(orders) and abs(orders[-1][2] - 0.75) < 0.01)
         show.values({"walk.radius": 0.1, "walk.focus": 0.3})
         expect(fader(page, "walk.focus")).to_have_attribute("aria-valuetext", "0.30")  # what came with it has arrived
         assert float(fader(page, "walk.radius").get_attribute("aria-valuenow") or 0) > 0.7

@@ -191,6 +191,7 @@ function away(sentence) {
   write(byId("away"), sentence + (drafts ? " What you typed is kept here, not sent yet." : ""));
   byId("away").hidden = false;
   preview.stop();
+  byId("told").classList.remove("shown");
   desk.showAll();
 }
 

@@ -3,7 +3,7 @@
    const sections = new Sections(desk, say); sections.build(hello); sections.lists(message); sections.status(status)
 */
 
-import { callBox, control, textBox } from "./controls.js";
+import { bindButton, callBox, control, textBox } from "./controls.js";
 import { button, freshId, make, write } from "./make.js";
 
 const LOG_KEPT = 200; // lines
@@ -85,6 +85,7 @@ export class Sections {
       make("div", { class: "head" }, make("h3", {}, title), fader.beside ?? null),
       textBox(words, this.desk, { label: `the words of ${title}`, className: "prompt" }),
       fader.element ?? null,
+      weight ? bindButton(weight, this.desk, `${title}, how much`) : null,
     );
   }
 
