@@ -1,4 +1,4 @@
-"""The panel's page in a real browser, against the panel's real web server (stand_in.py): what hands and eyes rely on."""
+"""The panel's page in a real browser, against the panel's real web server (stand_in.py): what hands and eyes need."""
 
 import re
 from collections.abc import Iterator
@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from tests.panel.stand_in import StandIn, rows
 
 from engine.play.panel_messages import Update
+from tests.panel.stand_in import StandIn, rows
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 expect = playwright.expect
@@ -208,8 +208,8 @@ def test_on_a_phone_a_touch_moves_nothing_and_a_drag_goes_on_from_there(
             box = page.locator(f"#{name}").bounding_box()
             assert box and box["height"] >= 48 and box["width"] >= 90 and box["y"] + box["height"] <= 740
         small = page.evaluate(
-            "[...document.querySelectorAll('button, .fader, summary, .choice label')].filter((e) => e.checkVisibility())"
-            ".filter((e) => e.getBoundingClientRect().height < 40).map((e) => e.outerHTML.slice(0, 80))"
+            "[...document.querySelectorAll('button, .fader, summary, .choice label')]"
+            ".filter((e) => e.checkVisibility()).filter((e) => e.getBoundingClientRect().height < 40).map((e) => e.outerHTML.slice(0, 80))"
         )
         assert small == []
         fader(page, "walk.pedesis").scroll_into_view_if_needed()
@@ -321,8 +321,8 @@ def test_everything_can_be_named_and_reached_by_keyboard(browser: "playwright.Br
     with opened(browser, show.address) as page:
         page.evaluate("document.querySelectorAll('details').forEach((each) => (each.open = true))")
         bare = page.evaluate(
-            "[...document.querySelectorAll('button, input, textarea, select, [role=slider]')].filter((e) =>"
-            " e.checkVisibility() && !(e.ariaLabel || e.textContent.trim() || e.labels?.length)).map((e) => e.outerHTML)"
+            "[...document.querySelectorAll('button, input, textarea, select, [role=slider]')]"
+            ".filter((e) => e.checkVisibility() && !(e.ariaLabel || e.textContent.trim() || e.labels?.length)).map((e) => e.outerHTML)"
         )
         assert bare == []
         page.locator("#blackout").focus()
