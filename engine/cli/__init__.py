@@ -22,6 +22,7 @@ import typer
 from engine import __version__
 from engine.cli.memory import memory_app
 from engine.cli.osc import osc_app
+from engine.cli.tear import look_into, tear_text
 from engine.play.shows import load_show
 from engine.show.config import Show, ShowError
 from engine.show.errors import CannotStart
@@ -547,6 +548,10 @@ def models_fetch(
     from engine.dreamer import hub
 
     guarded(lambda: hub.fetch(repository, typer.echo))
+
+
+app.command("tear")(tear_text)
+app.command("pulp")(look_into)
 
 
 @app.command()

@@ -6,8 +6,8 @@
     feedback.step(controls, status, every_s)     # once a frame: costs nothing while nobody is told anything
     feedback.close()
 
-Who is told: the controllers named in the show, and those that have sent to an address of the show within the last five
-minutes; a sensor that only sends to addresses of its own is left in peace. Each is told in the form it uses itself:
+Who is told: the controllers named in the show, and those that have sent to an address of the show, or asked for one,
+within the last five minutes; what changes after they came. A sensor that only sends to addresses of its own is left in peace. Each is told in the form it uses itself:
 who sends to /norm/walk/speed hears of it there.
 
 No loops: what a controller has sent is what it knows, and it is told only what differs from that, and nothing about a
@@ -164,6 +164,9 @@ class Feedback:
     def asked(self, sender: Where, address: str, verb: str, params: Sequence[Param]) -> None:
         """Somebody wants to know the values of these; or the status, if none."""
         where = self._place(sender)
+        if self._replies:
+            with self._lock:
+                self._meet(where, self._now())
         if not params:
             self._asked.append(Question(where, address))
         for param in params:
@@ -178,7 +181,10 @@ class Feedback:
         now = self._now()
         if self._asked:
             self._answer(controls, status)
-        if not self._controllers or now - self._told_at < 1 / RATE_HZ:
+        if not self._controllers:
+            self._values = {}
+            return
+        if now - self._told_at < 1 / RATE_HZ:
             return
         self._left = min(self._left + (now - self._told_at) * ANSWERS_HZ, ANSWERS_HZ)
         self._told_at = now

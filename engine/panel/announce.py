@@ -51,6 +51,8 @@ class Announcement:
             self._zeroconf = AsyncZeroconf()
             for info in infos(self._board.show.show, self._port, self._board.show.osc_port):
                 await self._zeroconf.async_register_service(info, allow_name_change=True)
+        except ImportError:
+            log.info("to be found on the network the show needs: pip install zeroconf")
         except Exception as error:  # a library of the network's; whatever it is, the panel goes on without
             log.info("the show is not announced on the network: %s", error or type(error).__name__)
 

@@ -49,7 +49,7 @@ class BoundedHttp(H11Protocol):
         transport.set_write_buffer_limits(high=HELD_BYTES)
         here = self.client[0] if self.client else ""
         ours = [each for each in self.connections if each is not self]
-        alike = sum(1 for each in ours if (each.client or ("",))[0] == here)
+        alike = sum((getattr(each, "client", None) or ("",))[0] == here for each in ours)
         if len(ours) >= MOST or alike >= MOST_OF_ONE:
             transport.abort()
             return

@@ -7,6 +7,7 @@ For a watchdog: what counts is that pictures reach the stage and that new ones a
 """
 
 import time
+from collections.abc import Iterator
 
 from engine.panel.board import Board
 
@@ -45,9 +46,10 @@ def health(board: Board) -> tuple[bool, list[str]]:
 
 def metrics(board: Board, looking: int) -> tuple[bytes, str]:
     """The numbers in Prometheus' text format, and its media type."""
-    from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, generate_latest
+    from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+    from prometheus_client.registry import Collector
 
-    registry = CollectorRegistry()
     status = board.status
     counts = status.get("counts", {})
     numbers = {
@@ -61,8 +63,14 @@ def metrics(board: Board, looking: int) -> tuple[bytes, str]:
         "panel_listeners": len(board.listeners),
         "panel_looking": looking,
     }
-    for name in _COUNTERS:
-        Counter(f"pedesis_{name}", _SAYS[name], registry=registry).inc(float(counts.get(name, 0)))
-    for name, value in numbers.items():
-        Gauge(f"pedesis_{name}", _SAYS[name], registry=registry).set(float(value))
+
+    class Numbers(Collector):
+        def collect(self) -> Iterator[Metric]:
+            for name in _COUNTERS:
+                yield CounterMetricFamily(f"pedesis_{name}", _SAYS[name], float(counts.get(name, 0)))
+            for name, value in numbers.items():
+                yield GaugeMetricFamily(f"pedesis_{name}", _SAYS[name], float(value))
+
+    registry = CollectorRegistry()
+    registry.register(Numbers())
     return generate_latest(registry), CONTENT_TYPE_LATEST

@@ -10,7 +10,6 @@ names there are: it reaches no file. It answers GET and HEAD. The event loop's t
 import asyncio
 import functools
 import io
-import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -198,7 +197,10 @@ async def _health(panel: Panel, request: Request) -> Response:
 
 
 async def _metrics(panel: Panel, request: Request) -> Response:
-    content, kind = metrics(panel.board, panel.streams)
+    try:
+        content, kind = metrics(panel.board, panel.streams)
+    except ImportError:
+        return PlainTextResponse("numbers for Prometheus need: pip install prometheus-client\n", 501)
     return Response(content, headers={**_NO_CACHE, "content-type": kind})
 
 

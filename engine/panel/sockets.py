@@ -9,7 +9,7 @@ value of each parameter only. A socket that says too much is closed. The event l
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any
 
@@ -227,8 +227,8 @@ async def _serve(
     board: Board,
     outgoing: Outgoing,
     websocket: WebSocket,
-    hear: Callable[[Listener], Awaitable[None]],
-    tell: Callable[[Listener], Awaitable[None]],
+    hear: Callable[[Listener], Coroutine[Any, Any, None]],
+    tell: Callable[[Listener], Coroutine[Any, Any, None]],
 ) -> None:
     """Runs both halves until one ends."""
     if len(board.listeners) >= MOST_LISTENERS:

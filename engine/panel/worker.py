@@ -27,7 +27,7 @@ from engine.play.panel_messages import Description, Settings, Update, encode
 from engine.show.files import read_text_bounded, write_whole
 from engine.show.paths import state_dir
 
-INSTALL = "pip install 'pedesis[panel]'"
+INSTALL = "pip install starlette uvicorn websockets"
 ALIVE_S = 1.0  # between two signs of life
 BACKLOG = 128
 log = logging.getLogger("pedesis")

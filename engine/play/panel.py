@@ -43,14 +43,14 @@ HIDDEN = frozenset({"panel.token", "memory.file", "model.name", "model.decoder"}
 class Panel:
     """See the module's head."""
 
-    def __init__(self, show: Show, worker: Worker | None, backoff_s: tuple[float, ...] | None = None) -> None:
+    def __init__(self, show: Show, worker: Worker | None) -> None:
         """worker: what the panel's process runs."""
         self.link: PanelLink | None = None
         self.preview: Preview | None = None  # once there is a stage
         values = show.values
         if worker is not None and values["panel.enabled"]:
             settings = Settings(str(values["panel.host"]), int(values["panel.port"]), str(values["panel.token"]))
-            self.link = PanelLink(worker, settings, **({"backoff_s": backoff_s} if backoff_s else {}))
+            self.link = PanelLink(worker, settings)
         self._tail = LogTail()
         self._registry: Registry = show.registry
         self._osc: OscIn | None = None  # takes the OSC that comes by websockets

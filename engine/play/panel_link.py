@@ -128,9 +128,11 @@ class PanelLink:
             self._trouble = ""
             try:
                 self._spawn()
-                self._serve()
-            except (OSError, RuntimeError, EOFError) as error:  # no memory or no handles left, for now
-                self._trouble = self._trouble or f"it cannot be started ({error})"
+            except (OSError, RuntimeError) as error:  # no memory or no handles left, for now
+                self._trouble = f"it cannot be started ({error})"
+            else:
+                with suppress(EOFError, OSError):  # it has ended
+                    self._serve()
             self._end()
             if self._closing.is_set():
                 return

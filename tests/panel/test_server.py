@@ -144,7 +144,9 @@ def test_metrics_are_prometheus(rig: Rig) -> None:
     assert found["pedesis_fps"] == 60 and found["pedesis_frames_total"] == 100 and found["pedesis_healthy"] == 1
 
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:7001", "127.0.0.1.evil.example", "localhost.evil.example", ""])
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:7001", "127.0.0.1.evil.example", "localhost.evil.example", ""]
+)
 def test_another_name_is_refused(rig: Rig, host: str) -> None:
     assert rig.get("/walk/speed", headers={"host": host}).status_code == 421
 
