@@ -187,6 +187,7 @@ class Panel:
         self._told = self._values(player)
         self._lists = self._listed(player)
         self._mapped = player.playing.inputs.mapper.table
+        self._tail.take()  # they are among those that are kept
         return Description(
             player.show.name, __version__, tuple(rows), dict(self._told), dict(self._lists), _mapped(player),
             player.osc.port if player.osc else None, self._tail.kept,

@@ -158,6 +158,17 @@ def test_words_are_set_by_enter_and_a_draft_is_not_overwritten(browser: "playwri
         expect(words).to_have_value("a letter that burns")
 
 
+def test_a_list_that_changes_leaves_what_somebody_is_writing(browser: "playwright.Browser", show: StandIn) -> None:
+    with opened(browser, show.address) as page:
+        box = page.get_by_label("A memory to visit")
+        box.press_sequentially("an hour")
+        show.tell(Update(lists={"memories": [{"id": 13, "name": "memory 13"}, *LISTS["memories"]]}))
+        expect(page.get_by_role("button", name="Visit memory 13")).to_be_visible()
+        page.keyboard.type(" ago")
+        page.keyboard.press("Enter")
+        assert show.wait(lambda orders: bool(orders)) == [("call", "memory.recall", "an hour ago")]
+
+
 def test_what_is_pressed_and_said_reaches_the_show(browser: "playwright.Browser", show: StandIn) -> None:
     with opened(browser, show.address) as page:
         page.get_by_label("A phrase for the picture").fill("a whale")
@@ -209,7 +220,8 @@ def test_on_a_phone_a_touch_moves_nothing_and_a_drag_goes_on_from_there(
             assert box and box["height"] >= 48 and box["width"] >= 90 and box["y"] + box["height"] <= 740
         small = page.evaluate(
             "[...document.querySelectorAll('button, .fader, summary, .choice label')]"
-            ".filter((e) => e.checkVisibility()).filter((e) => e.getBoundingClientRect().height < 40).map((e) => e.outerHTML.slice(0, 80))"
+            ".filter((e) => e.checkVisibility())"
+            ".filter((e) => e.getBoundingClientRect().height < 40).map((e) => e.outerHTML.slice(0, 80))"
         )
         assert small == []
         fader(page, "walk.pedesis").scroll_into_view_if_needed()
@@ -322,7 +334,8 @@ def test_everything_can_be_named_and_reached_by_keyboard(browser: "playwright.Br
         page.evaluate("document.querySelectorAll('details').forEach((each) => (each.open = true))")
         bare = page.evaluate(
             "[...document.querySelectorAll('button, input, textarea, select, [role=slider]')]"
-            ".filter((e) => e.checkVisibility() && !(e.ariaLabel || e.textContent.trim() || e.labels?.length)).map((e) => e.outerHTML)"
+            ".filter((e) => e.checkVisibility())"
+            ".filter((e) => !(e.ariaLabel || e.textContent.trim() || e.labels?.length)).map((e) => e.outerHTML)"
         )
         assert bare == []
         page.locator("#blackout").focus()
