@@ -194,7 +194,7 @@ class _Reader:
         if param is None:
             self._unknown(where, name)
         elif param.fires:
-            self.problems.append(f"{where}: {name} is a {param.kind}: it is sent while the show runs and has no value")
+            self.problems.append(f"{where}: {name} is {param.noun}: it is sent while the show runs and has no value")
         else:
             try:
                 self._keep(where, param, param.coerce(value))
