@@ -22,6 +22,7 @@ from engine.play.torn import torn_text
 from engine.show.config import Show
 from engine.show.files import ENDING_S
 from engine.stage.blend import Blend, Picture
+from engine.stage.lettering import Lettering
 from engine.walk.mix import TICK_S
 from engine.walk.waypoint import Waypoint, same_place
 
@@ -115,6 +116,11 @@ class Performance:
     def draw(self) -> Picture:
         """The picture of this moment."""
         return self.blend.render(self.now_s, self.conductor)
+
+    def letter(self, lettering: Lettering) -> None:
+        """Hands on what is written over the picture."""
+        conductor = self.conductor
+        lettering.set(conductor.afloat, int(self.show.values["walk.seed"]), conductor.caption)
 
     def save(self) -> None:
         """Keeps presets that were stored, and once in a while where the walk is, if the show is one that remembers."""

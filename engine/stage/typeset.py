@@ -9,6 +9,7 @@ into lines and into runs of one font and one direction, which are put in order b
 bidirectional algorithm (UAX #9): a text that runs one way, with words that run the other.
 """
 
+import io
 import re
 import unicodedata
 from collections.abc import Sequence
@@ -20,17 +21,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.stage.fonts import Face, Fonts, Style
+from engine.stage.fonts import PILLOWS, Face, Fonts, Style
 
 LONGEST = 400  # characters that are looked at
 JOINERS = "\u200c\u200d"
 _IDEOGRAPHS = re.compile(r"[\u2e80-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 _NOT_FIRST = set("、。，．：；？！）」』】〉》〕ーぁぃぅぇぉっゃゅょゎァィゥェォッャュョヮ々％…")
 _NOT_LAST = set("（「『【〈《〔")
-_SHAPED = (  # scripts whose letters change with their neighbours; Pillow alone would set them wrong
-    "ARABIC SYRIAC MONGOLIAN NKO DEVANAGARI BENGALI GURMUKHI GUJARATI ORIYA TAMIL TELUGU KANNADA MALAYALAM SINHALA "
-    "KHMER MYANMAR TIBETAN LAO THAI JAVANESE BALINESE ADLAM"
-).split()
+# Scripts whose letters change with their neighbours; Pillow alone would set them wrong.
+_SHAPED = re.compile(
+    "ARABIC|SYRIAC|MONGOLIAN|NKO|DEVANAGARI|BENGALI|GURMUKHI|GUJARATI|ORIYA|TAMIL|TELUGU|KANNADA|MALAYALAM|SINHALA|"
+    "KHMER|MYANMAR|TIBETAN|LAO|THAI|JAVANESE|BALINESE|ADLAM"
+)
 
 
 class NotSet(Exception):
@@ -106,10 +108,11 @@ def _letters(text: str, fonts: Fonts, measure: Measure) -> tuple[Run, bool]:
         own = {c for (c, i), s in zip(marked, scripts, strict=True) if s == script and i == italic and c not in JOINERS}
         face = fonts.face("".join(own) + " ", measure.style, italic) or fonts.face("".join(own), measure.style, italic)
         if face is None:
-            raise NotSet(f"no font here has {' '.join(script.split('-')).title()}")
+            raise NotSet(f"no font here has these {script.title()} letters")
         chosen[script, italic] = face
     rightward = _base(marked)
-    return _with_faces(marked, scripts, chosen, _directions([c for c, _ in marked], rightward), fonts, measure), rightward
+    directions = _directions([c for c, _ in marked], rightward)
+    return _with_faces(marked, scripts, chosen, directions, fonts, measure), rightward
 
 
 def _with_faces(
@@ -163,9 +166,8 @@ def _script(c: str) -> str:
 
 
 def _check_shaping(scripts: set[str]) -> None:
-    if shaped := sorted(scripts & set(_SHAPED)):
-        if not can_shape():
-            raise NotSet(f"{shaped[0].title()} needs Pillow with raqm, which is missing here")
+    if (shaped := sorted(script for script in scripts if _SHAPED.fullmatch(script))) and not can_shape():
+        raise NotSet(f"{shaped[0].title()} needs Pillow with raqm, which is missing here")
 
 
 def _base(marked: Sequence[tuple[str, bool]]) -> bool:
@@ -309,6 +311,9 @@ def _font(path: Path, em_px: float) -> Any:
     from PIL import ImageFont
 
     try:
+        if path == PILLOWS:
+            own: Any = ImageFont.load_default(16)  # which is never shaped, however large it is asked for
+            return ImageFont.truetype(io.BytesIO(own.font_bytes), em_px)
         return ImageFont.truetype(str(path), em_px)
     except OSError as error:
         raise NotSet(f"the font {path.name} cannot be read") from error

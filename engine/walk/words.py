@@ -83,6 +83,11 @@ class Words:
         """The palettes that are heard, or will be once they are encoded; the same object until they change."""
         return self._needed
 
+    @property
+    def phrases(self) -> frozenset[str]:
+        """The phrases that are heard now."""
+        return frozenset(phrase.palette.prompts[0] for phrase in self._phrases)
+
     def is_ready(self, id: str) -> bool:
         return id in self._ready
 
