@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from engine.dreamer.process import DreamerProcess
+from engine.dreamer.reader import find_reader
 from engine.play.conductor import Conductor, play_through
 from engine.play.film import FilmJob, run_film
 from engine.play.loading import Loading
@@ -116,9 +117,7 @@ def test_other_sheets_in_the_water_are_of_other_fragments(show_file: Path) -> No
     (lambda path: path.write_text("a plain book"), "no torn text, or it is damaged"),
     (lambda path: path.write_bytes(path.read_bytes()[:5000]), "damaged"),
 ])  # fmt: skip
-def test_a_text_that_cannot_be_used_is_told_plainly_and_another_show_goes_on(
-    show_file: Path, spoil, why: str
-) -> None:
+def test_a_text_that_cannot_be_used_is_told_plainly_and_another_show_goes_on(show_file: Path, spoil, why: str) -> None:
     spoil(show_file.with_name("book.pulp"))
     with pytest.raises(PulpError, match=why) as told:
         Prepared.of(load_show(show_file))
@@ -131,7 +130,11 @@ def test_a_text_that_cannot_be_used_is_told_plainly_and_another_show_goes_on(
 def test_a_text_that_was_torn_by_another_model_plays_and_that_is_said(
     show_file: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    tear(show_file.with_name("book.pulp"), ["rain", "paper"], "another/model")
+    tear(show_file.with_name("book.pulp"), ["rain", "paper"], find_reader("house").mark)
+    with caplog.at_level(logging.INFO, "pedesis"):
+        torn_text(load_show(show_file))
+    assert "sorted into kinds by" not in caplog.text
+    tear(show_file.with_name("book.pulp"), ["rain", "paper"], "another/model 0123456789ab")
     with caplog.at_level(logging.INFO, "pedesis"):
         c = conductor(load_show(show_file))
     assert "sorted into kinds by the model another/model" in caplog.text
