@@ -30,7 +30,7 @@ def torn_text(show: Show) -> Fragments | None:
     log.info("torn text: %s, %d fragments of %d kinds", torn.path.name, torn.count, len(torn.kinds))
     if not _is_read_by(torn.model, show.model.name):
         log.info("%s was sorted into kinds by the model %s; its words are dreamt by %s all the same",
-                 torn.path.name, torn.model.partition(" ")[0], show.model.name)  # fmt: skip
+                 torn.path.name, torn.model.rpartition(" ")[0] or torn.model, show.model.name)  # fmt: skip
     return torn
 
 
