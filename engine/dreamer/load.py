@@ -213,7 +213,7 @@ class Dreamer:
         dream; those of the palettes before stay known (see Palettes)."""
         self.prepare_thread()
         with quiet():
-            self._palettes.add(palette.id, self._encode(self._pipe, palette))
+            self._palettes.add(palette.id, self._encode(self._pipe, palette), palette.is_brief)
 
     def _read_palette(self, pipe: Any, progress: Progress) -> Palettes:
         """Encodes the first palette, and puts the pipeline on its device. The text encoders, often the largest part,
@@ -234,7 +234,7 @@ class Dreamer:
             for part in encoders:
                 part.to(self.device)
             guided = self.spec.model.guidance > 1.0
-            return encode(pipe, palette.prompts, self.spec.model.negative, guided)
+            return encode(pipe, palette.prompts, self.spec.model.negative, guided, palette.is_brief)
         finally:  # also where the device had no room for them: what goes on being dreamt needs it
             for part in encoders:
                 part.to("cpu")

@@ -32,6 +32,7 @@ from engine.show.config import Show
 from engine.show.files import ENDING_S
 from engine.stage.blend import Blend
 from engine.stage.gl import is_software
+from engine.stage.lettering import Lettering
 from engine.stage.look import Look
 from engine.stage.numbers import NumbersView
 from engine.stage.overlay import Overlay
@@ -88,6 +89,8 @@ class Player:
         self.numbers = NumbersView(self.stage.ctx, self.shaders)
         self.shelves = Shelves(self.stage.ctx, self.shaders, show.stage.fit)
         self.look = Look(self.stage.ctx, self.shaders, show.stage.fit)
+        self.lettering = Lettering(self.stage.ctx, self.shaders, show.stage.fit)
+        stack.callback(self.lettering.close)
         blend = Blend(self.stage.ctx, self.shaders, (show.model.width, show.model.height))
         self.playing = Performance(prepared, blend)
         stack.callback(lambda: self.playing.remember.close(ENDING_S))
@@ -249,7 +252,16 @@ class Player:
         if self.conductor["memory.view"]:
             self.playing.remember.feed(self.shelves)
         picture = self.shelves.render(picture, now_s, self.conductor, self.stage.size)
-        framebuffer = self.program.draw(picture, self.conductor, now_s, self.stage, self.capture.outputs)
+        playing = self.playing
+        playing.letter(self.lettering)
+        framebuffer = self.program.draw(
+            picture,
+            self.conductor,
+            now_s,
+            self.stage,
+            self.capture.outputs,
+            lambda target: self.lettering.render(target, picture, self.conductor, playing.now_s, self.look.light),
+        )
         took_s = time.perf_counter() - begun
         if self.meter.frames == 0 and self._waiting and took_s > COLD_S:
             warmer = Warmer(self.blend.size)
@@ -298,6 +310,8 @@ class Player:
             self.conductor.set("memory.view", 0.0 if self.conductor.controls.target("memory.view") else 1.0)
         elif key == "s":
             self.capture.ask_for_still()
+        elif key == "c":
+            self.conductor.toggle("docent.caption")
         elif key == "h":
             self.conductor.toggle("stage.overlay")
 
@@ -369,7 +383,8 @@ def help_lines(player: Player) -> list[str]:
     recent = list(status.intervals_s)[-20:]
     rate = len(recent) / sum(recent) if recent and sum(recent) > 0 else 0.0
     lines = [
-        "PEDESIS   F full-screen  SPACE pause  B blackout  R reset  S still  M keep  V shelves  L learn  H help  ESC",
+        "PEDESIS   F full-screen  SPACE pause  B blackout  R reset  S still  M keep  V shelves  C caption  L learn  "
+        "H help  ESC",
         f"stage {meter.fps:5.1f} fps   dreamer {rate:5.2f} pictures/s ({status.state})   restarts {status.restarts}",
         player.playing.remember.line(),
         *([player.capture.status] if player.capture.status else []),

@@ -1,1 +1,1 @@
-"""Pulp: texts torn into fragments, and the file that keeps them. No torch."""
+"""Pulp: texts torn into fragments, pictures torn to pieces in water, and sheets drawn up from it. No torch."""
