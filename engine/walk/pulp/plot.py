@@ -76,7 +76,7 @@ def _grains(spot: NDArray[np.float32], colours: NDArray[np.float32], size: tuple
     y = np.clip(np.round(spot[:, 1]).astype(int), 0, height - 1)
     np.add.at(light, (y, x), colours / 255)
     # a few thousand fragments are seen one by one, a hundred thousand as weather
-    grain = float(np.clip(3.2 - 0.45 * math.log10(max(len(spot), 1) / 300), 1.0, 3.2))
+    grain = float(np.clip(3.8 - 0.7 * math.log10(max(len(spot), 1) / 300), 1.0, 3.8))
     seen = np.stack(_planes(light, grain), axis=2) * 2 * math.pi * grain**2 * 0.8
     level = seen.max(axis=2, keepdims=True)
     lit = level[level > 0.05]
@@ -86,7 +86,7 @@ def _grains(spot: NDArray[np.float32], colours: NDArray[np.float32], size: tuple
     coarse = light.reshape(height // 4, 4, width // 4, 4, 3).sum((1, 3))
     planes = [Image.fromarray(plane).resize(size, Image.Resampling.BICUBIC) for plane in _planes(coarse, GLOW / 4)]
     glow = np.stack([np.asarray(plane) for plane in planes], axis=2) / 16
-    glow *= 0.28 / max(float(glow.max()), 1e-9) * min(1.0, len(spot) / 60 + 0.3)
+    glow *= 0.5 / max(float(glow.max()), 1e-9) * min(1.0, len(spot) / 60 + 0.3)
     toned = 1 - (1 - seen) * (1 - np.maximum(glow, 0))
     water = np.array(WATER, np.float32) / 255
     return Image.fromarray(np.round(255 * (water + (1 - water) * toned * 0.92)).clip(0, 255).astype(np.uint8))
