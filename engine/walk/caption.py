@@ -20,6 +20,7 @@ MOSTLY = 0.76  # share from which on one text is all that is named
 THIRD = 0.21  # share from which on a third one is named
 EMPTY, FORMING = 0.14, 0.55  # focus below which there is nothing yet, or only something that forms
 TORN = 0.3  # how finely it must be torn to be called pulp
+QUOTED = 76  # characters of a fragment that are quoted
 CHIEF = 0.5  # share from which on a phrase or a word for the clouds is what one sees
 
 
@@ -149,7 +150,7 @@ def name_of(text: str, scene: Scene) -> str:
     """What a text is called: as the show wants it, or in short. A fragment keeps its clauses: nobody wrote it as a
     prompt."""
     if (own := scene.fragments.get(text)) is not None:
-        return shortened(" ".join(own.replace("*", " ").split()))
+        return shortened(" ".join(own.replace("*", " ").split()), QUOTED).strip(" .,;:")
     return scene.names.get(text) or plain(text)
 
 
