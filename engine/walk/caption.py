@@ -111,20 +111,16 @@ def worded(scene: Scene, language: Language) -> Wording:
     return _mixture(shares, scene.torn > TORN, language)
 
 
-def _mixture(shares: Mapping[str, float], torn: bool, language: Language) -> Wording:
+def _mixture(shares: "_Shares", torn: bool, language: Language) -> Wording:
     chief = max(shares.values())
     names = list(shares)
     if len(names) == 1 or chief >= MOSTLY:
         return Wording(language.say("caption.pulped_one" if torn else "caption.one", a=names[0]), (names[0],))
     count = 3 if len(names) > 2 and shares[names[2]] >= THIRD and not torn else 2
     # By their place in the palette and not by their shares: two that take turns do not change places.
-    order = list(_placed(shares, names[:count]))
+    order = sorted(names[:count], key=lambda name: shares.places[name])
     key = "caption.pulped" if torn else "caption.many" if count == 3 else "caption.between"
     return Wording(language.say(key, **dict(zip("abc", order, strict=False))), tuple(order))
-
-
-def _placed(shares: Mapping[str, float], names: list[str]) -> list[str]:
-    return sorted(names) if not isinstance(shares, _Shares) else sorted(names, key=lambda name: shares.places[name])
 
 
 class _Shares(dict[str, float]):
@@ -135,7 +131,7 @@ class _Shares(dict[str, float]):
         self.places = places
 
 
-def named(scene: Scene) -> _Shares:
+def named(scene: Scene) -> "_Shares":
     """Share of each text by the name that it goes by, the largest first; texts of one name count together."""
     shares: dict[str, float] = {}
     places: dict[str, int] = {}
