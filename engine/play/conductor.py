@@ -251,11 +251,13 @@ class Conductor(Mapping[str, Value]):
 
     @property
     def afloat(self) -> tuple[Afloat, ...]:
-        """What is adrift over the picture, while pulp.scraps is above 0: the fragments in the water, or the words of
-        what is dreamt."""
+        """What is adrift over the picture, while pulp.scraps is above 0: the fragments in the water, and
+        the words of what is dreamt beside them."""
         if not self["pulp.scraps"]:
             return ()
-        return self.water.afloat or of_words(self._told(self.waypoint()))
+        fragments = self.water.fragments
+        words = [part for part in self._told(self.waypoint()) if part.text not in fragments]
+        return (*self.water.afloat, *of_words(words))
 
     def _told(self, here: Waypoint) -> tuple[Told, ...]:
         return told(here, self.words.palettes_of(here) | self.visits.palettes_of(here))
@@ -272,10 +274,12 @@ class Conductor(Mapping[str, Value]):
             now=self._told(here),
             names={prompt: name.strip() for prompt, name in names.items() if name.strip()},
             focus=here.focus,
-            torn=float(self.get("pulp.liquidise", 0.0)),
+            torn=0.0 if here.liquid is None else here.liquid.torn,
+            pulled=self.pulp.pulled,
             shown=most if views[most] > 0.5 else "picture",
             see=str(self["clouds.see"]).strip(),
             phrases=self.words.phrases,
+            fragments=self.water.fragments,
             visits=there,
             travels=self.visits.going is not None and not there,
             remembered=Remembered.of(self.visits.about),
