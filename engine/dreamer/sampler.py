@@ -100,7 +100,7 @@ class UNetSampler:
         size = sum(p.numel() for p in parts.unet.parameters())
         calls = len(solver.timesteps)
         self._unrolls = calls == 1 or (calls <= UNROLLED and size < SMALL)
-        self._latent = self._through(network)
+        self._latent = self._through(network)  # (1, C, h, w), with what the network answered after it, if it is known
         self._decoded: Run = lambda z: to_uint8(decode(parts.vae, z, parts.xl))
         if parameter.dtype == torch.float16:
             self._check_range(parts)
@@ -110,9 +110,10 @@ class UNetSampler:
     def _through(self, network: Run) -> Run:
         """Noise, how far it is turned up, and text to finished latent, through the given network."""
         solver = self._solver
+        run = solver.run_with_answers if isinstance(solver, Program) else solver.run
 
         def latent(noise: Tensor, strength: Tensor, *text: Tensor) -> Tensor:
-            return solver.run(noise, lambda taken, i: network(taken, solver.timesteps[i], *text), strength)
+            return run(noise, lambda taken, i: network(taken, solver.timesteps[i], *text), strength)
 
         return latent
 
@@ -124,7 +125,7 @@ class UNetSampler:
     def make(self, waypoint: Waypoint, before_decode: Callable[[], None] | None = None) -> Made:
         """The picture of a waypoint, and what it came of."""
         noise, strength = self.start(waypoint)
-        latent = self._latent(noise, strength, *self._text(waypoint))
+        latent = self._latent(noise, strength, *self._text(waypoint))[:1]
         if latent.device.type != "cuda":
             if before_decode is not None:
                 before_decode()
@@ -144,7 +145,24 @@ class UNetSampler:
 
         factor: of the noise, in place of what the waypoint's focus asks for.
         """
-        return self._latent(*self.start(waypoint, factor), *self._text(waypoint))
+        return self._latent(*self.start(waypoint, factor), *self._text(waypoint))[:1]
+
+    @torch.inference_mode()
+    def steps(self, waypoint: Waypoint, most: int) -> list[Tensor]:
+        """What a picture goes through: the noise that it begins as, decoded as it is, then after each of at most `most`
+        calls the picture that was guessed, the finished one last; (H, W, 3) uint8 each.
+
+        Only the finished one where the scheduler is stepped through the library.
+        """
+        noise, strength = self.start(waypoint)
+        latents = self._latent(noise, strength, *self._text(waypoint))
+        if not isinstance(self._solver, Program):
+            return [self._decoded(latents)]
+        guesses = self._solver.guesses(noise, latents[1:])
+        last = len(guesses) - 1
+        some = sorted({round(i * last / max(most - 1, 1)) for i in range(most)}) if last else [0]
+        chosen = [guesses[i : i + 1] for i in some[:-1]]
+        return [self._decoded(latent.contiguous()) for latent in (noise, *chosen, latents[:1])]
 
     def start(self, waypoint: Waypoint, factor: float | None = None) -> tuple[Tensor, Tensor]:
         """What a dream starts from: the noise (1, C, h, w), turned up as far as it is, and how far that is, (1,)."""
