@@ -30,6 +30,7 @@ _PASSES = {
     "numbers.frag": _PICTURE + "void main() { colour = picture(); }",
     "overlay.frag": "uniform sampler2D u_text;\nvoid main() { colour = texture(u_text, vec2(v_uv.x, 1.0 - v_uv.y)); }",
     "hall.frag": "void main() { colour = vec4(0.004, 0.006, 0.012, 1.0); }",
+    "mapground.frag": "void main() { colour = vec4(0.002, 0.003, 0.006, 1.0); }",
     "inside.frag": "uniform sampler2D u_live;\nuniform vec2 u_screen;\nuniform vec4 u_disc;\nuniform vec2 u_fill;\n"
     "void main() { vec2 p = v_place * u_screen - u_disc.xy;\n"
     "    if (length(p) > u_disc.z) discard;\n"
@@ -56,6 +57,25 @@ void main() {
     v_p = vec2(gl_VertexID & 1, gl_VertexID >> 1) * 2.0 - 1.0;
     v_light = vec4(i_light.rgb * i_light.a, i_turn.z);
     gl_Position = vec4((i_place.xy + v_p * i_place.w) * u_lens, 0.0, i_place.z);
+}""",
+        """in vec2 v_p;
+flat in vec4 v_light;
+void main() {
+    if (dot(v_p, v_p) > 1.0) discard;
+    colour = vec4(v_light.rgb, 1.0) * v_light.a;
+}""",
+    ),
+    "map.frag": (
+        """in vec4 i_line;
+in vec4 i_shape;
+in vec4 i_colour;
+uniform vec2 u_half;
+out vec2 v_p;
+flat out vec4 v_light;
+void main() {
+    v_p = vec2(gl_VertexID & 1, gl_VertexID >> 1) * 2.0 - 1.0;
+    v_light = i_colour * (i_shape.y == 1.0 ? 0.0 : 1.0);
+    gl_Position = vec4((i_line.zw + v_p * i_shape.x) / u_half, 0.0, 1.0);
 }""",
         """in vec2 v_p;
 flat in vec4 v_light;
