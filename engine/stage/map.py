@@ -73,6 +73,7 @@ class MapView:
         self._glassy = np.empty(0, int)
         self._glassy_for: tuple[int, tuple[int, int], float] | None = None
         self._version = 0
+        self._below = 0.0
         self.path = np.empty((0, 2), np.float32)  # where it came by, the oldest first; the last is the present
         self.names: list[Name] = []
         self.wanted: list[int] = []  # ids whose pictures to fetch now
@@ -98,8 +99,10 @@ class MapView:
         self._now_s, self._frame = None, None
         self.names, self.wanted = [], []
 
-    def render(self, size: tuple[int, int], now_s: float, bold: float = 1.0) -> Target:
-        """The map, in linear light. size: pixels; bold: how large marks are drawn, more for a small map."""
+    def render(self, size: tuple[int, int], now_s: float, bold: float = 1.0, below: float = 0.0) -> Target:
+        """The map, in linear light. size: pixels; bold: how large marks are drawn, more for a small map; below: the
+        share of its height that is left free there."""
+        self._below = below
         step_s = 0.0 if self._now_s is None else min(max(now_s - self._now_s, 0.0), 0.25)
         self._now_s = now_s
         if self._target is None or self._target.size != size:
@@ -175,10 +178,11 @@ class MapView:
     def _pixels(self, places: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         """(N, 2) places to pixels from the middle, up is up."""
         assert self._frame is not None
-        room = np.array(size) / 2 * (1 - np.array([MARGIN * 9 / 16, MARGIN]))
+        room = np.array(size) / 2 * (1 - np.array([MARGIN * 9 / 16, MARGIN + self._below]))
         scale = room / self._frame[2:]
         scale = np.minimum(scale, scale[::-1] * np.array([WIDEST, 1.0]))
-        return ((places - self._frame[:2]) * scale).astype(np.float32)
+        up = np.array([0.0, self._below * size[1] / 2])
+        return ((places - self._frame[:2]) * scale + up).astype(np.float32)
 
     def _drawn(self, size: tuple[int, int], now_s: float, bold: float) -> np.ndarray:
         """(n, 16) float32: all marks, the lowest first."""

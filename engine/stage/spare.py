@@ -30,6 +30,11 @@ _PASSES = {
     "numbers.frag": _PICTURE + "void main() { colour = picture(); }",
     "overlay.frag": "uniform sampler2D u_text;\nvoid main() { colour = texture(u_text, vec2(v_uv.x, 1.0 - v_uv.y)); }",
     "hall.frag": "void main() { colour = vec4(0.004, 0.006, 0.012, 1.0); }",
+    "card.frag": _PICTURE + "uniform float u_alpha;\nuniform float u_shows;\nuniform vec4 u_veil;\n"
+    "void main() { colour = vec4(u_shows > 0.5 ? pow(max(picture().rgb, 0.0), vec3(1.0 / 2.2)) : u_veil.rgb, 1.0) * u_alpha; }",
+    "ink.frag": "uniform sampler2D u_ink;\nuniform vec4 u_tone;\nuniform float u_drawn;\n"
+    "void main() { vec4 ink = texture(u_ink, vec2(v_uv.x, 1.0 - v_uv.y));\n"
+    "    colour = (u_drawn > 0.5 ? ink : vec4(u_tone.rgb, 1.0) * ink.r) * u_tone.a; }",
     "mapground.frag": "void main() { colour = vec4(0.002, 0.003, 0.006, 1.0); }",
     "inside.frag": "uniform sampler2D u_live;\nuniform vec2 u_screen;\nuniform vec4 u_disc;\nuniform vec2 u_fill;\n"
     "void main() { vec2 p = v_place * u_screen - u_disc.xy;\n"
