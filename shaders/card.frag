@@ -14,7 +14,7 @@ uniform float u_shows;  // 1 a picture, 0 a veil
 
 void main() {
     vec2 p = abs(v_place) * u_size - 0.5 * u_size + u_round;
-    float outside = length(max(p, 0.0)) - u_round;
+    float outside = length(max(p, 0.0)) + min(max(p.x, p.y), 0.0) - u_round;
     float cover = clamp(0.5 - outside, 0.0, 1.0) * u_alpha;
     if (u_shows > 0.5) {
         vec2 at = u_crop.xy + vec2(v_place.x + 0.5, 0.5 - v_place.y) * u_crop.zw;
@@ -25,6 +25,6 @@ void main() {
         return;
     }
     if (u_veil.a > 1.5) cover *= clamp(outside + 2.5, 0.0, 1.0);
-    else if (u_veil.a > 0.5) cover *= smoothstep(0.5, -0.16, v_place.y);
+    else if (u_veil.a > 0.5) cover *= 1.0 - smoothstep(-0.16, 0.5, v_place.y);
     colour = vec4(u_veil.rgb, 1.0) * cover;
 }

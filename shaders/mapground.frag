@@ -12,7 +12,7 @@ void main() {
     float much = wash.a;
     vec3 tone = wash.rgb / max(much, 0.001);
     float body = smoothstep(0.02, 0.55, much);
-    float tide = smoothstep(0.05, 0.16, much) * smoothstep(0.42, 0.16, much);
+    float tide = smoothstep(0.05, 0.16, much) * (1.0 - smoothstep(0.16, 0.42, much));
     vec2 p = v_place * vec2(u_ratio, 1.0);
     float open = 1.0 / (1.0 + 2.5 * dot(p, p));
     vec3 c = mix(vec3(0.0008, 0.0011, 0.0026), vec3(0.0030, 0.0042, 0.0088), open);

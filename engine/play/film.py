@@ -26,6 +26,7 @@ from engine.control.take import Take
 from engine.dreamer.process import DreamerProcess, DreamSpec, Keyframe
 from engine.play import stats
 from engine.play.conductor import Conductor, play_through
+from engine.play.docent import Docent
 from engine.play.preroll import Preroll
 from engine.play.provenance import MACHINE, changes, provenance_of
 from engine.play.signals import StopRequest
@@ -37,6 +38,7 @@ from engine.record.recorder import Readback, Recorder
 from engine.show.config import Show
 from engine.show.params import Value
 from engine.stage.blend import Blend
+from engine.stage.docent import Seen
 from engine.stage.gl import create_context, finisher, make_target
 from engine.stage.look import Look
 from engine.stage.numbers import NumbersView
@@ -83,7 +85,7 @@ class _Script:
         """first: the frame that the film is drawn first, where the film begins or resumes."""
         self._conductor, self._job, self._first, self._stop = conductor, job, first, stop
         self.preroll = Preroll(first)
-        self._values: deque[Mapping[str, Value]] = deque()  # of the frames that are not drawn yet
+        self._values: deque[tuple[Mapping[str, Value], str]] = deque()  # of the frames that are not drawn yet
         self._words: dict[str, Palette] = {}  # all that were ever said
 
     def waypoints(self) -> Iterator[Waypoint]:
@@ -92,7 +94,9 @@ class _Script:
         for n, waypoint in enumerate(play_through(self._conductor, self._job.fps, frames)):
             self.preroll.note(n, waypoint, self._conductor)
             if n >= self._first:
-                self._values.append(dict(self._conductor))
+                self._values.append((dict(self._conductor), self._conductor.lesson.step))
+            elif self._conductor.lesson.step or self._conductor["docent.map"] != "off":
+                raise FilmError("a film with the docent cannot be resumed once the docent spoke; --anew starts over")
             elif self._stop.asked:  # an hour takes a minute to walk through
                 raise KeyboardInterrupt
             self._words |= {palette.id: palette for palette in self._conductor.words.wanted}
@@ -102,8 +106,12 @@ class _Script:
         """Those that a waypoint names."""
         return tuple(self._words[w.palette] for w in waypoint.wordings if w.palette)
 
-    def next_values(self) -> Mapping[str, Value]:
-        """What the next frame is drawn with. Its waypoint must have been asked for, or there are none yet."""
+    def words_of(self, waypoint: Waypoint) -> dict[str, Palette]:
+        """The same by their ids."""
+        return {palette.id: palette for palette in self.palettes(waypoint)}
+
+    def next_values(self) -> tuple[Mapping[str, Value], str]:
+        """What the next frame is drawn with, and the step of the docent's lesson. Its waypoint must have been asked for, or there are none yet."""
         return self._values.popleft()
 
 
@@ -159,6 +167,16 @@ class _Feed:
         self.arithmetic = None if arithmetic is None else dict(arithmetic)
         self._watch = _Watch(dreamer)
         self._newest_s = -1.0
+        self.on_keyframe: Callable[[Keyframe], None] = lambda keyframe: None
+
+    def sketch(self, docent: Docent, step: str) -> None:
+        """Waits for the pictures of the docent's page that are dreamt beside the film."""
+        docent.step(self._dreamer, None, step)
+        while docent.is_waiting and not self._stop.asked:
+            self._take(0.05)
+            docent.step(self._dreamer, None, step)
+        if self._stop.asked:
+            raise KeyboardInterrupt
 
     def until(self, at_s: float) -> None:
         """Waits for a keyframe of that time or later. Raises FilmError, and KeyboardInterrupt if asked to stop."""
@@ -169,6 +187,7 @@ class _Feed:
                 self._take(0.05)
             else:
                 self._blend.upload(keyframe)
+                self.on_keyframe(keyframe)
                 self._newest_s = keyframe.waypoint.time_s
         if self._stop.asked:
             raise KeyboardInterrupt
@@ -205,6 +224,7 @@ class _Screen:
         self.readback = Readback(ctx, size)
         self._numbers = NumbersView(ctx, shaders)
         self._look = Look(ctx, shaders, show.stage.fit)
+        self.docent = Docent(ctx, shaders, show, wait=True)
         self._target = make_target(ctx, size, "f1")
         self._finish = finisher(ctx)
 
@@ -217,11 +237,13 @@ class _Screen:
         for frame in preroll.fades:
             self._look.fade(bool(frame.values["stage.blackout"]), frame.time_s)
 
-    def draw(self, at_s: float, values: Mapping[str, Value]) -> np.ndarray | None:
+    def draw(self, at_s: float, values: Mapping[str, Value], step: str = "") -> np.ndarray | None:
         """Draws the picture at that time; returns the one of two calls ago, or None while there is none."""
         picture = self.blend.render(at_s, values, live=False)
+        self.docent.seen = Seen(picture, self.blend.numbers)
         picture = self._numbers.render(picture, self.blend.numbers, values, at_s)
         self._look.render(picture, self._target.framebuffer, values, at_s)
+        self.docent.draw(self._target.framebuffer, values, at_s, step)
         self._finish()  # with nothing of one frame under way in the next, the film is the same every time
         return self.readback.push(self._target.framebuffer)
 
@@ -270,6 +292,7 @@ def run_film(
         supply.prepare()
         screen = _Screen(ctx, show, size)
         feed = _Feed(dreamer, supply, screen.blend, stop, unfinished.arithmetic if unfinished else None)
+        feed.on_keyframe = lambda k: screen.docent.follow(k, script.words_of(k.waypoint), k.waypoint.time_s)
         screen.go_through(script.preroll, feed.until)
         feed.until(clock.now())
         file.arithmetic = feed.arithmetic
@@ -281,7 +304,9 @@ def run_film(
             while clock.frame < job.skipped + job.frames:
                 at = clock.frame / clock.fps
                 feed.until(float(at))
-                _write(recorder, screen.draw(float(at), script.next_values()), stop)
+                values, step = script.next_values()
+                feed.sketch(screen.docent, step)
+                _write(recorder, screen.draw(float(at), values, step), stop)
                 if recorder.error:
                     raise FilmError(recorder.error)
                 meter.frame(time.perf_counter())

@@ -24,6 +24,7 @@ from engine.play import stats
 from engine.play.capture import Capture
 from engine.play.change import Change
 from engine.play.conductor import Conductor
+from engine.play.docent import Docent
 from engine.play.inputs import Inputs
 from engine.play.learning import Learning
 from engine.play.performance import Feed, Performance, Prepared
@@ -31,8 +32,10 @@ from engine.play.signals import StopRequest
 from engine.show.config import Show
 from engine.show.files import ENDING_S
 from engine.stage.blend import Blend
+from engine.stage.docent import Seen
+from engine.stage.docent_params import MAPS
 from engine.stage.gl import is_software
-from engine.stage.look import Look
+from engine.stage.look import Look, Values
 from engine.stage.numbers import NumbersView
 from engine.stage.overlay import Overlay
 from engine.stage.program import Program
@@ -102,6 +105,9 @@ class Player:
         self.overlay = Overlay(self.stage.ctx, self.shaders)
         size = show.program.width or self.stage.size[0], show.program.height or self.stage.size[1]
         self.program = Program(self.stage.ctx, self.shaders, self.look, size, show.stage.fit)
+        self.docent = Docent(self.stage.ctx, self.shaders, show)
+        stack.callback(self.docent.close)
+        self.program.over.append(self._draw_docent)
         self.capture = Capture(options.out, self.stage.ctx, self.program.size)
         self.capture.play(show, self.conductor, lambda: blend.showing)
         stack.callback(self.capture.close)
@@ -173,6 +179,7 @@ class Player:
         self._let_hear(coming.conductor, coming.inputs)
         self.playing, self._leaving = coming, leaving
         self.capture.play(coming.show, coming.conductor, lambda: coming.blend.showing)
+        self.docent.play(coming.show)
         log.info("playing the show %s", coming.show.name)
 
     def step(self) -> None:
@@ -209,7 +216,9 @@ class Player:
         for keyframe in self.dreamer.poll():
             if change:
                 change.before(keyframe)
-            self.playing.take_in(keyframe)
+            if self.playing.take_in(keyframe):
+                self.docent.follow(keyframe, self.playing.palettes_of(keyframe.waypoint), self.playing.now_s)
+        self.docent.step(self.dreamer, self.playing.remember.shelved, self.conductor.lesson.step)
         self.conductor.answer(self.dreamer.status.palettes, self.dreamer.status.refused)
         if change and not change.is_over:
             change.step()
@@ -245,9 +254,10 @@ class Player:
         """Draws the program and shows it; returns the framebuffer that holds it."""
         begun = time.perf_counter()
         picture = self.playing.draw()
+        self.docent.seen = Seen(picture, self.blend.numbers)
         picture = self.numbers.render(picture, self.blend.numbers, self.conductor, now_s)
-        if self.conductor["memory.view"]:
-            self.playing.remember.feed(self.shelves)
+        maps = [self.docent.view.map] if self.docent.view.shows_map else []
+        self.playing.remember.feed(self.shelves if self.conductor["memory.view"] else None, *maps)
         picture = self.shelves.render(picture, now_s, self.conductor, self.stage.size)
         framebuffer = self.program.draw(picture, self.conductor, now_s, self.stage, self.capture.outputs)
         took_s = time.perf_counter() - begun
@@ -256,6 +266,10 @@ class Player:
             self._stack.callback(warmer.stop)
             self.blend.may_warm = lambda: warmer.done
         return framebuffer
+
+    def _draw_docent(self, framebuffer: moderngl.Framebuffer, values: Values, now_s: float) -> None:
+        if not self.look.is_black:
+            self.docent.draw(framebuffer, values, now_s, self.conductor.lesson.step)
 
     def _tell_of_dreamer(self) -> None:
         """Logs what becomes of the dreamer. Raises ModelError when it never dreamt and never will."""
@@ -296,6 +310,11 @@ class Player:
             self.conductor.set("memory.keep", 1.0)
         elif key == "v":
             self.conductor.set("memory.view", 0.0 if self.conductor.controls.target("memory.view") else 1.0)
+        elif key == "k":
+            shown = MAPS.index(str(self.conductor.controls.target("docent.map")))
+            self.conductor.set("docent.map", MAPS[(shown + 1) % len(MAPS)])
+        elif key in ("right", "left"):
+            self.conductor.set("docent.next" if key == "right" else "docent.back", 1.0)
         elif key == "s":
             self.capture.ask_for_still()
         elif key == "h":
@@ -369,7 +388,8 @@ def help_lines(player: Player) -> list[str]:
     recent = list(status.intervals_s)[-20:]
     rate = len(recent) / sum(recent) if recent and sum(recent) > 0 else 0.0
     lines = [
-        "PEDESIS   F full-screen  SPACE pause  B blackout  R reset  S still  M keep  V shelves  L learn  H help  ESC",
+        "PEDESIS   F full-screen  SPACE pause  B blackout  R reset  S still  M keep  V shelves  K map  ARROWS lesson  "
+        "L learn  H help  ESC",
         f"stage {meter.fps:5.1f} fps   dreamer {rate:5.2f} pictures/s ({status.state})   restarts {status.restarts}",
         player.playing.remember.line(),
         *([player.capture.status] if player.capture.status else []),

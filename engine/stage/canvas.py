@@ -114,7 +114,7 @@ class Canvas:
     def say(self, text: str, line: Line, alpha: float) -> Box | None:
         """Sets type; the box that it stands in, None while it is not there yet. *Asterisks* are italics."""
         px = round(line.em_px, 1)
-        measure = Measure(px, round(line.width_px), line.style, line.most_lines, 1.3, True, dots=True)
+        measure = Measure(px, round(line.width_px), line.style, line.most_lines, 1.3, True, centred=True, dots=True)
 
         def work() -> NDArray[np.uint8] | None:
             try:

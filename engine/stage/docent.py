@@ -174,7 +174,7 @@ class DocentView:
             self._draw_row(shown, seen, alpha, now_s)
             return
         self._label(self._boxes(seen, 1 if page.step == "noise" else 2), page.labels, alpha)
-        if page.step in ("few", "back", "many"):
+        if page.step in ("few", "back"):
             self._draw_arrow(*self._boxes(seen, 2), alpha)
 
     def _boxes(self, seen: Seen, count: int) -> list[Box]:
@@ -206,8 +206,8 @@ class DocentView:
     def _draw_patch(self, patch: Patch, left: Box, right: Box, alpha: float) -> None:
         x, y, w, h = patch.crop
         mark = Box(left.x + x * left.width, left.y + y * left.height, w * left.width, h * left.height)
-        self._canvas.veil(mark.shrunk(-3), 0.9 * alpha, (0.0, 0.0, 0.0), "frame")
-        self._canvas.veil(mark.shrunk(-2), alpha, INK, "frame")
+        for room, tone in ((-6, (0.0, 0.0, 0.0)), (-4, INK)):
+            self._canvas.veil(mark.shrunk(room), alpha, tone, "frame", round_px=2)
         size = round(right.width), round(right.height)
         key = "patch", patch.number, size, patch.crop
         self._canvas.drawing(key, lambda: draw_dots(patch.pixels, size), right, alpha)
