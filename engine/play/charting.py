@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.stage.map import MARK, MapView
+from engine.stage.shelving import SPHERE
 from engine.walk.memory.chart import FEWEST, Chart, Turn, aligned, fitted
 from engine.walk.memory.embedding import embedding
 from engine.walk.memory.look import colours
@@ -26,7 +27,7 @@ SAMPLE_S = 0.5  # between two moments of the path that are kept
 KEPT = 240  # of them: two minutes
 LINES = 32  # of a kept picture, about
 EMBEDDED = 3  # in one frame
-MOMENT = 12  # of the path, every so many are shown as pictures where the bank is small
+MOMENT = 4  # of the path, every so many are shown as pictures where the bank is small
 SMALL_BANK = 24
 PURE = 0.6  # share of the loudest material from which a moment is of its kind
 OWN_KINDS = 10_000  # from here on kinds are materials, and not the bank's
@@ -84,7 +85,8 @@ class Charting:
         if state == self._told:
             return
         self._told = state
-        view.path = self._turn(self._chart.at(_vectors(known))) if known else np.empty((0, 2), np.float32)
+        places = self._turn(self._chart.at(_vectors(known))) if known else np.empty((0, 2), np.float32)
+        view.set_path(np.array([moment.number for moment in known], np.int64), places)
         self._tell_marks(known, view)
 
     def _choose_chart(self, known: list[_Moment]) -> None:
@@ -131,6 +133,17 @@ class Charting:
         marks["place"] = self._turn(self._chart.at(vectors))
         marks["strength"], marks["colour"] = 0.8, colours(vectors.astype(np.float16))
         return marks
+
+    def spheres(self) -> tuple[NDArray[np.void], dict[int, NDArray[np.uint8]]]:
+        """Moments of the path as memories are shelved, and their pictures by number: for shelves without a bank."""
+        some = [moment for moment in self._path if moment.number % 2 == 0]
+        found = np.zeros(len(some), SPHERE)
+        found["id"] = [moment.number for moment in some]
+        found["kind"] = [moment.kind for moment in some]
+        found["place"], found["strength"] = found["id"], 0.85
+        if some:
+            found["colour"] = [moment.pixels.reshape(-1, 3).mean(0).astype(np.uint8) for moment in some]
+        return found, {moment.number: moment.pixels for moment in some}
 
     def feed(self, view: MapView) -> None:
         """Hands over pictures of the path that the view wants."""

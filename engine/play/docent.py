@@ -28,6 +28,7 @@ from engine.show.params import Value
 from engine.stage.docent import DocentView, Page, Patch, Seen
 from engine.stage.docent_params import STEPS
 from engine.stage.shaders import Shaders
+from engine.stage.shelves import Shelves
 from engine.walk.memory.questions import Shelved
 from engine.walk.palette import Palette
 from engine.walk.waypoint import Waypoint, normalise, scaled
@@ -87,6 +88,7 @@ class Docent:
         self._keyframes = 0
         self._cells: int | None = None  # numbers of a latent
         self._row = None
+        self._filled = -1  # the newest moment that is on the shelves
 
     def follow(self, keyframe: Keyframe, palettes: Mapping[str, Palette], time_s: float) -> None:
         """A picture that goes on stage. palettes: those that its waypoint names."""
@@ -114,6 +116,17 @@ class Docent:
             self.view.names = self._charting.names
             self._charting.feed(self.view.map)
             self.view.note = self.language.say("map.begins")
+
+    def fill(self, shelves: Shelves) -> None:
+        """Puts what was dreamt of late on the shelves, where there is no bank."""
+        spheres, pictures = self._charting.spheres()
+        newest = int(spheres["id"][-1]) if len(spheres) else -1
+        if newest != self._filled:
+            self._filled = newest
+            shelves.set(spheres)
+        for number in shelves.wanted:
+            if number in pictures:
+                shelves.put_thumbnail(number, pictures[number])
 
     @property
     def is_waiting(self) -> bool:
@@ -202,8 +215,7 @@ class Docent:
         say = self.language.say
         figures = self._figures()
         count = say("labels.count", number=STEPS.index(step) + 1, all=len(STEPS))
-        key = f"images.{step}" if step.removesuffix("_limp") in IMAGES else f"steps.{step}"
-        page = Page(step, say(key, **figures), count=count)
+        page = Page(step, say(sentence_of(step), **figures), count=count)
         many, few = (say("labels.numbers", count=figures[name]) for name in ("pixels", "few"))
         if step == "many":
             dots = say("labels.dots", across=DOTS[0], down=DOTS[1])
@@ -242,6 +254,11 @@ class Docent:
         many, few = self._many(), self._cells or 0
         times = round(many / few) if few else 0
         return {"pixels": f"{many:,}", "few": f"{few:,}" if few else "…", "times": f"{times:,}" if times else "…"}
+
+
+def sentence_of(step: str) -> str:
+    """The key of the sentence of a step, in a language file."""
+    return f"images.{step}" if step.removesuffix("_limp") in IMAGES else f"steps.{step}"
 
 
 def _order(count: int) -> list[int]:

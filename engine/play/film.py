@@ -43,6 +43,7 @@ from engine.stage.gl import create_context, finisher, make_target
 from engine.stage.look import Look
 from engine.stage.numbers import NumbersView
 from engine.stage.shaders import Shaders
+from engine.stage.shelves import Shelves
 from engine.walk import plan
 from engine.walk.palette import Palette
 from engine.walk.waypoint import Waypoint
@@ -224,6 +225,7 @@ class _Screen:
         self.readback = Readback(ctx, size)
         self._numbers = NumbersView(ctx, shaders)
         self._look = Look(ctx, shaders, show.stage.fit)
+        self._shelves = Shelves(ctx, shaders, show.stage.fit)
         self.docent = Docent(ctx, shaders, show, wait=True)
         self._target = make_target(ctx, size, "f1")
         self._finish = finisher(ctx)
@@ -242,6 +244,9 @@ class _Screen:
         picture = self.blend.render(at_s, values, live=False)
         self.docent.seen = Seen(picture, self.blend.numbers)
         picture = self._numbers.render(picture, self.blend.numbers, values, at_s)
+        if step:  # a film reads no bank; the docent shows shelves with what the film has dreamt
+            self.docent.fill(self._shelves)
+            picture = self._shelves.render(picture, at_s, values, self._target.size)
         self._look.render(picture, self._target.framebuffer, values, at_s)
         self.docent.draw(self._target.framebuffer, values, at_s, step)
         self._finish()  # with nothing of one frame under way in the next, the film is the same every time

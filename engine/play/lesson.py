@@ -52,7 +52,7 @@ LESSON: Mapping[str, Step] = {
     "back": Step(14.0, (STILL,)),
     "noise": Step(12.0, (STILL,)),
     "guesses": Step(17.0, (STILL,)),
-    "map": Step(18.0),
+    "map": Step(22.0, (Move(0.0, "walk.speed", 0.4, 1.0),)),
     "between": Step(18.0, (STILL,)),
     "clouds": Step(
         20.0,

@@ -23,6 +23,7 @@ from engine.stage.scribe import Image, Scribe
 from engine.stage.shaders import Shaders
 
 DISSOLVE_S = 0.9
+STAYS_S, TURNS_S, RESTS_S = 1.0, 1.2, 2.5  # of the large picture of a row: each, to the next, at the end
 COMES_S = 0.7  # in which a picture of a row appears
 MOST_LINES, SOFTWARE_LINES = 1080, 540  # of the map
 INSET = 0.30  # height of the map in its corner
@@ -30,6 +31,7 @@ INSET = 0.30  # height of the map in its corner
 TEXT, LABEL, COUNT, NAME = 0.058, 0.030, 0.024, 0.030
 TEXT_ROOM = 0.28  # for the words below
 EDGE = 0.06
+EMPTY = (0.09, 0.10, 0.13)
 Values = Mapping[str, float | int | bool | str]
 SHOWN = ("definition", "clouds", "clouds_limp", "pulp", "pulp_limp", "memory", "memory_limp", "all_three", "end")
 WASHES = {"latent": {"look.view.latent": 1.0, "look.view.noise": 0.0}, "noise": {"look.view.latent": 0.0, "look.view.noise": 1.0}}
@@ -129,14 +131,23 @@ class DocentView:
             if page.row_number != self._pages[-1].page.row_number:
                 self._pages[-1].came_s.clear()
             self._pages[-1].page = page
-        for shown in self._pages:
-            goal = shown is self._pages[-1] and page is not None
-            shown.risen = _toward(shown.risen, goal, step_s)
-        self._pages = [s for n, s in enumerate(self._pages) if s.risen > 0.0 or (page is not None and n == len(self._pages) - 1)]
-        self._pages = self._pages[-3:]  # whoever leafs fast sees the last ones
+        if not self._pages:
+            return
+        newest = self._pages[-1]
+        newest.risen = _toward(newest.risen, page is not None, step_s)
+        covers = newest.page.step not in SHOWN and page is not None
+        for shown in self._pages[:-1]:  # one that will be covered stays till then, or the show would shine through
+            shown.risen = _toward(shown.risen, covers, step_s)
+        if newest.risen >= 1.0 and covers:
+            self._pages = [newest]
+        # Whoever leafs fast sees the last ones.
+        self._pages = [s for s in self._pages if s.risen > 0.0 or (s is newest and page is not None)][-3:]
 
     def _draw(self, shown: _Shown, seen: Seen, values: Values, now_s: float) -> None:
         page, alpha = shown.page, _eased(shown.risen)
+        newest = self._pages[-1]
+        # The words before go before those that come, as nobody can read both.
+        spoken = _eased(max(2 * newest.risen - 1, 0.0) if shown is newest else max(1 - 2 * newest.risen, 0.0) * shown.risen)
         width, height = self._canvas.size
         whole = Box(0, 0, width, height)
         if page.step in SHOWN:
@@ -148,9 +159,9 @@ class DocentView:
             self._draw_cards(shown, seen, values, alpha, now_s)
         em = TEXT * min(height, width * 9 / 16)
         line = Line(width / 2, height * (1 - TEXT_ROOM / 2 - 0.02), em, width * 0.86, "middle", shade=page.step in SHOWN)
-        self._canvas.say(page.text, line, alpha)
+        self._canvas.say(page.text, line, spoken)
         count = Line(width / 2, height * 0.975, COUNT * height, by="bottom", tone=QUIET, style="sans")
-        self._canvas.say(page.count, count, 0.8 * alpha)
+        self._canvas.say(page.count, count, 0.8 * spoken)
 
     def _draw_cards(self, shown: _Shown, seen: Seen, values: Values, alpha: float, now_s: float) -> None:
         page = shown.page
@@ -190,10 +201,14 @@ class DocentView:
 
     def _label(self, boxes: Sequence[Box], labels: Sequence[str], alpha: float) -> None:
         width, height = self._canvas.size
-        small = LABEL * height * (1.0 if len(boxes) < 3 else 0.86)
-        for box, label in zip(boxes, labels, strict=False):
-            at = Line(box.middle[0], box.y + box.height + 0.022 * height, small, box.width * 1.1, tone=QUIET, most_lines=2)
-            self._canvas.say(label, at, alpha)
+        small = LABEL * height * (1.0 if len(boxes) < 3 else 0.82)
+        ends = len(labels) > 2 and not any(labels[1:-1])  # then each has half of the row
+        for n, (box, label) in enumerate(zip(boxes, labels, strict=False)):
+            wide = 0.36 * width if ends else box.width * 1.15
+            x = box.middle[0] if not ends else box.x + wide / 2 if n == 0 else box.x + box.width - wide / 2
+            at = Line(x, box.y + box.height + 0.020 * height, small, wide, tone=QUIET, most_lines=1)
+            if label:
+                self._canvas.say(label, at, alpha)
 
     def _draw_arrow(self, left: Box, right: Box, alpha: float) -> None:
         """From the left to the right, as three dots that grow."""
@@ -217,16 +232,40 @@ class DocentView:
         self._canvas.card(self._numbers.render(seen.picture, seen.between, told, now_s), box, alpha)
 
     def _draw_row(self, shown: _Shown, seen: Seen, alpha: float, now_s: float) -> None:
-        page = shown.page
-        boxes = self._boxes(seen, max(len(page.row), 1))
+        """One picture large, which becomes the next and the next, and all of them small in a row below."""
+        page, canvas = shown.page, self._canvas
+        large, boxes = self._row_boxes(seen, max(len(page.row), 1))
+        canvas.veil(large, 0.5 * alpha, EMPTY, round_px=3)
         for n, (box, pixels) in enumerate(zip(boxes, page.row, strict=False)):
-            self._canvas.veil(box, 0.5 * alpha, (0.09, 0.10, 0.13), round_px=3)
-            if pixels is None:
-                continue
-            came = shown.came_s.setdefault(n, now_s)
-            part = _eased(min(max((now_s - came) / COMES_S, 0.0), 1.0)) if not self.scribe.waits else 1.0
-            self._canvas.card(self._canvas.picture_of(("row", page.step, n), pixels), box, alpha * part)
+            canvas.veil(box, 0.5 * alpha, EMPTY, round_px=3)
+            if pixels is not None:
+                came = shown.came_s.setdefault(n, now_s)
+                part = 1.0 if self.scribe.waits else _eased(min(max((now_s - came) / COMES_S, 0.0), 1.0))
+                canvas.card(canvas.picture_of(("row", page.step, n), pixels), box, alpha * part)
+        if page.row and len(shown.came_s) == len(page.row):
+            at = _passed(now_s - max(shown.came_s.values()), len(page.row), page.step == "between")
+            first, part = min(int(at), len(page.row) - 1), at - int(at)
+            here, there = (
+                canvas.picture_of(("row", page.step, n), page.row[n])  # type: ignore[arg-type]
+                for n in (first, min(first + 1, len(page.row) - 1))
+            )
+            canvas.card(Picture(here.a, there.a, _eased(part), top_first=True), large, alpha)
+            for n, near in ((first, 1 - part), (first + 1, part)):
+                if n < len(boxes):
+                    canvas.veil(boxes[n].shrunk(-4), alpha * near, INK, "frame", round_px=5)
         self._label(boxes, page.labels, alpha)
+
+    def _row_boxes(self, seen: Seen, count: int) -> tuple[Box, list[Box]]:
+        """The large card, and the small ones below it."""
+        width, height = self._canvas.size
+        own, gap = seen.picture.size[0] / seen.picture.size[1], 0.014 * width
+        wide = min((0.86 * width - gap * (count - 1)) / count, 0.115 * height * own)
+        high, low = wide / own, (1 - TEXT_ROOM - 0.075) * height
+        left = (width - wide * count - gap * (count - 1)) / 2
+        room = low - high - 0.035 * height - EDGE * height
+        large = min(room * own, 0.86 * width)
+        box = Box((width - large) / 2, EDGE * height + (room - large / own) / 2, large, large / own)
+        return box, [Box(left + k * (wide + gap), low - high, wide, high) for k in range(count)]
 
     def _draw_map(
         self, box: Box, alpha: float, now_s: float, bold: float, framed: bool = False, room: float = 0.0
@@ -241,7 +280,7 @@ class DocentView:
         for name in self.map.names if not framed else ():
             at = Line(box.x + name.x * scale, box.y + name.y * scale, NAME * height, 0.3 * box.width, "middle", 1, shade=True)
             self._canvas.say(self.names.get(name.kind, ""), at, 0.92 * alpha)
-        if not len(self.map.path) and not framed and self.note and not room:
+        if self.map.is_empty and not framed and self.note and not room:
             self._canvas.say(self.note, Line(*box.middle, TEXT * height, by="middle", tone=QUIET), alpha)
 
 
@@ -268,6 +307,16 @@ def draw_dots(pixels: NDArray[np.uint8], size: tuple[int, int]) -> Image:
                 y = (y0 + y1) / 2 + (k - 1) * px * 1.18
                 draw.text(((x0 + x1) / 2, y), str(value), font=font, fill=(*ink, 255), anchor="mm")
     return np.asarray(image).copy()
+
+
+def _passed(since_s: float, count: int, back: bool) -> float:
+    """Which of a row of pictures is large now: from the first to the last and, after a rest, again, or the way back."""
+    way = (count - 1) * (STAYS_S + TURNS_S)
+    whole = way + RESTS_S
+    lap, at = divmod(max(since_s, 0.0), whole)
+    n, rest = divmod(min(at, way), STAYS_S + TURNS_S)
+    found = min(n + max(rest - STAYS_S, 0.0) / TURNS_S, count - 1.0)
+    return count - 1.0 - found if back and lap % 2 else found
 
 
 def _toward(now: float, wanted: bool, step_s: float) -> float:

@@ -1,7 +1,7 @@
 """The map of what was dreamt, drawn: kinds as regions of light, memories as glass, the path, and the present.
 
     view = MapView(ctx, shaders)
-    view.set(marks); view.path = places            # whenever there is something new
+    view.set(marks); view.set_path(numbers, places)    # whenever there is something new
     target = view.render((1280, 720), now_s)       # linear light; view.names says what is to be written where
 
 Stage process, GL thread only. Nothing is made before the first render. Where memories lie is worked out elsewhere
@@ -40,6 +40,35 @@ DOT = 0.0036  # radius of a memory without a picture, in heights
 GLASS_FROM = 0.021, 0.056  # radius of one with a picture, in heights: of many and of few
 
 
+class _Gliding:
+    """Places by number; what lies elsewhere than before glides there."""
+
+    def __init__(self) -> None:
+        self._numbers = np.empty(0, np.int64)
+        self._from = self._goal = self.at = np.empty((0, 2), np.float32)
+        self._since_s = np.empty(0)
+
+    def go(self, numbers: np.ndarray, goal: np.ndarray, now_s: float) -> None:
+        """Ascending (N,) numbers and (N, 2) where each is to be."""
+        old = np.searchsorted(self._numbers, numbers)
+        known = np.append(self._numbers, np.iinfo(np.int64).max)[old] == numbers
+        old = np.where(known, old, -1)
+        nowhere = [[np.inf, np.inf]]
+        before = np.append(self._goal, nowhere, 0)[old]
+        with np.errstate(invalid="ignore"):
+            same = known & (np.abs(before - goal).max(1, initial=0.0) < 1e-6)
+        here = np.where(known[:, None], np.append(self.at, nowhere, 0)[old], goal)
+        self._from = np.where(same[:, None], np.append(self._from, nowhere, 0)[old], here).astype(np.float32)
+        self._since_s = np.where(same, np.append(self._since_s, 0.0)[old], now_s)
+        self._numbers, self._goal = numbers.copy(), goal
+        self.move(now_s)
+
+    def move(self, now_s: float) -> None:
+        part = np.clip((now_s - self._since_s) / GLIDE_S, 0.0, 1.0)[:, None]
+        ease = part * part * part * (part * (6 * part - 15) + 10)
+        self.at = (self._from + (self._goal - self._from) * ease).astype(np.float32)
+
+
 @dataclass(frozen=True)
 class Name:
     """A kind's name: the middle of where it is to be written, pixels from the upper left."""
@@ -60,8 +89,8 @@ class MapView:
         self._fed: object = None
         self._marks = np.empty(0, MARK)
         self._given: np.ndarray | None = None
-        self._from, self._at = np.empty((0, 2), np.float32), np.empty((0, 2), np.float32)
-        self._since_s, self._came_s = np.empty(0), np.empty(0)
+        self._places, self._way = _Gliding(), _Gliding()  # of the memories, and of the path
+        self._came_s = np.empty(0)
         self._pictured_s = np.empty(0)
         self._linear = np.empty((0, 3), np.float32)
         self._wash: moderngl.Texture | None = None
@@ -74,7 +103,7 @@ class MapView:
         self._glassy_for: tuple[int, tuple[int, int], float] | None = None
         self._version = 0
         self._below = 0.0
-        self.path = np.empty((0, 2), np.float32)  # where it came by, the oldest first; the last is the present
+        self._path: tuple[np.ndarray, np.ndarray] | None = None  # one that was not taken in yet
         self.names: list[Name] = []
         self.wanted: list[int] = []  # ids whose pictures to fetch now
 
@@ -83,6 +112,15 @@ class MapView:
         if marks.dtype != MARK:
             raise ValueError(f"marks must be {MARK}, got {marks.dtype}")
         self._given = marks
+
+    def set_path(self, numbers: np.ndarray, places: np.ndarray) -> None:
+        """Where it came by, the oldest first, the last is the present: ascending (N,) numbers and (N, 2) places."""
+        self._path = numbers, places.astype(np.float32)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing on it."""
+        return not len(self._way.at) and not len(self._places.at)
 
     def enter(self, identity: int | None) -> None:
         """The present picture is that memory's; None: no memory's."""
@@ -113,7 +151,8 @@ class MapView:
             self._atlas = Atlas(self._ctx)
         self._atlas.next_frame()
         self._take(now_s)
-        self._glide(now_s)
+        self._places.move(now_s)
+        self._way.move(now_s)
         self._move_frame(step_s)
         found = self._drawn(size, now_s, bold)
         self._draw_ground(self._target, bold)
@@ -125,6 +164,9 @@ class MapView:
         if self._given is not None:
             self._arrange(self._given[np.argsort(self._given["id"], kind="stable")], now_s)
             self._given = None
+        if self._path is not None:
+            self._way.go(*self._path, now_s)
+            self._path = None
         for identity in list(self._waiting)[:UPLOADS]:
             rgb, index = self._waiting.pop(identity), self._index(identity)
             self._asked.pop(identity, None)
@@ -138,12 +180,7 @@ class MapView:
         known = np.append(self._marks["id"], np.iinfo(np.int64).max)[old] == marks["id"]
         old = np.where(known, old, -1)
         first = not len(self._marks)
-        goal = marks["place"].astype(np.float32)
-        here = np.where(known[:, None], np.append(self._at, [[0.0, 0.0]], 0)[old], goal).astype(np.float32)
-        before = np.append(self._marks["place"], [[np.inf, np.inf]], 0)[old]
-        same = known & (np.abs(before - goal).max(1, initial=0.0) < 1e-6)
-        self._from = np.where(same[:, None], np.append(self._from, [[0.0, 0.0]], 0)[old], here).astype(np.float32)
-        self._since_s = np.where(same, np.append(self._since_s, 0.0)[old], now_s)
+        self._places.go(marks["id"], marks["place"].astype(np.float32), now_s)
         came = now_s - (FADE_S if first else 0.0)
         self._came_s = np.where(known, np.append(self._came_s, 0.0)[old], came)
         self._pictured_s = np.where(known, np.append(self._pictured_s, np.inf)[old], np.inf)
@@ -157,19 +194,14 @@ class MapView:
         place = int(np.searchsorted(self._marks["id"], identity))
         return place if place < len(self._marks) and self._marks["id"][place] == identity else None
 
-    def _glide(self, now_s: float) -> None:
-        part = np.clip((now_s - self._since_s) / GLIDE_S, 0.0, 1.0)[:, None]
-        ease = part * part * part * (part * (6 * part - 15) + 10)
-        self._at = (self._from + (self._marks["place"] - self._from) * ease).astype(np.float32)
-
     def _move_frame(self, step_s: float) -> None:
-        all_of = np.concatenate([self._at, self.path])
+        all_of = np.concatenate([self._places.at, self._way.at])
         if not len(all_of):
             return
         spare = 1 if len(all_of) < 100 else len(all_of) // 100  # one that lies far off does not make all else small
         low, high = (np.sort(all_of, 0)[k] for k in ((0, -1) if spare == 1 else (spare, -1 - spare)))
-        if len(self.path):
-            low, high = np.minimum(low, self.path[-1]), np.maximum(high, self.path[-1])
+        if len(self._way.at):
+            low, high = np.minimum(low, self._way.at[-1]), np.maximum(high, self._way.at[-1])
         half = np.maximum((high - low) / 2, SMALLEST)
         goal = np.array([*(low + high) / 2, *half])
         share = 1.0 if self._frame is None else -math.expm1(-step_s / FRAME_S)
@@ -189,7 +221,7 @@ class MapView:
         self.names = []
         if self._frame is None:
             return np.empty((0, 16), np.float32)
-        at = self._pixels(self._at, size)
+        at = self._pixels(self._places.at, size)
         shown = np.clip((now_s - self._came_s) / FADE_S, 0.0, 1.0).astype(np.float32)
         self._place_names(at, size, bold)
         parts = [self._trail(size, bold)]
@@ -213,8 +245,8 @@ class MapView:
     def _draw_ground(self, target: Target, bold: float) -> None:
         """The dark, and the kinds in it."""
         wash = np.zeros((WASH[1], WASH[0], 4), np.float32)
-        if self._frame is not None and len(self._at):
-            cells = (self._pixels(self._at, target.size) / np.array(target.size) + 0.5) * np.array(WASH)
+        if self._frame is not None and len(self._places.at):
+            cells = (self._pixels(self._places.at, target.size) / np.array(target.size) + 0.5) * np.array(WASH)
             mine = self._marks["kind"] >= 0
             tone = self._linear / np.maximum(self._linear.max(1, keepdims=True), 0.06)
             grey = tone.mean(1, keepdims=True)
@@ -231,9 +263,9 @@ class MapView:
 
     def _trail(self, size: tuple[int, int], bold: float) -> np.ndarray:
         """The path: a line of light that fades toward where it came from."""
-        if len(self.path) < 2:
+        if len(self._way.at) < 2:
             return np.empty((0, 16), np.float32)
-        at = _curved(self._pixels(self.path, size))
+        at = _curved(self._pixels(self._way.at, size))
         count = len(at)
         age = np.linspace(0.0, 1.0, count, dtype=np.float32) ** 1.6
         rows = np.zeros((2 * (count - 1), 16), np.float32)
@@ -297,9 +329,9 @@ class MapView:
 
     def _present(self, size: tuple[int, int], now_s: float, bold: float) -> np.ndarray:
         """A small living point where the picture of this moment lies."""
-        if not len(self.path):
+        if not len(self._way.at):
             return np.empty((0, 16), np.float32)
-        at = self._pixels(self.path[-1:], size)[0]
+        at = self._pixels(self._way.at[-1:], size)[0]
         breath = 0.5 + 0.5 * math.sin(2 * math.pi * (now_s % 3600.0) / BREATH_S)
         unit = size[1] * bold
         rows = [
@@ -307,7 +339,7 @@ class MapView:
             [*at, *at, max(unit * 0.0085, 3.0), LIGHT, 0, 0, *PRESENT, 2.4, 0, 0, 0, 2.4],
         ]
         if self._entered is not None and (index := self._index(self._entered)) is not None:
-            place = self._pixels(self._at[index : index + 1], size)[0]
+            place = self._pixels(self._places.at[index : index + 1], size)[0]
             radius = self._radius(size, bold) * 1.15
             rows.append([*place, *place, radius, RING, 0.4 * bold, 0, *PRESENT, 0.9, 0, 0, 0, 0.9])
         return np.array(rows, np.float32)
