@@ -49,7 +49,7 @@ def docent(
         sets.append(f"docent.language={language}")
     opened = cli.open_show(show, sets, None)
     if text:
-        _print_text(opened.values.get("docent.language", "en"), opened.path.parent, step)
+        _print_text(opened.values["docent.language"], opened.path.parent, step)
         return
     cli.guarded(lambda: cli.find_model(opened))
     if film is not None:

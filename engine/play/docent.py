@@ -137,7 +137,7 @@ class Docent:
     def language(self) -> Language:
         """Waits for the disk, the first time that something is said."""
         if self._language is None:
-            name = str(self._show.values.get("docent.language", "en"))
+            name = str(self._show.values["docent.language"])
             self._language = Language.load(name, [self._show.path.parent])
         return self._language
 

@@ -40,11 +40,15 @@ from engine.show.params import Value
 from engine.stage.blend import Blend
 from engine.stage.docent import Seen
 from engine.stage.gl import create_context, finisher, make_target
+from engine.stage.lettering import Lettering
 from engine.stage.look import Look
 from engine.stage.numbers import NumbersView
 from engine.stage.shaders import Shaders
 from engine.stage.shelves import Shelves
 from engine.walk import plan
+from engine.walk.afloat import Afloat
+from engine.walk.caption import Caption
+from engine.walk.mix import TICK_S
 from engine.walk.palette import Palette
 from engine.walk.waypoint import Waypoint
 
@@ -79,14 +83,30 @@ class FilmJob:
         return max(1, round(self.duration_s * self.fps))
 
 
+@dataclass(frozen=True)
+class Moment:
+    """What one frame is drawn with beside its keyframes. time_s: the conductor's own."""
+
+    values: Mapping[str, Value]
+    afloat: tuple[Afloat, ...]
+    caption: Caption
+    time_s: float
+    step: str = ""  # of the docent's lesson
+
+    @staticmethod
+    def of(conductor: Conductor, time_s: float) -> "Moment":
+        return Moment(dict(conductor), conductor.afloat, conductor.caption, time_s, conductor.lesson.step)
+
+
 class _Script:
     """The conductor, as far ahead of the film as is dreamt ahead: waypoints to dream, values to draw with."""
 
     def __init__(self, conductor: Conductor, job: FilmJob, first: int, stop: StopRequest) -> None:
         """first: the frame that the film is drawn first, where the film begins or resumes."""
         self._conductor, self._job, self._first, self._stop = conductor, job, first, stop
+        self._start_s = (conductor.navigator.ticks - 1) * TICK_S  # where the film begins, by the conductor's time
         self.preroll = Preroll(first)
-        self._values: deque[tuple[Mapping[str, Value], str]] = deque()  # of the frames that are not drawn yet
+        self._moments: deque[Moment] = deque()  # of the frames that are not drawn yet
         self._words: dict[str, Palette] = {}  # all that were ever said
 
     def waypoints(self) -> Iterator[Waypoint]:
@@ -95,7 +115,7 @@ class _Script:
         for n, waypoint in enumerate(play_through(self._conductor, self._job.fps, frames)):
             self.preroll.note(n, waypoint, self._conductor)
             if n >= self._first:
-                self._values.append((dict(self._conductor), self._conductor.lesson.step))
+                self._moments.append(Moment.of(self._conductor, self._start_s + waypoint.time_s))
             elif self._conductor.lesson.step or self._conductor["docent.map"] != "off":
                 raise FilmError("a film with the docent cannot be resumed once the docent spoke; --anew starts over")
             elif self._stop.asked:  # an hour takes a minute to walk through
@@ -111,9 +131,9 @@ class _Script:
         """The same by their ids."""
         return {palette.id: palette for palette in self.palettes(waypoint)}
 
-    def next_values(self) -> tuple[Mapping[str, Value], str]:
-        """What the next frame is drawn with, and the step of the docent's lesson. Its waypoint must have been asked for, or there are none yet."""
-        return self._values.popleft()
+    def next_moment(self) -> Moment:
+        """What the next frame is drawn with. Its waypoint must have been asked for, or there are none yet."""
+        return self._moments.popleft()
 
 
 class _Supply:
@@ -227,6 +247,8 @@ class _Screen:
         self._look = Look(ctx, shaders, show.stage.fit)
         self._shelves = Shelves(ctx, shaders, show.stage.fit)
         self.docent = Docent(ctx, shaders, show, wait=True)
+        self._lettering = Lettering(ctx, shaders, show.stage.fit, at_once=True)
+        self._seed = int(show.values["walk.seed"])
         self._target = make_target(ctx, size, "f1")
         self._finish = finisher(ctx)
 
@@ -239,16 +261,19 @@ class _Screen:
         for frame in preroll.fades:
             self._look.fade(bool(frame.values["stage.blackout"]), frame.time_s)
 
-    def draw(self, at_s: float, values: Mapping[str, Value], step: str = "") -> np.ndarray | None:
+    def draw(self, at_s: float, moment: Moment) -> np.ndarray | None:
         """Draws the picture at that time; returns the one of two calls ago, or None while there is none."""
+        values = moment.values
         picture = self.blend.render(at_s, values, live=False)
         self.docent.seen = Seen(picture, self.blend.numbers)
         picture = self._numbers.render(picture, self.blend.numbers, values, at_s)
-        if step:  # a film reads no bank; the docent shows shelves with what the film has dreamt
+        if moment.step:  # a film reads no bank; the docent shows shelves with what the film has dreamt
             self.docent.fill(self._shelves)
             picture = self._shelves.render(picture, at_s, values, self._target.size)
         self._look.render(picture, self._target.framebuffer, values, at_s)
-        self.docent.draw(self._target.framebuffer, values, at_s, step)
+        self._lettering.set(moment.afloat, self._seed, moment.caption)
+        self._lettering.render(self._target.framebuffer, picture, values, moment.time_s, self._look.light)
+        self.docent.draw(self._target.framebuffer, values, at_s, moment.step)
         self._finish()  # with nothing of one frame under way in the next, the film is the same every time
         return self.readback.push(self._target.framebuffer)
 
@@ -309,9 +334,9 @@ def run_film(
             while clock.frame < job.skipped + job.frames:
                 at = clock.frame / clock.fps
                 feed.until(float(at))
-                values, step = script.next_values()
-                feed.sketch(screen.docent, step)
-                _write(recorder, screen.draw(float(at), values, step), stop)
+                moment = script.next_moment()
+                feed.sketch(screen.docent, moment.step)
+                _write(recorder, screen.draw(float(at), moment), stop)
                 if recorder.error:
                     raise FilmError(recorder.error)
                 meter.frame(time.perf_counter())

@@ -122,6 +122,8 @@ class Lesson:
             self._number, self._ticks, self._done = number, 0, 0
             self._give_back(controls)
             self._favour(controls)
+        if self._number and "docent.caption" in controls:
+            self._borrow(controls, "docent.caption", False, 0.0)  # the words of the lesson stand there
         if self._number:
             moves = LESSON[self.step].moves
             while self._done < len(moves) and moves[self._done].at_s <= self.since_s:
@@ -171,7 +173,7 @@ class Lesson:
 
     def _give_back(self, controls: Controls) -> None:
         """Everything that the present step does not need."""
-        kept = {move.name for move in LESSON[self.step].moves} if self._number else set()
+        kept = {"docent.caption", *(move.name for move in LESSON[self.step].moves)} if self._number else set()
         if self._number and any(f"{MATERIAL}{name}" in controls for name in LESSON[self.step].favour):
             kept |= set(_materials(controls))
         for name in [name for name in self._own if name not in kept]:

@@ -31,11 +31,12 @@ from engine.play.performance import Feed, Performance, Prepared
 from engine.play.signals import StopRequest
 from engine.show.config import Show
 from engine.show.files import ENDING_S
-from engine.stage.blend import Blend
+from engine.stage.blend import Blend, Picture
 from engine.stage.docent import Seen
 from engine.stage.docent_params import MAPS
 from engine.stage.gl import is_software
-from engine.stage.look import Look, Values
+from engine.stage.lettering import Lettering
+from engine.stage.look import Look
 from engine.stage.numbers import NumbersView
 from engine.stage.overlay import Overlay
 from engine.stage.program import Program
@@ -91,6 +92,8 @@ class Player:
         self.numbers = NumbersView(self.stage.ctx, self.shaders)
         self.shelves = Shelves(self.stage.ctx, self.shaders, show.stage.fit)
         self.look = Look(self.stage.ctx, self.shaders, show.stage.fit)
+        self.lettering = Lettering(self.stage.ctx, self.shaders, show.stage.fit)
+        stack.callback(self.lettering.close)
         blend = Blend(self.stage.ctx, self.shaders, (show.model.width, show.model.height))
         self.playing = Performance(prepared, blend)
         stack.callback(lambda: self.playing.remember.close(ENDING_S))
@@ -107,7 +110,6 @@ class Player:
         self.program = Program(self.stage.ctx, self.shaders, self.look, size, show.stage.fit)
         self.docent = Docent(self.stage.ctx, self.shaders, show)
         stack.callback(self.docent.close)
-        self.program.over.append(self._draw_docent)
         self.capture = Capture(options.out, self.stage.ctx, self.program.size)
         self.capture.play(show, self.conductor, lambda: blend.showing)
         stack.callback(self.capture.close)
@@ -259,7 +261,15 @@ class Player:
         maps = [self.docent.view.map] if self.docent.view.shows_map else []
         self.playing.remember.feed(self.shelves if self.conductor["memory.view"] else None, *maps)
         picture = self.shelves.render(picture, now_s, self.conductor, self.stage.size)
-        framebuffer = self.program.draw(picture, self.conductor, now_s, self.stage, self.capture.outputs)
+        self.playing.letter(self.lettering)
+        framebuffer = self.program.draw(
+            picture,
+            self.conductor,
+            now_s,
+            self.stage,
+            self.capture.outputs,
+            lambda target: self._draw_over(target, picture, now_s),
+        )
         took_s = time.perf_counter() - begun
         if self.meter.frames == 0 and self._waiting and took_s > COLD_S:
             warmer = Warmer(self.blend.size)
@@ -267,9 +277,11 @@ class Player:
             self.blend.may_warm = lambda: warmer.done
         return framebuffer
 
-    def _draw_docent(self, framebuffer: moderngl.Framebuffer, values: Values, now_s: float) -> None:
+    def _draw_over(self, target: moderngl.Framebuffer, picture: Picture, now_s: float) -> None:
+        """What lies over the picture, and belongs to the program."""
+        self.lettering.render(target, picture, self.conductor, self.playing.now_s, self.look.light)
         if not self.look.is_black:
-            self.docent.draw(framebuffer, values, now_s, self.conductor.lesson.step)
+            self.docent.draw(target, self.conductor, now_s, self.conductor.lesson.step)
 
     def _tell_of_dreamer(self) -> None:
         """Logs what becomes of the dreamer. Raises ModelError when it never dreamt and never will."""
@@ -317,6 +329,8 @@ class Player:
             self.conductor.set("docent.next" if key == "right" else "docent.back", 1.0)
         elif key == "s":
             self.capture.ask_for_still()
+        elif key == "c":
+            self.conductor.toggle("docent.caption")
         elif key == "h":
             self.conductor.toggle("stage.overlay")
 
@@ -388,8 +402,8 @@ def help_lines(player: Player) -> list[str]:
     recent = list(status.intervals_s)[-20:]
     rate = len(recent) / sum(recent) if recent and sum(recent) > 0 else 0.0
     lines = [
-        "PEDESIS   F full-screen  SPACE pause  B blackout  R reset  S still  M keep  V shelves  K map  ARROWS lesson  "
-        "L learn  H help  ESC",
+        "PEDESIS   F full-screen  SPACE pause  B blackout  R reset  S still  M keep  V shelves  C caption  K map  "
+        "ARROWS lesson  L learn  H help  ESC",
         f"stage {meter.fps:5.1f} fps   dreamer {rate:5.2f} pictures/s ({status.state})   restarts {status.restarts}",
         player.playing.remember.line(),
         *([player.capture.status] if player.capture.status else []),

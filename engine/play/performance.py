@@ -21,6 +21,7 @@ from engine.play.stored import StoredPresets
 from engine.show.config import Show
 from engine.show.files import ENDING_S
 from engine.stage.blend import Blend, Picture
+from engine.stage.lettering import Lettering
 from engine.walk.mix import TICK_S
 from engine.walk.palette import Palette
 from engine.walk.waypoint import Waypoint, same_place
@@ -117,6 +118,11 @@ class Performance:
     def draw(self) -> Picture:
         """The picture of this moment."""
         return self.blend.render(self.now_s, self.conductor)
+
+    def letter(self, lettering: Lettering) -> None:
+        """Hands on what is written over the picture."""
+        conductor = self.conductor
+        lettering.set(conductor.afloat, int(self.show.values["walk.seed"]), conductor.caption)
 
     def save(self) -> None:
         """Keeps presets that were stored, and once in a while where the walk is, if the show is one that remembers."""

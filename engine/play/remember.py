@@ -13,6 +13,7 @@ an event with the number of its tick, so a take holds it, and a film of the take
 import logging
 import time
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -24,6 +25,7 @@ from engine.play.provenance import model_mark
 from engine.play.state import folder_of
 from engine.show.config import Show
 from engine.show.params import Value
+from engine.walk.memory.bank import Memory
 from engine.walk.memory.keeper import Keeper
 from engine.walk.memory.questions import (
     Answer,
@@ -251,7 +253,7 @@ class Remember:
         leap = curated or here["memory.by"] == "transition"
         stay_s = FOREVER_S if curated else float(here["memory.stay"])
         try:
-            here.visit(memory.place, memory.palettes, stay_s, leap)
+            here.visit(memory.place, memory.palettes, stay_s, leap, _about(memory))
         except ValueError as error:
             self._say(f"memory {memory.number} cannot be gone to: {error}")
             return
@@ -267,6 +269,17 @@ class Remember:
         if words not in self._said and len(self._said) < 256:
             self._said.add(words)
             log.warning("%s", words)
+
+
+def _about(memory: Memory) -> dict[str, int] | None:
+    """What a caption tells of a memory (walk/caption.py, Remembered); clocks have been wrong by thousands of years."""
+    try:
+        kept = datetime.fromtimestamp(memory.created).date()
+    except (ValueError, OverflowError, OSError):
+        return None
+    ago = (datetime.now().date() - kept).days
+    about = {"number": memory.number, "year": kept.year, "month": kept.month, "day": kept.day}
+    return about | {"weekday": kept.isoweekday(), "ago_days": ago}
 
 
 def _spheres(shelved: Shelved) -> NDArray[np.void]:

@@ -1,7 +1,7 @@
 """The fonts of this machine: which there are, which characters each has, and which suits a text best.
 
-    fonts = Fonts.of_system()                                       # asks fontconfig, or looks through the usual folders
-    face = fonts.face("ابجد", "serif")                              # None if no font has all of these characters
+    fonts = Fonts.of_system()              # asks fontconfig, or looks through the usual folders
+    face = fonts.face("ابجد", "serif")     # None if no font has all of these characters
 
 Waits for the disk: for a worker's thread, or a film's. What was found is kept. No font comes with Pedesis.
 """
@@ -29,26 +29,33 @@ MOST_FILES = 20_000
 FONTCONFIG_S = 10.0  # its first run on a machine reads every font
 LARGEST_CMAP = 4_000_000  # bytes
 
+
+def _named(families: str) -> tuple[str, ...]:
+    return tuple(families.split())
+
+
 # Families that suit a printed page, and a screen read from afar; the first that has the characters is taken.
 _LIKED: dict[Style, tuple[str, ...]] = {
-    "serif": (
-        "ebgaramond garamond librebaskerville baskerville hoeflertext hoefler caslon palatino pala georgia librecaslon "
-        "liberationserif timesnewroman times tinos notoserif notonaskh amiri scheherazade geezapro alnile "
-        "frankruehl davidlibre david sourcehanserif songti stsong simsun nsimsun mingliu hiraginomincho yumincho "
-        "batang nanummyeongjo applemyungjo kohinoor dejavuserif freeserif"
-    ).split(),
-    "sans": (
-        "notosans sourcesans opensans inter roboto segoeui helveticaneue helvetica arial liberationsans "
-        "notokufi geezapro sourcehansans pingfang hiraginosans yugoth msyh microsoftyahei msjh meiryo malgun applesdgothic "
-        "nirmala mangal kohinoor tahoma dejavusans freesans"
-    ).split(),
-}  # fmt: skip
+    "serif": _named("""
+        ebgaramond garamond librebaskerville baskerville hoeflertext hoefler caslon palatino pala georgia librecaslon
+        liberationserif timesnewroman times tinos notoserif notonaskh amiri scheherazade geezapro alnile frankruehl
+        davidlibre david sourcehanserif songti stsong simsun nsimsun mingliu hiraginomincho yumincho batang
+        nanummyeongjo applemyungjo kohinoor dejavuserif freeserif"""),
+    "sans": _named("""
+        notosans sourcesans opensans inter roboto segoeui helveticaneue helvetica arial liberationsans notokufi geezapro
+        sourcehansans pingfang hiraginosans yugoth msyh microsoftyahei msjh meiryo malgun applesdgothic nirmala mangal
+        kohinoor tahoma dejavusans freesans"""),
+}
 _ITALIC = re.compile(r"italic|oblique|slanted")
 _HEAVY = re.compile(r"bold|black|heavy|thin|light|medium|condensed|narrow|extended|ultra|oldstyle|smallcaps")
 _NEVER = re.compile(r"emoji|icon|awesome|dingbats|webding|wingding|braille|barcode|lastresort|adobeblank|notdef")
-_ODD = re.compile(r"mono|typewriter|courier|math|music|symbol|looped|nastaliq|unjoined|rashi|sansserif|display|ui(?:$|-)")
+_ODD = re.compile(
+    r"mono|typewriter|courier|math|music|symbol|looped|nastaliq|unjoined|rashi|sansserif|display|ui(?:$|-)"
+)
 # Windows shortens names: timesbd.ttf is Times New Roman Bold.
-_WINDOWS = re.compile(r"(times|georgia|pala|arial|segoeui|calibri|cambria|constan|tahoma|verdana)(b|bd|bi|z|i|l|sl|li|il)")
+_WINDOWS = re.compile(
+    r"(times|georgia|pala|arial|segoeui|calibri|cambria|constan|tahoma|verdana)(b|bd|bi|z|i|l|sl|li|il)"
+)
 
 
 @dataclass(frozen=True)

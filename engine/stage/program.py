@@ -56,28 +56,31 @@ class Program:
         self.size = max(size[0], SMALLEST), max(size[1], SMALLEST)
         self._ctx, self._shaders, self._look, self._fit = ctx, shaders, look, fit
         self._target: Target | None = None
-        # What is drawn over the finished picture, in this order, for the window and for all outputs.
-        self.over: list[Callable[[moderngl.Framebuffer, Values, float], None]] = []
 
     def draw(
-        self, picture: Picture, values: Values, time_s: float, stage: Shown, outputs: Sequence[Output] = ()
+        self,
+        picture: Picture,
+        values: Values,
+        time_s: float,
+        stage: Shown,
+        outputs: Sequence[Output] = (),
+        over: Callable[[moderngl.Framebuffer], None] = lambda framebuffer: None,
     ) -> moderngl.Framebuffer:
-        """Draws the picture with the look and shows it on the stage; returns the framebuffer that holds the program."""
+        """Draws the picture with the look and shows it on the stage; returns the framebuffer that holds the program.
+
+        over: draws what lies over the picture, and belongs to the program."""
         apart = any(output.own_size for output in outputs) and stage.size != self.size
         if not apart:
-            self._finish(picture, stage.framebuffer, values, time_s)
+            self._look.render(picture, stage.framebuffer, values, time_s)
+            over(stage.framebuffer)
             return stage.framebuffer
         if self._target is None:
             self._target = make_target(self._ctx, self.size, "f1")
             self._target.texture.filter = (moderngl.LINEAR, moderngl.LINEAR)
-        self._finish(picture, self._target.framebuffer, values, time_s)
+        self._look.render(picture, self._target.framebuffer, values, time_s)
+        over(self._target.framebuffer)
         self._copy(self._target, stage.framebuffer)
         return self._target.framebuffer
-
-    def _finish(self, picture: Picture, framebuffer: moderngl.Framebuffer, values: Values, time_s: float) -> None:
-        self._look.render(picture, framebuffer, values, time_s)
-        for over in self.over:
-            over(framebuffer, values, time_s)
 
     def _copy(self, target: Target, framebuffer: moderngl.Framebuffer) -> None:
         """Shows the program in a framebuffer of any size, cropped or with bars."""

@@ -27,10 +27,11 @@ JOINERS = "\u200c\u200d"
 _IDEOGRAPHS = re.compile(r"[\u2e80-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 _NOT_FIRST = set("、。，．：；？！）」』】〉》〕ーぁぃぅぇぉっゃゅょゎァィゥェォッャュョヮ々％…")
 _NOT_LAST = set("（「『【〈《〔")
-_SHAPED = (  # scripts whose letters change with their neighbours; Pillow alone would set them wrong
-    "ARABIC SYRIAC MONGOLIAN NKO DEVANAGARI BENGALI GURMUKHI GUJARATI ORIYA TAMIL TELUGU KANNADA MALAYALAM SINHALA "
-    "KHMER MYANMAR TIBETAN LAO THAI JAVANESE BALINESE ADLAM"
-).split()
+# Scripts whose letters change with their neighbours; Pillow alone would set them wrong.
+_SHAPED = re.compile(
+    "ARABIC|SYRIAC|MONGOLIAN|NKO|DEVANAGARI|BENGALI|GURMUKHI|GUJARATI|ORIYA|TAMIL|TELUGU|KANNADA|MALAYALAM|SINHALA|"
+    "KHMER|MYANMAR|TIBETAN|LAO|THAI|JAVANESE|BALINESE|ADLAM"
+)
 
 
 class NotSet(Exception):
@@ -110,7 +111,8 @@ def _letters(text: str, fonts: Fonts, measure: Measure) -> tuple[Run, bool]:
             raise NotSet(f"no font here has {' '.join(script.split('-')).title()}")
         chosen[script, italic] = face
     rightward = _base(marked)
-    return _with_faces(marked, scripts, chosen, _directions([c for c, _ in marked], rightward), fonts, measure), rightward
+    directions = _directions([c for c, _ in marked], rightward)
+    return _with_faces(marked, scripts, chosen, directions, fonts, measure), rightward
 
 
 def _with_faces(
@@ -164,9 +166,8 @@ def _script(c: str) -> str:
 
 
 def _check_shaping(scripts: set[str]) -> None:
-    if shaped := sorted(scripts & set(_SHAPED)):
-        if not can_shape():
-            raise NotSet(f"{shaped[0].title()} needs Pillow with raqm, which is missing here")
+    if (shaped := sorted(script for script in scripts if _SHAPED.fullmatch(script))) and not can_shape():
+        raise NotSet(f"{shaped[0].title()} needs Pillow with raqm, which is missing here")
 
 
 def _base(marked: Sequence[tuple[str, bool]]) -> bool:

@@ -14,8 +14,8 @@ from functools import lru_cache
 from engine.walk.told import Told, clauses
 
 MOST = 32  # that are adrift at once
-PIECE = 26  # characters that are torn off a longer clause, at most
-PIECES = 3  # of one prompt
+PIECE = 18  # characters that are torn off a longer clause, at most
+PIECES = 5  # of one prompt
 
 
 @dataclass(frozen=True)

@@ -99,17 +99,27 @@ class Visits:
         self._left_s = 0.0
         self._order: _Order | None = None
         self._palettes: dict[str, Palette] = {}
+        self.about: Mapping[str, Any] = {}  # what is known of the place that it was last sent to
         self.locked = False  # whether it shows places only, and never what the walk meets on its own
 
-    def go(self, place: Place, palettes: Mapping[str, Palette], stay_s: float, leap: bool = False) -> None:
+    def go(
+        self,
+        place: Place,
+        palettes: Mapping[str, Palette],
+        stay_s: float,
+        leap: bool = False,
+        about: Mapping[str, Any] | None = None,
+    ) -> None:
         """Sets out as soon as the words of the place are encoded. palettes: the words of each that it names.
         stay_s: from the arrival on, inf until it is sent elsewhere. leap: at once, and the stage has a transition.
+        about: what is known of the place, for those who tell of it.
 
         Raises ValueError when words are missing.
         """
         if missing := [id for id in place.palettes if id not in palettes]:
             raise ValueError(f"a place needs the words of all its palettes, got none for {', '.join(missing)}")
         self._order = _Order(place, stay_s, leap)
+        self.about = about or {}
         self._palettes |= {id: palettes[id] for id in place.palettes}
 
     def leave(self, leap: bool = False) -> None:
@@ -173,6 +183,7 @@ class Visits:
             "order": self._order and [self._order.place.to_dict(), self._order.stay_s, self._order.leap],
             "words": {id: list(palette.prompts) for id, palette in self._palettes.items()},
             "locked": self.locked,
+            "about": dict(self.about),
         }
 
     def restore(self, data: Mapping[str, Any]) -> None:
@@ -191,6 +202,7 @@ class Visits:
         self._palettes = {str(id): Palette.of(prompts) for id, prompts in data["words"].items()}
         self._mix, self._wanted, self._order = mix, read(data["wanted"]), order
         self._left_s, self.locked = float(data["left_s"]), bool(data["locked"])
+        self.about = dict(data.get("about", {}))
 
     def apply(self, waypoint: Waypoint) -> Waypoint:
         """The walk's waypoint, as far as it is on its way to a place, or from one."""
