@@ -125,8 +125,10 @@ class Dreamer:
         """The picture of a waypoint, small, and how often the network was asked; steps: what it went through before it
         as well (see UNetSampler.steps). 0 times where that is not to be had, and the picture alone comes."""
         sampler = self._sampler
-        fast = isinstance(sampler, UNetSampler) and sampler.compiled
-        made = sampler.steps(waypoint, STEPS_SHOWN) if steps and fast else [sampler.make(waypoint).picture]
+        if steps and isinstance(sampler, UNetSampler) and sampler.compiled:
+            made = sampler.steps(waypoint, STEPS_SHOWN)
+        else:
+            made = [sampler.make(waypoint).picture]
         small = [_smaller(picture) for picture in made]
         return small, self.spec.model.steps if len(small) > 1 else 0
 

@@ -108,7 +108,7 @@ class Canvas:
         if self._blank is None:
             self._blank = self._ctx.texture((1, 1), 4, b"\0\0\0\0")
         run = {"even": 0.0, "upward": 1.0, "frame": 2.0}[shape]
-        uniforms = {"u_veil": (*tone, run), "u_shows": 0.0, "u_round": round_px, "u_alpha": alpha}
+        uniforms: dict[str, Uniform] = {"u_veil": (*tone, run), "u_shows": 0.0, "u_round": round_px, "u_alpha": alpha}
         self._draw("card.frag", box, uniforms, {"u_a": self._blank, "u_b": self._blank})
 
     def say(self, text: str, line: Line, alpha: float) -> Box | None:

@@ -151,7 +151,7 @@ class DocentView:
         width, height = self._canvas.size
         whole = Box(0, 0, width, height)
         if page.step in SHOWN:
-            self._canvas.veil(Box(0, 0.42 * height, width, 0.58 * height), 0.86 * alpha, (0.015, 0.02, 0.035), "upward")
+            self._canvas.veil(Box(0, 0.52 * height, width, 0.48 * height), 0.80 * alpha, (0.015, 0.02, 0.035), "upward")
         elif page.step == "map":
             self._draw_map(whole, alpha, now_s, bold=1.0, room=TEXT_ROOM)
         else:
@@ -186,7 +186,8 @@ class DocentView:
             return
         self._label(self._boxes(seen, 1 if page.step == "noise" else 2), page.labels, alpha)
         if page.step in ("few", "back"):
-            self._draw_arrow(*self._boxes(seen, 2), alpha)
+            left, right = self._boxes(seen, 2)
+            self._draw_arrow(left, right, alpha)
 
     def _boxes(self, seen: Seen, count: int) -> list[Box]:
         """Places of so many cards of the picture's shape, side by side above the words."""
