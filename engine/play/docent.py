@@ -108,8 +108,9 @@ class Docent:
 
     def step(self, dreamer: Sketcher, shelved: Shelved | None, step: str) -> None:
         """Asks for what the page needs, and brings the map up to date. step: that is shown, "" for none."""
-        for sketched in dreamer.take_sketched():
-            self._hear(sketched)
+        if self._row is not None:
+            for sketched in dreamer.take_sketched():
+                self._hear(sketched)
         self._ask(dreamer, step)
         if self.view.shows_map:
             self._charting.step(shelved, self.view.map)
