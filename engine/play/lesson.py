@@ -19,7 +19,7 @@ from engine.walk.mix import TICK_S
 
 BACK_S = 1.5  # in which a borrowed value glides back
 FAVOUR_S = 1.0
-MATERIAL, PROMPT = "material.", ".prompt"
+MATERIAL = "material."
 
 
 @dataclass(frozen=True)
@@ -183,4 +183,4 @@ class Lesson:
 
 
 def _materials(controls: Controls) -> list[str]:
-    return [name for name in controls if name.startswith(MATERIAL) and not name.endswith(PROMPT)]
+    return [name for name in controls if name.startswith(MATERIAL) and name.count(".") == 1]  # and not their words

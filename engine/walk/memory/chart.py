@@ -20,9 +20,9 @@ from engine.walk.memory.embedding import SIZE
 Places = NDArray[np.float32]  # (N, 2)
 FEWEST = 6  # memories that a chart can be made from
 SAMPLE = 240  # that it is made from at most: more would not turn it, and take longer
-NEAR = 0.11  # in an embedding: how near to a kind's mean that kind alone decides
+NEAR = 0.145  # in an embedding: how near to a kind's mean that kind alone decides
 WITHIN = 0.35  # how much the differences within a kind count beside those between kinds
-OPEN = 1.7  # how much wider a kind is drawn than the space between kinds: there are the pictures
+OPEN = 1.35  # how much wider a kind is drawn than the space between kinds: there are the pictures
 ROOM = 1.15  # radii that two kinds lie apart
 ROUNDS = 120  # of moving kinds apart
 MOST_APART = 0.06  # that a kind moves in one of them
