@@ -146,7 +146,7 @@ class Docent:
         """Draws the page and the map over the program."""
         if self.seen is None:
             return
-        page = self._page(step) if step else None
+        page = self.page(step) if step else None
         self.view.render(framebuffer, page, self.seen, values, now_s)
 
     def close(self) -> None:
@@ -212,7 +212,8 @@ class Docent:
 
     # Words
 
-    def _page(self, step: str) -> Page:
+    def page(self, step: str) -> Page:
+        """What is shown of a step now."""
         say = self.language.say
         figures = self._figures()
         count = say("labels.count", number=STEPS.index(step) + 1, all=len(STEPS))

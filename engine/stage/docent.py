@@ -118,7 +118,7 @@ class DocentView:
         for shown in self._pages:
             self._draw(shown, seen, values, now_s)
         speaks_of_map = any(shown.page.step == "map" for shown in self._pages)
-        if self._inset > 0.0 and not speaks_of_map and self._full < 1.0:
+        if self._inset > 0.0 and not speaks_of_map and self._full < 1.0 and not self.map.is_empty:
             width, height = canvas.size
             h = INSET * height
             box = Box(width - h * 16 / 9 - EDGE * height, EDGE * height, h * 16 / 9, h)

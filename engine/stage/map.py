@@ -120,7 +120,8 @@ class MapView:
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing on it."""
-        return not len(self._way.at) and not len(self._places.at)
+        there = (self._way.at, self._places.at, () if self._given is None else self._given)
+        return self._path is None and not any(len(part) for part in there)
 
     def enter(self, identity: int | None) -> None:
         """The present picture is that memory's; None: no memory's."""
