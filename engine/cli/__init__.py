@@ -23,6 +23,7 @@ from engine import __version__
 from engine.cli.docent import docent
 from engine.cli.memory import memory_app
 from engine.cli.osc import osc_app
+from engine.cli.tear import pulp, tear
 from engine.play.shows import load_show
 from engine.show.config import Show, ShowError
 from engine.show.errors import CannotStart
@@ -112,14 +113,14 @@ def parse_fps(text: str) -> Fraction:
 
 def parse_duration(text: str) -> float:
     """Seconds above 0 and at most a year: '90', or '1:30', or '2:00:00'. Raises typer.BadParameter."""
+    from engine.control.step import read_clock
+
     try:
-        seconds = 0.0
-        for part in text.split(":"):
-            if part.strip()[:1] in ("-", "+"):
-                raise ValueError
-            seconds = seconds * 60 + float(part)
+        seconds = read_clock(text) if ":" in text else float(text)
     except ValueError:
-        raise typer.BadParameter(f"a duration must be seconds, or as 1:30 or 2:00:00, got {text!r}") from None
+        seconds = None
+    if seconds is None:
+        raise typer.BadParameter(f"a duration must be seconds, or as 1:30 or 2:00:00, got {text!r}")
     if not 0 < seconds <= 86400 * 366:
         raise typer.BadParameter(f"a duration must be above 0 s and at most a year, got {text!r}")
     return seconds
@@ -546,6 +547,10 @@ def models_fetch(
     from engine.dreamer import hub
 
     guarded(lambda: hub.fetch(repository, typer.echo))
+
+
+app.command()(tear)
+app.command()(pulp)
 
 
 @app.command()

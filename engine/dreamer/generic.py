@@ -14,12 +14,13 @@ import torch
 from torch import Tensor
 
 from engine.dreamer.faults import line, may_pass
+from engine.dreamer.liquid import by_area, native_cells
 from engine.dreamer.models import ModelError
 from engine.dreamer.noise import Noise
 from engine.dreamer.palettes import Palettes
 from engine.dreamer.prompts import INSTEAD, unsuited
 from engine.dreamer.sampler import Made, Settings, Strength
-from engine.walk.waypoint import Point, Waypoint
+from engine.walk.waypoint import Point, Waypoint, Wording
 
 NOISE_SEED = 0  # of the noise that a pipeline may add for itself: still while the walk moves
 _NEEDED = ("prompt_embeds", "latents", "width", "height")
@@ -53,7 +54,7 @@ class PipelineSampler:
         self.strength: Strength = lambda focus: focus
         self._given: Tensor | None = None  # what the decoder was last given
         self._overhear(pipe)
-        self.noise = Noise(_latent_shape(pipe, network, settings), self._device)
+        self.noise = Noise(_latent_shape(pipe, network, settings), self._device, native=native_cells(network.config))
 
     def picture(self, waypoint: Waypoint, before_decode: Callable[[], None] | None = None) -> Tensor:
         """The picture of a waypoint, (H, W, 3) uint8."""
@@ -122,7 +123,7 @@ class PipelineSampler:
 
     def _options(self, waypoint: Waypoint, noise: Tensor) -> dict[str, Any]:
         s = self._settings
-        mixed = self._palettes.mix(waypoint)
+        mixed = self._palettes.say(self._said(waypoint))
         options: dict[str, Any] = {
             n: t.to(self._device, self._dtype if t.is_floating_point() and "mask" not in n else t.dtype)
             for n, t in mixed.items()
@@ -144,6 +145,13 @@ class PipelineSampler:
             "use_resolution_binning": False,
             "clean_caption": False,
         }
+
+    def _said(self, waypoint: Waypoint) -> tuple[Wording, ...]:
+        """What is said; of a torn waypoint, by how much of the picture each sheet has. Words by patches would need to
+        know how each family attends."""
+        if waypoint.liquid is None:
+            return waypoint.wordings
+        return by_area(waypoint, self.noise.masks(waypoint.liquid, waypoint.loop))
 
     def _packed(self, noise: Tensor) -> Tensor:
         """Latents as the pipeline takes them: Flux and its kin want 2x2 patches in a row."""

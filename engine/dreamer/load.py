@@ -155,7 +155,7 @@ class Dreamer:
         import diffusers
 
         parts = {
-            name: _load_part(place, name, self.dtype, progress)
+            name: load_part(place, name, self.dtype, progress)
             for name in (
                 "tokenizer",
                 "tokenizer_2",
@@ -226,7 +226,7 @@ class Dreamer:
         dream; those of the palettes before stay known (see Palettes)."""
         self.prepare_thread()
         with quiet():
-            self._palettes.add(palette.id, self._encode(self._pipe, palette))
+            self._palettes.add(palette.id, self._encode(self._pipe, palette), palette.is_brief)
 
     def _read_palette(self, pipe: Any, progress: Progress) -> Palettes:
         """Encodes the first palette, and puts the pipeline on its device. The text encoders, often the largest part,
@@ -247,7 +247,7 @@ class Dreamer:
             for part in encoders:
                 part.to(self.device)
             guided = self.spec.model.guidance > 1.0
-            return encode(pipe, palette.prompts, self.spec.model.negative, guided)
+            return encode(pipe, palette.prompts, self.spec.model.negative, guided, palette.is_brief)
         finally:  # also where the device had no room for them: what goes on being dreamt needs it
             for part in encoders:
                 part.to("cpu")
@@ -263,7 +263,8 @@ def _smaller(picture: torch.Tensor) -> NDArray[np.uint8]:
     return small
 
 
-def _load_part(place: ModelPlace, name: str, dtype: torch.dtype, progress: Progress) -> Any:
+def load_part(place: ModelPlace, name: str, dtype: torch.dtype, progress: Progress) -> Any:
+    """One part of a model: a tokenizer, a network, a scheduler. Raises ModelError."""
     library, class_name = place.components[name]
     progress(f"reading the {name.replace('_', ' ')}")
     folder = place.path / name

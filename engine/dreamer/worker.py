@@ -217,8 +217,8 @@ class _Words:
 
     def wait_for(self, waypoint: Waypoint) -> None:
         """Waits for words that a waypoint names while they are being encoded: in a film, or after a restart."""
-        for wording in waypoint.wordings:
-            if future := self._under_way.get(wording.palette):
+        for palette in waypoint.palettes:
+            if future := self._under_way.get(palette):
                 futures.wait([future])
 
 

@@ -30,6 +30,8 @@ from engine.walk.caption import Caption, Captioner, Remembered, Scene
 from engine.walk.mix import TICK_HZ, TICK_S
 from engine.walk.navigator import Navigator
 from engine.walk.palette import Palette
+from engine.walk.pulp.liquid import Pulp
+from engine.walk.pulp.water import Torn, Water
 from engine.walk.told import Told, told
 from engine.walk.visit import Place, Visits
 from engine.walk.waypoint import Waypoint
@@ -60,9 +62,11 @@ class Conductor(Mapping[str, Value]):
         words_at_once: bool = False,
         automata: Sequence[Automaton] = (),
         but_for: Collection[str] = (),
+        torn: Torn | None = None,
     ) -> None:
         """words_at_once: new words count as encoded as soon as they are wanted, and whoever dreams waits for them;
         else answer() says when they are. but_for: ids of palettes of which somebody will say so all the same.
+        torn: the text that the walk draws fragments from.
         automata: what moves parameters at every tick, beside the show's own automation and after it."""
         self.controls = Controls(show.registry, show.values)
         self.navigator = Navigator(
@@ -74,6 +78,8 @@ class Conductor(Mapping[str, Value]):
         )
         self._view = Dissolve(str(show.values["look.view"]))
         self.words = Words(self.navigator.materials, Palette.of([m.prompt for m in show.materials]))
+        self.water = Water(torn, self.navigator.seed, self.navigator.loop, float(show.values["pulp.turn"]))
+        self.pulp = Pulp(self.water.draw_up_loudest)
         self.visits = Visits()
         self.jumps = 0  # how often walk.jump was fired
         self._captioner = Captioner(Language.load(str(show.values["docent.language"]), [show.path.parent]))
@@ -141,7 +147,7 @@ class Conductor(Mapping[str, Value]):
 
     def to_dict(self) -> dict[str, Any]:
         """Where everything is that is steered, JSON-able: what a take begins with."""
-        parts = ("controls", "navigator", "words", "visits", "automation", "lesson")
+        parts = ("controls", "navigator", "pulp", "water", "words", "visits", "automation", "lesson")
         return {name: getattr(self, name).to_dict() for name in parts} | {"view": self._view.to_dict()}
 
     def restore(self, data: Mapping[str, Any]) -> None:
@@ -149,9 +155,10 @@ class Conductor(Mapping[str, Value]):
         self.controls.restore(data["controls"])
         self.navigator.restore(data["navigator"])
         self.navigator.read(self.controls)
-        for name in ("words", "visits", "automation", "lesson"):
+        for name in ("pulp", "water", "words", "visits", "automation", "lesson"):
             if name in data:
                 getattr(self, name).restore(data[name])
+        self.water.read(self.controls, self.navigator)
         if "view" in data:
             self._view.restore(data["view"])
 
@@ -213,13 +220,19 @@ class Conductor(Mapping[str, Value]):
         self.navigator.tick(self.controls)
         if self.navigator.epoch != epoch:
             self.jumps += 1
+            self.water.leap()
             self.visits.leave(leap=True)
             if self.visits.locked:  # what it would have leapt to is not shown; whoever curates may answer
                 self.navigator.epoch = epoch
-        self.words.need(self.visits.palettes)
+        self.pulp.tick(self.controls, self.navigator)
+        if not self.pulp.pulled:
+            self.water.draw_up(None)
+        self.water.tick(self.controls, self.navigator, is_still=self.visits.at is not None)
+        self.words.need([*self.visits.palettes, *self.water.palettes])
         self.words.tick(self.controls)
         if self._at_once:
             self.answer({palette.id for palette in self.words.wanted} - self._but_for, {})
+        self.water.hear(self.words.is_ready, float(self["blend.time"]))
         if self.visits.tick(self.words.is_ready, float(self["blend.time"])):
             self.navigator.leap()
         if (place := self.visits.at) is not None:
@@ -229,7 +242,9 @@ class Conductor(Mapping[str, Value]):
 
     def waypoint(self, ahead_s: float = 0.0) -> Waypoint:
         """Where the walk is, or will be `ahead_s` seconds on if nothing is touched."""
-        return self.visits.apply(self.words.apply(self.navigator.waypoint(ahead_s)))
+        walked = self.water.apply(self.pulp.hold(self.navigator.waypoint(ahead_s)), ahead_s)
+        torn = self.pulp.tear(self.words.apply(walked), self.navigator, ahead_s)
+        return self.visits.apply(self.water.scatter(torn, ahead_s))
 
     @property
     def caption(self) -> Caption:
@@ -238,8 +253,11 @@ class Conductor(Mapping[str, Value]):
 
     @property
     def afloat(self) -> tuple[Afloat, ...]:
-        """What is adrift over the picture, while pulp.scraps is above 0: the words of what is dreamt."""
-        return of_words(self._told(self.waypoint())) if self["pulp.scraps"] else ()
+        """What is adrift over the picture, while pulp.scraps is above 0: the fragments in the water, or the words of
+        what is dreamt."""
+        if not self["pulp.scraps"]:
+            return ()
+        return self.water.afloat or of_words(self._told(self.waypoint()))
 
     def _told(self, here: Waypoint) -> tuple[Told, ...]:
         return told(here, self.words.palettes_of(here) | self.visits.palettes_of(here))
@@ -259,6 +277,7 @@ class Conductor(Mapping[str, Value]):
             torn=float(self.get("pulp.liquidise", 0.0)),
             shown=most if views[most] > 0.5 else "picture",
             see=str(self["clouds.see"]).strip(),
+            phrases=self.words.phrases,
             visits=there,
             travels=self.visits.going is not None and not there,
             remembered=Remembered.of(self.visits.about),

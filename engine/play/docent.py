@@ -190,7 +190,7 @@ class Docent:
     def _between(self, here: Waypoint, palettes: Mapping[str, Palette]) -> tuple[list[Waypoint], tuple[str, str]]:
         """Two places and those between: from one material to another under the same noise; of a show with one material,
         from one noise to another."""
-        plain = replace(here, beside=(), focus=1.0)
+        plain = replace(here, beside=(), focus=1.0, liquid=None)
         count = len(here.weights)
         parts = [k / (BETWEEN - 1) for k in range(BETWEEN)]
         if count > 1:

@@ -31,6 +31,7 @@ from engine.play.preroll import Preroll
 from engine.play.provenance import MACHINE, changes, provenance_of
 from engine.play.signals import StopRequest
 from engine.play.takes import replay
+from engine.play.torn import torn_text
 from engine.record.encoder import check as encoder_check
 from engine.record.film_file import FilmFile, Unfinished
 from engine.record.names import RecorderError, reason
@@ -125,7 +126,7 @@ class _Script:
 
     def palettes(self, waypoint: Waypoint) -> tuple[Palette, ...]:
         """Those that a waypoint names."""
-        return tuple(self._words[w.palette] for w in waypoint.wordings if w.palette)
+        return tuple(self._words[id] for id in waypoint.palettes if id)
 
     def words_of(self, waypoint: Waypoint) -> dict[str, Palette]:
         """The same by their ids."""
@@ -302,13 +303,16 @@ def run_film(
         stop = stack.enter_context(StopRequest(last_resort=True))
         ctx = create_context(headless=True)
         stack.callback(ctx.release)
+        torn = torn_text(show)
         known = provenance_of(show, size, job.fps, job.frames, str(ctx.info["GL_RENDERER"])) | _of_job(job)
+        if torn is not None:
+            known["the torn text"] = torn.digest
         about = {"show": show.name, "title": show.title, "command": job.command}
         file = stack.enter_context(FilmFile(job.out, known, about))  # before the model: refused at once
         unfinished = _unfinished(file, job)
         first = unfinished.frames if unfinished else 0
         clock = LockstepClock(job.fps, job.skipped + first)
-        conductor = replay(show, job.take) if job.take else Conductor(show, words_at_once=True)
+        conductor = replay(show, job.take, torn) if job.take else Conductor(show, words_at_once=True, torn=torn)
         script = _Script(conductor, job, clock.frame, stop)
         supply = _Supply(script.preroll.keyframes(plan.keyframes(script.waypoints(), show.film.gap)))
         spec = DreamSpec.from_show(show, film=True)

@@ -10,12 +10,15 @@ The show's thread. What moves goes on doing what it did meanwhile.
 
 from collections.abc import Mapping
 from pathlib import Path
+from textwrap import wrap
 
 from engine.control.learn import Learner
 from engine.control.learn_file import LearnFile, obey
 from engine.play.inputs import Inputs
 from engine.show.config import Show
 from engine.show.params import Value
+
+LINE = 76  # characters; the overlay's text shrinks until its longest line fits
 
 
 class Learning:
@@ -39,7 +42,7 @@ class Learning:
 
     def lines(self, values: Mapping[str, Value]) -> list[str]:
         """The parameter that is chosen, the control that moves, what is bound, and the keys."""
-        said = [self._file.said] if self._file.said else []
+        said = wrap(self._file.said, LINE)
         return [*self._learner.lines(values[self._learner.param.name]), *said]
 
     def close(self) -> None:

@@ -34,11 +34,13 @@ class Move:
 
 @dataclass(frozen=True)
 class Step:
-    """What the show does while something is said. favour: materials that alone are heard, if the show has any such."""
+    """What the show does while something is said. favour: materials that alone are heard, if the show has any such;
+    keeps: what stays as the step before has put it."""
 
     lasts_s: float  # when it goes by itself
     moves: tuple[Move, ...] = ()
     favour: tuple[str, ...] = ()
+    keeps: tuple[str, ...] = ()
 
 
 STILL = Move(0.0, "walk.pause", True)
@@ -64,16 +66,8 @@ LESSON: Mapping[str, Step] = {
         CLOUDS,
     ),
     "clouds_limp": Step(13.0, (Move(0.0, "walk.focus", 1.0, 2.0),), CLOUDS),
-    "pulp": Step(
-        20.0,
-        (
-            Move(0.0, "pulp.liquidise", 0.85, 5.0),
-            Move(12.0, "pulp.pull", 1.0),
-            Move(12.0, "pulp.liquidise", 0.0, 4.0),
-        ),
-        PULP,
-    ),
-    "pulp_limp": Step(13.0, (), PULP),
+    "pulp": Step(22.0, (Move(0.0, "pulp.liquidise", 0.85, 5.0), Move(11.0, "pulp.pull", 1.0)), PULP),
+    "pulp_limp": Step(13.0, (), PULP, keeps=("pulp.liquidise",)),  # the sheet that was drawn up stays
     "memory": Step(18.0, (Move(0.0, "memory.view", 1.0),), MEMORY),
     "memory_limp": Step(14.0, (Move(0.0, "memory.view", 1.0),), MEMORY),
     "all_three": Step(13.0, (Move(0.0, "memory.view", 0.0),)),
@@ -173,7 +167,8 @@ class Lesson:
 
     def _give_back(self, controls: Controls) -> None:
         """Everything that the present step does not need."""
-        kept = {"docent.caption", *(move.name for move in LESSON[self.step].moves)} if self._number else set()
+        step = LESSON[self.step] if self._number else Step(0.0)
+        kept = {move.name for move in step.moves} | set(step.keeps) | ({"docent.caption"} if self._number else set())
         if self._number and any(f"{MATERIAL}{name}" in controls for name in LESSON[self.step].favour):
             kept |= set(_materials(controls))
         for name in [name for name in self._own if name not in kept]:

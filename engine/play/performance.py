@@ -18,6 +18,7 @@ from engine.play.inputs import Inputs
 from engine.play.remember import Remember
 from engine.play.state import Memory
 from engine.play.stored import StoredPresets
+from engine.play.torn import torn_text
 from engine.show.config import Show
 from engine.show.files import ENDING_S
 from engine.stage.blend import Blend, Picture
@@ -42,15 +43,18 @@ class Prepared:
 
     @staticmethod
     def of(show: Show) -> "Prepared":
-        """Waits for the disk."""
+        """Waits for the disk. Raises PulpError."""
+        torn = torn_text(show)
         inputs, stored = Inputs(show), StoredPresets(show)
-        conductor = Conductor(show, automata=[inputs.mapper])
+        conductor = Conductor(show, automata=[inputs.mapper], torn=torn)
         conductor.steer(PRESETS, stored.load())
         return Prepared(show, conductor, inputs, Memory(show) if show.stage.resume else None, stored)
 
     def recall(self) -> bool:
         """Resumes the walk where it was left, if the show is one that remembers. Waits for the disk."""
-        return self.memory is not None and self.memory.recall(self.conductor.navigator, self.conductor.controls)
+        return self.memory is not None and self.memory.recall(
+            self.conductor.navigator, self.conductor.controls, self.conductor.water
+        )
 
 
 class Performance:
@@ -129,12 +133,12 @@ class Performance:
         self.stored.keep(self.conductor.automation.presets)
         if self.memory and self.now_s - self._saved_at >= SAVE_EVERY_S:
             self._saved_at = self.now_s
-            self.memory.keep(self.conductor.navigator)
+            self.memory.keep(self.conductor.navigator, self.conductor.water)
 
     def keep(self) -> Callable[[], None]:
         """Keeps where the walk is for the next time; what is returned waits for the disk."""
         if self.memory:
-            self.memory.keep(self.conductor.navigator)
+            self.memory.keep(self.conductor.navigator, self.conductor.water)
 
         def wait() -> None:
             if self.memory:

@@ -41,7 +41,8 @@ from engine.walk.memory.questions import (
     Trouble,
 )
 from engine.walk.memory.recall import Asked, told_time, understood
-from engine.walk.visit import MAX_WORDINGS, Place
+from engine.walk.reading import MAX_WORDINGS
+from engine.walk.visit import Place
 from engine.walk.waypoint import Waypoint
 
 log = logging.getLogger("pedesis")
@@ -194,13 +195,19 @@ class Remember:
         return self._keeper is not None
 
     def _offer(self, by_hand: bool) -> None:
-        if self._newest is None or self._keeper is None:
+        if self._keeper is None:
+            return
+        if self._newest is None:
+            if by_hand:
+                log.info("memory.keep: there is no picture to keep yet")
             return
         waypoint, pixels = self._newest
         palettes = self._conductor.words.palettes_of(waypoint) | self._conductor.visits.palettes_of(waypoint)
         place = Place.of(waypoint)
         if len(place.beside) > MAX_WORDINGS or any(id not in palettes for id in place.palettes):
-            return  # too much is being said at once to be said again
+            if by_hand:
+                log.info("memory.keep: not kept; too much is being said at once to be said again")
+            return
         time_s = self._conductor.time_s
         self._keeper.offer(Offer(place, palettes, pixels.copy(), self._steered(), by_hand, time_s))
 

@@ -21,10 +21,12 @@ from engine.stage import docent_params as docent
 from engine.stage import params as stage
 from engine.walk import params as walk
 from engine.walk.memory import params as memory
+from engine.walk.pulp import params as pulp
 
 # In the order in which parameters are documented.
 PARTS: tuple[Part, ...] = (
     walk.PART,
+    pulp.PART,
     memory.PART,
     stage.PART,
     docent.PART,

@@ -1,7 +1,7 @@
 """The caption under the picture: a sentence or two in plain type, which can be read from five metres.
 
     captions = Captions(ctx, shaders)
-    captions.render(framebuffer, caption, time_s, fade)     # once a frame, over everything but the help
+    captions.render(framebuffer, picture, caption, time_s)     # once a frame, over everything but the help
 
 Stage process, GL thread only; the type is set by a worker's thread, in a film at once. Without a caption nothing is
 done, and before the first one nothing is made. White type on a soft darkness of its own shape: no box.
@@ -16,7 +16,9 @@ import moderngl
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.stage.blend import Picture
 from engine.stage.fonts import Fonts
+from engine.stage.look import view_of
 from engine.stage.paper import blurred
 from engine.stage.shaders import Shaders
 from engine.stage.typeset import Measure, NotSet, typeset
@@ -32,7 +34,6 @@ WIDTH, NARROW = 0.62, 0.88  # of a line, of a wide picture and of one that is hi
 LINES = 4
 MARGIN = 0.062  # from the edges, of the shorter side: what a projector or a frame may hide, and as much again
 AROUND = 1.7  # of darkness around the type, ems
-DARKNESS = 0.72  # at its darkest, 0..1
 LINE = 7.5, 0.062  # length and height of the line that shows shares, ems
 GOES_S, WAITS_S, COMES_S = 0.8, 0.5, 1.0  # one caption goes; the next waits a little, and comes
 KEPT = 3  # captions that are kept
@@ -82,8 +83,17 @@ class Captions:
         self._unset: set[Key] = set()
         self._told: set[str] = set()
 
-    def render(self, framebuffer: moderngl.Framebuffer, caption: Caption, time_s: float, fade: float = 1.0) -> None:
-        """Draws the caption into the framebuffer's viewport. fade: of a blackout, 0 is black."""
+    def render(
+        self,
+        framebuffer: moderngl.Framebuffer,
+        picture: Picture,
+        caption: Caption,
+        time_s: float,
+        gain: float = 1.0,
+        fade: float = 1.0,
+    ) -> None:
+        """Draws the caption into the framebuffer's viewport. picture: what is seen there, for its brightness; gain: of
+        its exposure; fade: of a blackout, 0 is black."""
         goes = 1.0 - _smooth((time_s - caption.since_s) / GOES_S) if caption.before else 0.0
         if not caption.text and goes <= 0.0:
             return
@@ -94,11 +104,11 @@ class Captions:
                 self._worker.ask(key, partial(make_plate, *key, self._fonts))
         self._take(time_s, {old, new})
         if goes > 0.0 and (shown := self._ready(old)):
-            self._draw(framebuffer, shown, caption.before_shares, goes, fade)
+            self._draw(framebuffer, picture, shown, caption.before_shares, goes, gain, fade)
         if caption.text and (shown := self._ready(new)) and shown.ready_s is not None:
             begins_s = max(caption.since_s + (WAITS_S if caption.before else 0.0), shown.ready_s)
             if (comes := _smooth((time_s - begins_s) / COMES_S)) > 0.0:
-                self._draw(framebuffer, shown, caption.shares, comes, fade)
+                self._draw(framebuffer, picture, shown, caption.shares, comes, gain, fade)
 
     def zone(self, caption: Caption, size: tuple[int, int], time_s: float) -> Zone | None:
         """Where the caption is, with room for a few lines so that it does not change with them; nothing is to drift
@@ -154,21 +164,41 @@ class Captions:
             log.warning("captions with such text are left out (%.40r): %s", key[0], reason)
 
     def _draw(
-        self, framebuffer: moderngl.Framebuffer, shown: _Shown, shares: Sequence[float], alpha: float, fade: float
+        self,
+        framebuffer: moderngl.Framebuffer,
+        picture: Picture,
+        shown: _Shown,
+        shares: Sequence[float],
+        alpha: float,
+        gain: float,
+        fade: float,
     ) -> None:
         whole = framebuffer.viewport
         wide, high = shown.texture.size
         margin = round(MARGIN * min(whole[2], whole[3])) - shown.plate.pad_px
-        left = whole[0] + (margin if shown.plate.rightward else whole[2] - margin - wide)
-        framebuffer.viewport = left, whole[1] + margin, wide, high
+        left = margin if shown.plate.rightward else whole[2] - margin - wide
+        framebuffer.viewport = whole[0] + left, whole[1] + margin, wide, high
+        view = view_of(picture.size, (whole[2], whole[3]), 0.0, 0.0)
+        x, y = view.at((left + wide / 2) / whole[2] - 0.5, (margin + high / 2) / whole[3] - 0.5)
+        up = -1.0 if picture.top_first else 1.0
+        across, upward = view.turn[0] / whole[2], up * view.turn[3] / whole[3]  # of a pixel, in the picture
+        reach = 0.4 * _em((whole[2], whole[3]))
         ends = [min(sum(shares[: n + 1]), 1.0) for n in range(2)] if shares else [0.0, 0.0]
         self._ctx.enable(moderngl.BLEND)
         self._ctx.blend_func = moderngl.ONE, moderngl.ONE_MINUS_SRC_ALPHA
         try:
             self._shaders.native("caption.frag").render(
                 framebuffer,
-                {"u_shares": (*ends, 1.0 if shares else 0.0), "u_alpha": alpha, "u_fade": fade},
-                {"u_text": shown.texture},
+                {
+                    "u_shares": (*ends, 1.0 if shares else 0.0),
+                    "u_alpha": alpha,
+                    "u_fade": fade,
+                    "u_middle": (x, 0.5 + (y - 0.5) * up, wide * across, high * upward),
+                    "u_reach": (reach * across, reach * upward),
+                    "u_gain": gain,
+                    "u_mix": picture.mix,
+                },
+                {"u_text": shown.texture, **picture.textures()},
             )
         finally:
             self._ctx.disable(moderngl.BLEND)
@@ -203,11 +233,11 @@ def _em(size: tuple[int, int]) -> int:
 
 
 def _darkness(ink: NDArray[np.uint8], em: int) -> NDArray[np.float32]:
-    """(h, w) 0..DARKNESS: close about the letters, and far and soft about the lines."""
+    """(h, w) 0..1: close about the letters, and far and soft about the lines."""
     mask = ink.astype(np.float32) / np.float32(255.0)
-    close = np.clip(3.4 * blurred(mask, 0.07 * em, (0.0, 0.0)), 0.0, 1.0)
-    far = np.clip(2.7 * blurred(mask, 0.46 * em, (0.0, 0.0)), 0.0, 1.0)
-    return np.float32(DARKNESS) * (1.0 - (1.0 - 0.62 * close) * (1.0 - 0.80 * far * far * (3.0 - 2.0 * far)))
+    close = np.clip(7.5 * blurred(mask, 0.13 * em, (0.0, 0.0)), 0.0, 1.0)
+    far = np.clip(3.6 * blurred(mask, 0.56 * em, (0.0, 0.0)), 0.0, 1.0)
+    return np.asarray(1.0 - (1.0 - 0.92 * close) * (1.0 - 0.85 * far * far * (3.0 - 2.0 * far)), np.float32)
 
 
 def _smooth(part: float) -> float:

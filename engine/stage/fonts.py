@@ -3,9 +3,11 @@
     fonts = Fonts.of_system()              # asks fontconfig, or looks through the usual folders
     face = fonts.face("ابجد", "serif")     # None if no font has all of these characters
 
-Waits for the disk: for a worker's thread, or a film's. What was found is kept. No font comes with Pedesis.
+Waits for the disk: for a worker's thread, or a film's. What was found is kept. No font comes with Pedesis;
+where a machine has none, Latin is set in Pillow's own.
 """
 
+import io
 import os
 import re
 import struct
@@ -18,12 +20,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal
 
 import numpy as np
 
 Style = Literal["serif", "sans"]
 
+PILLOWS = Path("<Pillow's own>")
 ENDINGS = (".ttf", ".otf", ".ttc", ".otc")
 MOST_FILES = 20_000
 FONTCONFIG_S = 10.0  # its first run on a machine reads every font
@@ -111,7 +114,8 @@ class Fonts:
             face = self._faces[file]
             if face is not None and face.has(characters):
                 return face
-        return None
+        own = _pillows()
+        return own if own is not None and own.has(characters) else None
 
 
 _OUT = 1000
@@ -136,6 +140,24 @@ def _rank(stem: str, style: Style, italic: bool) -> int:
 def read_face(path: Path) -> Face | None:
     """A font file's characters; None for what is none, or is damaged."""
     with suppress(OSError, struct.error, ValueError, IndexError), path.open("rb") as file:
+        return _read(path, file)
+    return None
+
+
+@cache
+def _pillows() -> Face | None:
+    """The Latin font that comes within Pillow: better than nothing on a machine without fonts."""
+    from PIL import ImageFont
+
+    with suppress(ImportError, OSError, struct.error, ValueError, IndexError):  # Pillow without FreeType has none
+        font = ImageFont.load_default(16)
+        if isinstance(font, ImageFont.FreeTypeFont):
+            return _read(PILLOWS, io.BytesIO(font.font_bytes))
+    return None
+
+
+def _read(path: Path, file: BinaryIO) -> Face | None:
+    with file:
         head = file.read(12)
         start = 0
         if head[:4] == b"ttcf":

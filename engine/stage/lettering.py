@@ -54,7 +54,8 @@ class Lettering:
         try:
             zone = self._captions.zone(self._caption, (wide, high), time_s)
             self._scraps.render(framebuffer, picture, values, time_s, light, zone)
-            self._captions.render(framebuffer, self._caption, time_s, light)
+            gain = 2.0 ** float(values["look.exposure"])
+            self._captions.render(framebuffer, picture, self._caption, time_s, gain, light)
         finally:
             framebuffer.viewport = whole
 

@@ -31,7 +31,7 @@ _PASSES = {
     "overlay.frag": "uniform sampler2D u_text;\nvoid main() { colour = texture(u_text, vec2(v_uv.x, 1.0 - v_uv.y)); }",
     "caption.frag": "uniform sampler2D u_text;\nuniform float u_alpha;\nuniform float u_fade;\n"
     "void main() { vec4 t = texture(u_text, vec2(v_uv.x, 1.0 - v_uv.y)) * u_alpha;\n"
-    "    colour = vec4(vec3(t.r) * u_fade, max(t.r, t.g)); }",
+    "    colour = vec4(vec3(t.r) * u_fade, max(t.r, 0.6 * t.g)); }",
     "hall.frag": "void main() { colour = vec4(0.004, 0.006, 0.012, 1.0); }",
     "card.frag": _PICTURE + "uniform float u_alpha;\nuniform float u_shows;\nuniform vec4 u_veil;\n"
     "void main() { colour = vec4(u_shows > 0.5 ? pow(max(picture().rgb, 0.0), vec3(1.0 / 2.2)) : u_veil.rgb, 1.0) * u_alpha; }",

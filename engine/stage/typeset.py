@@ -9,6 +9,7 @@ into lines and into runs of one font and one direction, which are put in order b
 bidirectional algorithm (UAX #9): a text that runs one way, with words that run the other.
 """
 
+import io
 import re
 import unicodedata
 from collections.abc import Sequence
@@ -20,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.stage.fonts import Face, Fonts, Style
+from engine.stage.fonts import PILLOWS, Face, Fonts, Style
 
 LONGEST = 400  # characters that are looked at
 JOINERS = "\u200c\u200d"
@@ -108,7 +109,7 @@ def _letters(text: str, fonts: Fonts, measure: Measure) -> tuple[Run, bool]:
         own = {c for (c, i), s in zip(marked, scripts, strict=True) if s == script and i == italic and c not in JOINERS}
         face = fonts.face("".join(own) + " ", measure.style, italic) or fonts.face("".join(own), measure.style, italic)
         if face is None:
-            raise NotSet(f"no font here has {' '.join(script.split('-')).title()}")
+            raise NotSet(f"no font here has these {script.title()} letters")
         chosen[script, italic] = face
     rightward = _base(marked)
     directions = _directions([c for c, _ in marked], rightward)
@@ -311,6 +312,9 @@ def _font(path: Path, em_px: float) -> Any:
     from PIL import ImageFont
 
     try:
+        if path == PILLOWS:
+            own: Any = ImageFont.load_default(16)  # which is never shaped, however large it is asked for
+            return ImageFont.truetype(io.BytesIO(own.font_bytes), em_px)
         return ImageFont.truetype(str(path), em_px)
     except OSError as error:
         raise NotSet(f"the font {path.name} cannot be read") from error

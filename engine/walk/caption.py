@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from engine.show.language import Language
-from engine.walk.told import Told, plain
+from engine.walk.told import Told, plain, shortened
 
 LEAST_S = 4.0  # that a caption stays, however fast the walk goes
 STEADY_S = 0.4  # for which something must hold before it is said
@@ -55,6 +55,8 @@ class Scene:
     torn: float = 0.0  # pulp.liquidise
     shown: str = "picture"  # or latent, noise, shelves
     see: str = ""  # the word that the clouds are read by
+    phrases: frozenset[str] = frozenset()  # what somebody has said
+    fragments: frozenset[str] = frozenset()  # of a torn text
     visits: bool = False  # whether it is at a place that it was sent to
     travels: bool = False  # whether it is on the way to one
     remembered: Remembered | None = None  # what place that is
@@ -92,15 +94,16 @@ def worded(scene: Scene, language: Language) -> Wording:
     if not shares:
         return Wording("")
     first, chief = next(iter(shares.items()))
-    alone = {name_of(part.text, scene) for part in scene.told if part.alone}
     if scene.visits:
         return Wording(_remembering(first, scene.remembered, language), (first,))
     if scene.focus < FORMING:
         return Wording(language.say("caption.forming", a=first), (first,))
     if scene.see and first == name_of(scene.see, scene) and chief > CHIEF:
         return Wording(language.say("caption.seen", a=first), (first,))
-    if first in alone and chief > CHIEF:
+    if chief > CHIEF and first in {name_of(text, scene) for text in scene.phrases}:
         return Wording(language.say("caption.said", a=first), (first,))
+    if chief > CHIEF and first in {name_of(text, scene) for text in scene.fragments}:
+        return Wording(language.say("caption.fragment", a=first), (first,))
     return _mixture(shares, scene.torn > TORN, language)
 
 
@@ -140,7 +143,10 @@ def named(scene: Scene) -> _Shares:
 
 
 def name_of(text: str, scene: Scene) -> str:
-    """What a text is called: as the show wants it, or in short."""
+    """What a text is called: as the show wants it, or in short. A fragment keeps its clauses: nobody wrote it as a
+    prompt."""
+    if text in scene.fragments:
+        return shortened(" ".join(text.replace("*", " ").split()))
     return scene.names.get(text) or plain(text)
 
 

@@ -28,7 +28,6 @@ class Told:
     text: str
     share: float
     place: int  # where it stands among all that is said: one palette's words keep their order
-    alone: bool  # whether it is all that its palette says, as a phrase or a word for the clouds is
 
 
 def told(waypoint: Waypoint, palettes: Mapping[str, Palette]) -> tuple[Told, ...]:
@@ -41,9 +40,9 @@ def told(waypoint: Waypoint, palettes: Mapping[str, Palette]) -> tuple[Told, ...
         for prompt, weight in zip(prompts, wording.weights, strict=False):
             share, before = wording.share * weight, found.get(prompt)
             if before is not None:
-                found[prompt] = Told(prompt, before.share + share, before.place, before.alone)
+                found[prompt] = Told(prompt, before.share + share, before.place)
             elif share > FAINT:
-                found[prompt] = Told(prompt, share, place, len(prompts) == 1)
+                found[prompt] = Told(prompt, share, place)
             place += 1
     return tuple(sorted(found.values(), key=lambda part: (-part.share, part.place)))
 
@@ -60,10 +59,11 @@ def clauses(prompt: str, longest: int = LONGEST) -> list[str]:
     parts = [part for part in (clause.strip(" ,;:.-–—\"'“”„«»") for clause in _CLAUSE.split(text)) if part]
     if len(parts) > 1 and len(parts[0]) < 4 and not _WIDE.search(parts[0]):
         parts = [f"{parts[0]}, {parts[1]}", *parts[2:]]
-    return [_shortened(part, longest) for part in parts]
+    return [shortened(part, longest) for part in parts]
 
 
-def _shortened(text: str, longest: int) -> str:
+def shortened(text: str, longest: int = LONGEST) -> str:
+    """A text of at most so many characters, or half as many of a script that needs few, cut between words."""
     most = longest // 2 if _WIDE.search(text) else longest
     if len(text) <= most:
         return text

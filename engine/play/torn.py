@@ -1,0 +1,32 @@
+"""The torn text of a show: opened before the show begins, and checked as everything in a show is.
+
+    torn = torn_text(show)      # None where the show names none; PulpError in one sentence
+
+Waits for the disk, and is not called from the thread that draws.
+"""
+
+import logging
+from pathlib import Path
+
+from engine.show.config import Show
+from engine.walk.pulp.fragments import Fragments, PulpError
+
+log = logging.getLogger("pedesis")
+
+
+def torn_text(show: Show) -> Fragments | None:
+    """What `pulp.source` names. Raises PulpError."""
+    source = str(show.values["pulp.source"]).strip()
+    if not source:
+        return None
+    try:
+        torn = Fragments(Path(source))
+    except PulpError as error:
+        raise PulpError(f"{show.path}: pulp.source: {error}") from error
+    if not torn.count:
+        raise PulpError(f"{show.path}: pulp.source: the torn text {source} has no fragments; tear another text")
+    log.info("torn text: %s, %d fragments of %d kinds", torn.path.name, torn.count, len(torn.kinds))
+    if torn.model != show.model.name:
+        log.info("%s was sorted into kinds by the model %s; its words are dreamt by %s all the same",
+                 torn.path.name, torn.model, show.model.name)  # fmt: skip
+    return torn
