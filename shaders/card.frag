@@ -20,7 +20,7 @@ void main() {
         vec2 at = u_crop.xy + vec2(v_place.x + 0.5, 0.5 - v_place.y) * u_crop.zw;
         at.y = mix(at.y, 1.0 - at.y, u_flip);
         vec3 c = mix(texture(u_a, at).rgb, texture(u_b, at).rgb, u_mix);
-        float edge = clamp(1.5 + outside, 0.0, 1.0);  // a hair of light around it
+        float edge = clamp(1.5 + outside, 0.0, 1.0) * min(u_round, 1.0);  // a hair of light around a card
         colour = vec4(mix(to_srgb(c), vec3(0.85), 0.22 * edge), 1.0) * cover;
         return;
     }

@@ -58,8 +58,8 @@ def _serve(pipe: Connection, place: RingPlace, dream_s: float, fault: Any = None
         while True:
             while isinstance(message := pipe.recv(), TakePalette | Sketch):
                 if isinstance(message, Sketch):
-                    small = tuple(np.full((9, 16, 3), paint(message.waypoint), np.uint8) for _ in range(1 + message.steps))
-                    pipe.send(Sketched(message.number, small, calls=int(message.steps)))
+                    small = np.full((9, 16, 3), paint(message.waypoint), np.uint8)
+                    pipe.send(Sketched(message.number, (small,) * (1 + message.steps), calls=int(message.steps)))
                 elif "unspeakable" in message.palette.prompts:
                     pipe.send(PaletteRefused(message.palette.id, "no such words"))
                 else:

@@ -1,8 +1,8 @@
 """`pedesis docent`: a lesson about latent space, played by a show, in a window or as a film.
 
-    pedesis docent                       in a window; the right arrow goes on, the left one back
-    pedesis docent --film lesson.mp4     the whole lesson as a film
-    pedesis docent --text                only what it says, to be read aloud
+pedesis docent                       in a window; the right arrow goes on, the left one back
+pedesis docent --film lesson.mp4     the whole lesson as a film
+pedesis docent --text                only what it says, to be read aloud
 """
 
 from pathlib import Path
@@ -17,9 +17,13 @@ def docent(
     show: Annotated[
         str, typer.Argument(metavar="SHOW", help="The show that the lesson is about: a name, or the file of your own.")
     ] = "house",
-    auto: Annotated[bool, typer.Option("--auto", help="Go on by itself, each step as long as it takes to read.")] = False,
+    auto: Annotated[
+        bool, typer.Option("--auto", help="Go on by itself, each step as long as it takes to read.")
+    ] = False,
     step: Annotated[int, typer.Option(metavar="N", min=1, help="Begin with this step.")] = 1,
-    fullscreen: Annotated[bool, typer.Option("--fullscreen", help="On the whole display instead of in a window.")] = False,
+    fullscreen: Annotated[
+        bool, typer.Option("--fullscreen", help="On the whole display instead of in a window.")
+    ] = False,
     language: Annotated[
         str | None, typer.Option(metavar="NAME", help="The language file to speak from, such as en.")
     ] = None,

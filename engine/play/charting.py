@@ -26,6 +26,7 @@ from engine.walk.memory.questions import Shelved
 SAMPLE_S = 0.5  # between two moments of the path that are kept
 KEPT = 240  # of them: two minutes
 LINES = 32  # of a kept picture, about
+STILL = 1.5  # levels of 255 between two pictures that are the same place
 EMBEDDED = 3  # in one frame
 MOMENT = 4  # of the path, every so many are shown as pictures where the bank is small
 SMALL_BANK = 24
@@ -60,15 +61,20 @@ class Charting:
         self._told: object = None  # what the view was last told of
         self.names: Mapping[int, str] = dict(self._names)
 
-    def take_in(self, pixels: NDArray[np.uint8], said: Mapping[str, float], weights: Sequence[float], time_s: float) -> None:
+    def take_in(
+        self, pixels: NDArray[np.uint8], said: Mapping[str, float], weights: Sequence[float], time_s: float
+    ) -> None:
         """A picture that was dreamt, (H, W, 3). said: the share of each prompt; time_s: of the show."""
         if self._next_s - SAMPLE_S <= time_s < self._next_s:
             return
         self._next_s = time_s + SAMPLE_S
         every = max(1, pixels.shape[0] // LINES)
+        small = pixels[::every, ::every]
+        if self._path and _is_same(small, self._path[-1].pixels):
+            return  # the walk rests
         loudest = max(range(len(weights)), key=lambda n: weights[n])
         kind = OWN_KINDS + loudest if weights[loudest] >= PURE and len(weights) > 1 else -1
-        self._path.append(_Moment(self._count, pixels[::every, ::every].copy(), dict(said), kind))
+        self._path.append(_Moment(self._count, small.copy(), dict(said), kind))
         self._count += 1
 
     def step(self, shelved: Shelved | None, view: MapView) -> None:
@@ -150,6 +156,10 @@ class Charting:
         for moment in self._path:
             if -1 - moment.number in view.wanted:
                 view.put_thumbnail(-1 - moment.number, moment.pixels)
+
+
+def _is_same(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> bool:
+    return a.shape == b.shape and float(np.abs(a.astype(np.int16) - b).mean()) < STILL
 
 
 def _vectors(moments: Sequence[_Moment]) -> NDArray[np.float32]:

@@ -7,8 +7,8 @@
     docent.draw(framebuffer, values, now_s, lesson.step)  # after the look
     docent.close()
 
-The show's thread. What a step does to the show is the lesson's (lesson.py), which the conductor steps; here is only what
-is seen of it. Pictures beside the show (guesses, what lies between) are asked of the dreamer one at a time.
+The show's thread. What a step does to the show is the lesson's (lesson.py), which the conductor steps; here is only
+what is seen of it. Pictures beside the show (guesses, what lies between) are asked of the dreamer one at a time.
 """
 
 from collections.abc import Mapping
@@ -68,9 +68,7 @@ class _Row:
 class Docent:
     """See the module's head."""
 
-    def __init__(
-        self, ctx: moderngl.Context, shaders: Shaders, show: Show, wait: bool = False
-    ) -> None:
+    def __init__(self, ctx: moderngl.Context, shaders: Shaders, show: Show, wait: bool = False) -> None:
         """wait: nothing appears late, as in a film."""
         self.view = DocentView(ctx, shaders, wait)
         self.seen: Seen | None = None
@@ -196,17 +194,20 @@ class Docent:
         if count > 1:
             first = max(range(count), key=lambda n: here.weights[n])
             last = (first + max(count // 2, 1)) % count
-            names = [self._show.materials[n].prompt for n in (first, last)] if count == len(self._show.materials) else ["", ""]
+            names = (
+                [self._show.materials[n].prompt for n in (first, last)]
+                if count == len(self._show.materials)
+                else ["", ""]
+            )
             if (own := palettes.get(here.palette)) is not None and len(own.prompts) == count:
                 names = [own.prompts[first], own.prompts[last]]
-            weights = [
-                tuple((1 - p) * (n == first) + p * (n == last) for n in range(count)) for p in parts
-            ]
+            weights = [tuple((1 - p) * (n == first) + p * (n == last) for n in range(count)) for p in parts]
             return [replace(plain, weights=w) for w in weights], (names[0], names[1])
         away = normalise([replace(point, phase=point.phase + AWAY) for point in here.points], here.loop)
         turned = [np.pi / 2 * p for p in parts]
         points = [
-            normalise([*scaled(here.points, float(np.cos(a))), *scaled(away, float(np.sin(a)))], here.loop) for a in turned
+            normalise([*scaled(here.points, float(np.cos(a))), *scaled(away, float(np.sin(a)))], here.loop)
+            for a in turned
         ]
         return [replace(plain, points=p) for p in points], ("", "")
 
@@ -285,5 +286,3 @@ def _patch(pixels: NDArray[np.uint8], number: int) -> Patch:
     left, top = (width - across) // 2, (height - down) // 2
     crop = left / width, top / height, across / width, down / height
     return Patch(pixels[top : top + down, left : left + across].copy(), crop, number)
-
-

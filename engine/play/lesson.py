@@ -44,7 +44,7 @@ class Step:
 
 
 STILL = Move(0.0, "walk.pause", True)
-CLOUDS, PULP, MEMORY = ("clouds", "weather"), ("pulp", "print"), ("memory", "spheres")
+CLOUDS, PULP, MEMORY = ("clouds",), ("pulp", "print", "paper"), ("memory", "spheres")
 
 # A show that lacks a parameter does without that move.
 LESSON: Mapping[str, Step] = {
@@ -107,9 +107,9 @@ class Lesson:
             number = number + 1 if number < len(STEPS) else 0
         while controls.take("docent.back"):
             number = max(number - 1, 0)
-        if number and number == self._number and controls["docent.auto"]:
-            if self.since_s >= LESSON[self.step].lasts_s:
-                number = number + 1 if number < len(STEPS) else 0
+        stays = not number or number != self._number or not controls["docent.auto"]
+        if not stays and self.since_s >= LESSON[self.step].lasts_s:
+            number = number + 1 if number < len(STEPS) else 0
         if number != int(controls["docent.step"]):
             controls.set("docent.step", number)
         if number != self._number:

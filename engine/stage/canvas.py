@@ -85,7 +85,12 @@ class Canvas:
         self._framebuffer, self._whole = framebuffer, framebuffer.viewport
 
     def card(
-        self, picture: Picture, box: Box, alpha: float, crop: tuple[float, float, float, float] = WHOLE, round_px: float = 3
+        self,
+        picture: Picture,
+        box: Box,
+        alpha: float,
+        crop: tuple[float, float, float, float] = WHOLE,
+        round_px: float = 3,
     ) -> None:
         """A picture in linear light on a card. crop: left, top, width, height of what is seen, 0 to 1."""
         uniforms: dict[str, Uniform] = {
@@ -174,7 +179,7 @@ class Canvas:
         return found[1]
 
     def _draw(self, name: str, box: Box, uniforms: dict[str, Uniform], textures: dict[str, moderngl.Texture]) -> None:
-        left, bottom, width, height = self._whole
+        left, bottom, _, height = self._whole
         x, w, h = round(box.x), max(round(box.width), 1), max(round(box.height), 1)
         self._framebuffer.viewport = (left + x, bottom + height - round(box.y) - h, w, h)
         self._ctx.enable(moderngl.BLEND)

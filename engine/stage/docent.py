@@ -34,7 +34,10 @@ EDGE = 0.06
 EMPTY = (0.09, 0.10, 0.13)
 Values = Mapping[str, float | int | bool | str]
 SHOWN = ("definition", "clouds", "clouds_limp", "pulp", "pulp_limp", "memory", "memory_limp", "all_three", "end")
-WASHES = {"latent": {"look.view.latent": 1.0, "look.view.noise": 0.0}, "noise": {"look.view.latent": 0.0, "look.view.noise": 1.0}}
+WASHES = {
+    "latent": {"look.view.latent": 1.0, "look.view.noise": 0.0},
+    "noise": {"look.view.latent": 0.0, "look.view.noise": 1.0},
+}
 
 
 @dataclass(frozen=True)
@@ -147,7 +150,9 @@ class DocentView:
         page, alpha = shown.page, _eased(shown.risen)
         newest = self._pages[-1]
         # The words before go before those that come, as nobody can read both.
-        spoken = _eased(max(2 * newest.risen - 1, 0.0) if shown is newest else max(1 - 2 * newest.risen, 0.0) * shown.risen)
+        spoken = _eased(
+            max(2 * newest.risen - 1, 0.0) if shown is newest else max(1 - 2 * newest.risen, 0.0) * shown.risen
+        )
         width, height = self._canvas.size
         whole = Box(0, 0, width, height)
         if page.step in SHOWN:
@@ -158,7 +163,9 @@ class DocentView:
             self._canvas.veil(whole, alpha)
             self._draw_cards(shown, seen, values, alpha, now_s)
         em = TEXT * min(height, width * 9 / 16)
-        line = Line(width / 2, height * (1 - TEXT_ROOM / 2 - 0.02), em, width * 0.86, "middle", shade=page.step in SHOWN)
+        line = Line(
+            width / 2, height * (1 - TEXT_ROOM / 2 - 0.02), em, width * 0.86, "middle", shade=page.step in SHOWN
+        )
         self._canvas.say(page.text, line, spoken)
         count = Line(width / 2, height * 0.975, COUNT * height, by="bottom", tone=QUIET, style="sans")
         self._canvas.say(page.count, count, 0.8 * spoken)
@@ -279,7 +286,9 @@ class DocentView:
         scale = box.height / size[1]
         height = self._canvas.size[1]
         for name in self.map.names if not framed else ():
-            at = Line(box.x + name.x * scale, box.y + name.y * scale, NAME * height, 0.3 * box.width, "middle", 1, shade=True)
+            at = Line(
+                box.x + name.x * scale, box.y + name.y * scale, NAME * height, 0.3 * box.width, "middle", 1, shade=True
+            )
             self._canvas.say(self.names.get(name.kind, ""), at, 0.92 * alpha)
         if self.map.is_empty and not framed and self.note and not room:
             self._canvas.say(self.note, Line(*box.middle, TEXT * height, by="middle", tone=QUIET), alpha)
@@ -303,7 +312,9 @@ def draw_dots(pixels: NDArray[np.uint8], size: tuple[int, int]) -> Image:
             dot = tuple(int(v) for v in pixels[row, column])
             draw.rectangle((x0, y0, x1 - 2, y1 - 2), fill=(*dot, 255))
             light = 0.299 * dot[0] + 0.587 * dot[1] + 0.114 * dot[2] > 118
-            inks = ((120, 0, 0), (0, 78, 0), (0, 0, 130)) if light else ((255, 158, 148), (150, 240, 158), (165, 190, 255))
+            inks = (
+                ((120, 0, 0), (0, 78, 0), (0, 0, 130)) if light else ((255, 158, 148), (150, 240, 158), (165, 190, 255))
+            )
             for k, (value, ink) in enumerate(zip(dot, inks, strict=True)):
                 y = (y0 + y1) / 2 + (k - 1) * px * 1.18
                 draw.text(((x0 + x1) / 2, y), str(value), font=font, fill=(*ink, 255), anchor="mm")

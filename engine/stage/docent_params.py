@@ -38,7 +38,8 @@ def _params(things: Things) -> list[Param]:
               0, len(STEPS)),
         Param("docent.next", "trigger", 0.0, "Goes on to the next step of the lesson; after the last one it is over."),
         Param("docent.back", "trigger", 0.0, "Goes back to the step before."),
-        Param("docent.auto", "switch", False, "Goes through the lesson by itself, each step as long as it takes to read."),
+        Param("docent.auto", "switch", False,
+              "Goes through the lesson by itself, each step as long as it takes to read."),
     ]  # fmt: skip
 
 

@@ -17,13 +17,15 @@ import numpy as np
 
 from engine.stage.atlas import LINEAR, Atlas
 from engine.stage.gl import Target, Uniform, make_target
+from engine.stage.map_layout import WASH, Gliding, curved, spaced, washed
 from engine.stage.shaders import Shaders
 
 # colour: the mean of its picture, sRGB. A number below zero: a moment of the path that is no memory.
 MARK = np.dtype([("id", "i8"), ("kind", "i4"), ("place", "f4", 2), ("strength", "f4"), ("colour", "u1", 3)])
 LIGHT, RING, GLASS = 0.0, 1.0, 2.0  # what a mark is, as map.frag has it
-GLIDE_S, FADE_S = 3.0, 1.2
+FADE_S = 1.2  # in which a memory or its picture appears
 FRAME_S = 1.6  # time constant of the frame
+CHOSEN_HZ = 2.0  # how often it is chosen who has a picture, while all glide
 PRESENT = (1.0, 0.86, 0.62)
 TRAIL = (0.62, 0.70, 0.92)
 WAITING, UPLOADS, WANTED = 64, 2, 8
@@ -33,40 +35,9 @@ SMALLEST = 0.35  # half the height of what is seen: a few that lie close are not
 FEW_OF_A_KIND = 2
 BREATH_S = 3.2
 WIDEST = 1.5  # how much wider than high the map may be drawn
-WASH = 96, 54  # cells of the regions
 STRAIGHT: dict[str, Uniform] = {"u_turn": (1.0, 0.0, 0.0, 1.0), "u_shift": (0.5, 0.5)}
-CURVE = 4  # pieces of the path between two places
 DOT = 0.0036  # radius of a memory without a picture, in heights
 GLASS_FROM = 0.021, 0.056  # radius of one with a picture, in heights: of many and of few
-
-
-class _Gliding:
-    """Places by number; what lies elsewhere than before glides there."""
-
-    def __init__(self) -> None:
-        self._numbers = np.empty(0, np.int64)
-        self._from = self._goal = self.at = np.empty((0, 2), np.float32)
-        self._since_s = np.empty(0)
-
-    def go(self, numbers: np.ndarray, goal: np.ndarray, now_s: float) -> None:
-        """Ascending (N,) numbers and (N, 2) where each is to be."""
-        old = np.searchsorted(self._numbers, numbers)
-        known = np.append(self._numbers, np.iinfo(np.int64).max)[old] == numbers
-        old = np.where(known, old, -1)
-        nowhere = [[np.inf, np.inf]]
-        before = np.append(self._goal, nowhere, 0)[old]
-        with np.errstate(invalid="ignore"):
-            same = known & (np.abs(before - goal).max(1, initial=0.0) < 1e-6)
-        here = np.where(known[:, None], np.append(self.at, nowhere, 0)[old], goal)
-        self._from = np.where(same[:, None], np.append(self._from, nowhere, 0)[old], here).astype(np.float32)
-        self._since_s = np.where(same, np.append(self._since_s, 0.0)[old], now_s)
-        self._numbers, self._goal = numbers.copy(), goal
-        self.move(now_s)
-
-    def move(self, now_s: float) -> None:
-        part = np.clip((now_s - self._since_s) / GLIDE_S, 0.0, 1.0)[:, None]
-        ease = part * part * part * (part * (6 * part - 15) + 10)
-        self.at = (self._from + (self._goal - self._from) * ease).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -89,7 +60,7 @@ class MapView:
         self._fed: object = None
         self._marks = np.empty(0, MARK)
         self._given: np.ndarray | None = None
-        self._places, self._way = _Gliding(), _Gliding()  # of the memories, and of the path
+        self._places, self._way = Gliding(), Gliding()  # of the memories, and of the path
         self._came_s = np.empty(0)
         self._pictured_s = np.empty(0)
         self._linear = np.empty((0, 3), np.float32)
@@ -100,7 +71,7 @@ class MapView:
         self._asked: dict[int, float] = {}
         self._entered: int | None = None
         self._glassy = np.empty(0, int)
-        self._glassy_for: tuple[int, tuple[int, int], float] | None = None
+        self._glassy_for: tuple[int, tuple[int, int], int, int] | None = None
         self._version = 0
         self._below = 0.0
         self._path: tuple[np.ndarray, np.ndarray] | None = None  # one that was not taken in yet
@@ -226,7 +197,7 @@ class MapView:
         shown = np.clip((now_s - self._came_s) / FADE_S, 0.0, 1.0).astype(np.float32)
         self._place_names(at, size, bold)
         parts = [self._trail(size, bold)]
-        glassy = self._choose(at, size, bold)
+        glassy = self._choose(at, size, bold, now_s)
         parts += [self._lights(at, shown, size, bold, glassy), self._spheres(at, shown, size, now_s, bold, glassy)]
         parts.append(self._present(size, now_s, bold))
         return np.concatenate(parts)
@@ -253,7 +224,7 @@ class MapView:
             grey = tone.mean(1, keepdims=True)
             tone = np.clip(grey + 1.7 * (tone - grey), 0.0, 1.2)  # the mean of a picture is greyer than the picture
             light = np.concatenate([tone, np.ones((len(tone), 1))], 1)
-            wash = _washed(cells[mine], light[mine], 1.9 + 0.8 * (bold - 1))
+            wash = washed(cells[mine], light[mine], 1.9 + 0.8 * (bold - 1))
         if self._wash is None:
             self._wash = self._ctx.texture(WASH, 4, dtype="f2")
             self._wash.filter = (moderngl.LINEAR, moderngl.LINEAR)
@@ -266,12 +237,12 @@ class MapView:
         """The path: a line of light that fades toward where it came from."""
         if len(self._way.at) < 2:
             return np.empty((0, 16), np.float32)
-        at = _curved(self._pixels(self._way.at, size))
+        at = curved(self._pixels(self._way.at, size))
         count = len(at)
         age = np.linspace(0.0, 1.0, count, dtype=np.float32) ** 1.6
         rows = np.zeros((2 * (count - 1), 16), np.float32)
         for k, (radius, much) in enumerate(((0.0105, 0.10), (0.0030, 0.75))):  # its glow, and the line itself
-            part = rows[k :: 2]
+            part = rows[k::2]
             part[:, 0:2], part[:, 2:4] = at[:-1], at[1:]
             part[:, 4], part[:, 5] = max(radius * size[1] * bold, 1.2), LIGHT
             part[:, 8:11] = TRAIL
@@ -279,12 +250,16 @@ class MapView:
             part[:, 11], part[:, 15] = age[:-1] * much, age[1:] * much
         return rows
 
-    def _choose(self, at: np.ndarray, size: tuple[int, int], bold: float) -> np.ndarray:
+    def _choose(self, at: np.ndarray, size: tuple[int, int], bold: float, now_s: float) -> np.ndarray:
         """Indices of those that are drawn with a picture: the strongest, where there is room."""
         assert self._frame is not None
-        key = self._version, size, round(float(np.log(self._frame[2:]).sum()) * 6)
+        beat = math.floor(now_s * CHOSEN_HZ) if self._places.is_moving else -1
+        key = self._version, size, round(float(np.log(self._frame[2:]).sum()) * 6), beat
         if self._glassy_for != key:
-            self._glassy_for, self._glassy = key, _spaced(at, self._marks["strength"], 2.15 * self._radius(size, bold))
+            worth = self._marks["strength"].astype(np.float64)
+            if self._glassy_for is not None and self._glassy_for[0] == self._version:
+                worth[self._glassy] += 1.0  # who has a picture keeps it, or they would flicker as all glide
+            self._glassy_for, self._glassy = key, spaced(at, worth, 2.15 * self._radius(size, bold))
         return self._glassy
 
     def _radius(self, size: tuple[int, int], bold: float) -> float:
@@ -372,58 +347,3 @@ class MapView:
         half: Mapping[str, tuple[float, float]] = {"u_half": (target.size[0] / 2, target.size[1] / 2)}
         shader.render(target.framebuffer, half, {"u_atlas": self._atlas.texture}, (4, len(found)))
         self._ctx.disable(moderngl.BLEND)
-
-
-def _washed(cells: np.ndarray, light: np.ndarray, sigma: float) -> np.ndarray:
-    """(h, w, 4) what lies in each cell of WASH, spread around it; alike however many there are, as a wash is.
-
-    cells: (N, 2) places in cells from the lower left; light: (N, 4).
-    """
-    width, height = WASH
-    grid = np.zeros((height * width, 4), np.float32)
-    corner = np.floor(cells - 0.5).astype(int)
-    share = cells - 0.5 - corner
-    for dx, dy in ((0, 0), (0, 1), (1, 0), (1, 1)):
-        x, y = corner[:, 0] + dx, corner[:, 1] + dy
-        on = np.flatnonzero((x >= 0) & (x < width) & (y >= 0) & (y < height))
-        weight = np.abs(1 - dx - share[on, 0]) * np.abs(1 - dy - share[on, 1])
-        for c in range(4):
-            grid[:, c] += np.bincount(y[on] * width + x[on], light[on, c] * weight, len(grid))
-    spread = grid.reshape(height, width, 4)
-    taps = np.exp(-0.5 * (np.arange(-6, 7) / sigma) ** 2)
-    for axis, count in ((0, height), (1, width)):
-        padded = np.pad(spread, [(6, 6) if k == axis else (0, 0) for k in range(3)])
-        spread = sum(
-            tap * np.take(padded, range(n, n + count), axis) for n, tap in enumerate(taps.tolist())
-        )  # type: ignore[assignment]
-    much = spread[..., 3:]
-    # Hundreds in one place are no deeper a wash than ten; and of many, a few that lie between two kinds join them not.
-    deep = 1 - np.exp(-0.55 * much * min(1.0, 60 / max(len(cells), 1)) ** 0.75)
-    return np.asarray(spread * deep / np.maximum(much, 1e-6), np.float32)
-
-
-def _curved(at: np.ndarray) -> np.ndarray:
-    """A smooth line through these places (Catmull and Rom 1974), CURVE pieces between two."""
-    if len(at) < 3:
-        return at
-    p = np.concatenate([at[:1], at, at[-1:]]).astype(np.float32)
-    a, b, c, d = p[:-3, None], p[1:-2, None], p[2:-1, None], p[3:, None]
-    t = (np.arange(CURVE, dtype=np.float32) / CURVE)[None, :, None]
-    curve = b + 0.5 * t * (c - a + t * (2 * a - 5 * b + 4 * c - d + t * (3 * (b - c) + d - a)))
-    return np.concatenate([curve.reshape(-1, 2), at[-1:]]).astype(np.float32)
-
-
-def _spaced(at: np.ndarray, strength: np.ndarray, apart: float) -> np.ndarray:
-    """Indices of some that lie at least so far apart, the strong ones first."""
-    if not len(at):
-        return np.empty(0, int)
-    cell = np.floor(at / apart).astype(np.int64)
-    key = cell[:, 0] * 100_003 + cell[:, 1]
-    order = np.lexsort((np.arange(len(at)), -strength, key))
-    best = order[np.append(True, key[order][1:] != key[order][:-1])]  # the strongest of each cell
-    best = best[np.argsort(-strength[best], kind="stable")]
-    kept: list[int] = []
-    for index in best.tolist():
-        if not kept or np.hypot(*(at[kept] - at[index]).T).min() >= apart:
-            kept.append(index)
-    return np.array(sorted(kept), int)

@@ -37,7 +37,9 @@ class Dreams:
     def sketch(self, number: int, waypoint: Waypoint, steps: bool = False) -> bool:
         self.asked.append((number, waypoint, steps))
         grey = round(255 * waypoint.weights[0])
-        small = tuple(np.full((36, 64, 3), grey, np.uint8) for _ in range(self.calls + 1 if steps and self.calls else 1))
+        small = tuple(
+            np.full((36, 64, 3), grey, np.uint8) for _ in range(self.calls + 1 if steps and self.calls else 1)
+        )
         self._answers.append(Sketched(number, small, self.calls if steps else 0))
         return True
 
@@ -90,15 +92,15 @@ MOMENTS = [0.2 * k for k in range(9)]
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_every_step_has_a_page_that_can_be_read(
-    ctx: moderngl.Context, shaders: Shaders, show: Show, step: str
-) -> None:
+def test_every_step_has_a_page_that_can_be_read(ctx: moderngl.Context, shaders: Shaders, show: Show, step: str) -> None:
     docent, dreams = docent_of(ctx, shaders, show), Dreams()
     shown = watch(ctx, docent, dreams, step, MOMENTS)
     words = shown[round(0.72 * SIZE[1]) : round(0.96 * SIZE[1])]
     assert (words > 215).all(2).mean() > 0.01 and (words < 90).all(2).mean() > 0.2, "light words on the dark"
     upper = shown[: SIZE[1] // 3]
-    assert ((np.abs(upper - 128).max(2) <= 1).mean() > 0.95) == (step in SHOWN), "the show is seen where it is spoken of"
+    assert ((np.abs(upper - 128).max(2) <= 1).mean() > 0.95) == (step in SHOWN), (
+        "the show is seen where it is spoken of"
+    )
 
 
 def test_the_page_goes_as_it_came_and_then_costs_nothing(
