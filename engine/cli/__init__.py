@@ -23,7 +23,7 @@ from engine import __version__
 from engine.cli.docent import docent
 from engine.cli.memory import memory_app
 from engine.cli.osc import osc_app
-from engine.cli.tear import pulp, tear
+from engine.cli.tear import look_into, tear_text
 from engine.play.shows import load_show
 from engine.show.config import Show, ShowError
 from engine.show.errors import CannotStart
@@ -549,8 +549,8 @@ def models_fetch(
     guarded(lambda: hub.fetch(repository, typer.echo))
 
 
-app.command()(tear)
-app.command()(pulp)
+app.command("tear")(tear_text)
+app.command("pulp")(look_into)
 
 
 @app.command()

@@ -40,7 +40,7 @@ def _fail(message: str, code: int = 2) -> NoReturn:
     raise typer.Exit(code)
 
 
-def tear(
+def tear_text(
     source: Annotated[
         str, typer.Argument(metavar="TEXT", help="A text file, a folder of them, or - for what is piped in.")
     ],
@@ -92,19 +92,19 @@ def tear(
         typer.echo(f"passed over: {skipped}", err=True)
     if len(torn.skipped) > 5:
         typer.echo(f"passed over: {len(torn.skipped) - 5} more", err=True)
-    pulp_ = _opened(torn.out)
-    told = f"{torn.out}: {pulp_.count:,} fragments in {len(pulp_.kinds)} kinds"
+    pulp = _opened(torn.out)
+    told = f"{torn.out}: {pulp.count:,} fragments in {len(pulp.kinds)} kinds"
     if torn.found > torn.count:
         told += f", evenly picked from {torn.found:,} (--cap {cap})"
     typer.echo(f"{told}; nothing has changed since it was torn" if torn.before else f"{told}, {_told(began)}")
-    _list(pulp_)
+    _list(pulp)
     picture = torn.out.with_name(torn.out.name + ".png")
     if plot and not (torn.before and picture.exists()):
-        _draw(pulp_, picture)
+        _draw(pulp, picture)
     typer.echo(f'\nIn a show:  [pulp] source = "{torn.out}"      More of it:  pedesis pulp {torn.out}')
 
 
-def pulp(
+def look_into(
     file: Annotated[Path, typer.Argument(parser=_path, metavar="FILE.pulp", help="What `pedesis tear` wrote.")],
     kind: Annotated[int | None, typer.Option(min=1, metavar="N", help="All fragments of one kind.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
@@ -197,8 +197,7 @@ def _check(job: "Job") -> None:
         with suppress(OSError):
             if job.source.exists() and job.out.exists() and job.source.samefile(job.out):
                 _fail(f"{job.out} is the text itself; name another file with --out")
-        if job.out.exists() and job.out.suffix != ".pulp":
-            about_of(job.out)  # raises for what is no torn text
+        about_of(job.out)  # raises for what is no torn text
     except CannotStart:
         _fail(f"{job.out} is there already and no torn text; it is left alone, name another file with --out")
 

@@ -32,7 +32,7 @@ NATIVE = 64  # cells of a model's native picture, where it does not say
 SUB = 4  # points a cell, either way, at which patches are told apart
 SHARP = 10.0  # how much likelier a place belongs to a sheet whose field is higher by 1
 FINEST = 0.5  # cells: the smallest spacing of an octave
-RAGGED = 0.55  # how much weaker each octave is than the next coarser one, below the patches' own size
+RAGGED = 0.65  # how much weaker each octave is than the next coarser one, below the patches' own size
 WIDTH = 0.75  # octaves: how soon the coarse ones fade as the patches get finer
 OWN = 7.0  # how far ahead the waypoint's own sheet is where liquidise is 0: nowhere is another one seen
 OPEN = 0.45  # of the fader's travel, in which that lead is lost and the first holes open
@@ -44,7 +44,9 @@ DIRECTIONS = ((0.19, -0.25), (-0.13, 0.31), (-0.19, -0.19))
 CARRY = ((0.25, 0.8), (0.8, 1.25))
 MIDDLE = 0.7  # of a dream's calls come before the first
 LEAST = 1e-4  # an octave that is weaker is left out
-CURVE = (0.0, 1.0)  # how far the tearing is at a liquidise of 0, 1/n .. 1
+# How far the tearing is at a liquidise of 0, 1/10 .. 1, so that equal steps are about equal changes to the eye: by Lab
+# distances of the built-in model's pictures, four walks (scripts/house_model/liquid.py).
+CURVE = (0.0, 0.293, 0.333, 0.367, 0.401, 0.446, 0.564, 0.656, 0.734, 0.835, 1.0)
 _OCTAVE = 0x9E5  # a seed plus multiples of this is that of the octaves
 _KEPT = 4  # seeds
 
@@ -183,7 +185,7 @@ def carry(history: list[Tensor], carried: Tensor, ways: Sequence[tuple[int, int]
 
     The noise is woven, and stays N(0, 1); answers are averaged.
     """
-    n, h, w = carried.shape
+    _, h, w = carried.shape
 
     def moved(values: Tensor, gains: Tensor) -> Tensor:
         picture = values.reshape(-1, h, w)  # (C, h, w)

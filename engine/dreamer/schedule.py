@@ -117,9 +117,7 @@ class Stepper:
         self._scheduler.set_timesteps(steps)
         self.timesteps = list(self._scheduler.timesteps)
 
-    def run(
-        self, noise: Tensor, predict: Predict, own: Tensor | None = None, between: Between | None = None
-    ) -> Tensor:
+    def run(self, noise: Tensor, predict: Predict, own: Tensor | None = None, between: Between | None = None) -> Tensor:
         """own, between: are not heard; what the library draws and keeps for itself cannot be changed."""
         return _walk(self._scheduler, self._steps, noise, predict)[1]
 
@@ -142,9 +140,7 @@ class Program:
         self.timesteps = [(t.float() if t.dtype == torch.float64 else t).to(device) for t in self.timesteps]
         return self
 
-    def run(
-        self, noise: Tensor, predict: Predict, own: Tensor | None = None, between: Between | None = None
-    ) -> Tensor:
+    def run(self, noise: Tensor, predict: Predict, own: Tensor | None = None, between: Between | None = None) -> Tensor:
         """The finished latent (1, C, h, w) in float32. own: factor of the noise that the scheduler adds, (1,).
         between: may change noise and answers, (C*h*w,) each, before every call."""
         return self.run_with_answers(noise, predict, own, between)[:1]

@@ -26,7 +26,8 @@ def torn_text(show: Show) -> Fragments | None:
     if not torn.count:
         raise PulpError(f"{show.path}: pulp.source: the torn text {source} has no fragments; tear another text")
     log.info("torn text: %s, %d fragments of %d kinds", torn.path.name, torn.count, len(torn.kinds))
-    if torn.model != show.model.name:
+    sorted_by = torn.model.rpartition(" ")[0] or torn.model  # behind the name stands a digest of the encoder
+    if sorted_by != show.model.name:
         log.info("%s was sorted into kinds by the model %s; its words are dreamt by %s all the same",
-                 torn.path.name, torn.model, show.model.name)  # fmt: skip
+                 torn.path.name, sorted_by, show.model.name)  # fmt: skip
     return torn

@@ -96,7 +96,7 @@ class Waypoint:
         return tuple(dict.fromkeys([self.palette, *(w.palette for w in self.beside), *others]))
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON-able form. A whole sheet is as it was before there was liquid: the same memory has the same mark."""
+        """Plain JSON-able form. Of a whole sheet it is as it was before there was liquid, and so is a memory's mark."""
         plain = asdict(self)
         if self.liquid is None:
             del plain["liquid"]

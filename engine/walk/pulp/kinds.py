@@ -4,7 +4,8 @@
 
 Two things make fragments alike: what the model's text encoder makes of them, and the words they share, rare ones most.
 A small encoder knows little of a book's own world, and none may know its script; words alone know no meaning. Both
-count alike, each by its principal directions; where an encoder can only spell, the words decide.
+count, each by its principal directions; in a short text, in which few words come twice, the encoder more. Where an
+encoder can only spell, the words decide.
 
 Spherical k-means (Dhillon and Modha 2001). How many kinds is found by trying numbers about what so many fragments
 usually fill: the one whose kinds lie furthest apart (Rousseeuw 1987). The same text gives the same kinds. Plain numpy
@@ -32,11 +33,12 @@ LESS, MORE = 0.7, 1.5  # times that many are tried
 SAMPLE = 6000  # fragments that the number of kinds is found with
 SWEEPS = 24
 DIRECTIONS = 48  # of each sort of vectors
-SIZE = 512  # of a vector of words
-COMMON = 0.03  # of the fragments: a word in more of them says nothing of its kind
+SIZE = 256  # of a vector of words
+COMMON = 0.03, 50  # of the fragments, and so many more: a word in more than these says nothing of its kind
 RARE = 1.5  # power of a word's inverse frequency (Sparck Jones 1972)
 SPELT = 0.7  # tokens to a byte, from which an encoder does not read a text but spell it
 SMALL = 0.1  # of what a kind has on average: with less it is none
+ENOUGH = 8000  # fragments from which words are met often enough to count as much as what the encoder makes of them
 _SEED = 1759  # of the first means; the year in which a book first had a marbled page
 
 Matrix = NDArray[np.float32]
@@ -59,7 +61,9 @@ def features(vectors: NDArray[np.float16], spelt: NDArray[np.float32], texts: Se
         some = directions(vectors[reads])
         meant = np.zeros((len(texts), some.shape[1]), np.float32)
         meant[reads] = some
-    return unit(np.concatenate([meant, directions(by_words(texts))], 1))
+    said = directions(by_words(texts))
+    share = np.where(reads, min(1.0, math.sqrt(len(texts) / ENOUGH)), 1.0).astype(np.float32)[:, None]
+    return unit(np.concatenate([meant, share * said], 1))
 
 
 def sort(rows: Matrix, most: int = MOST) -> Sorted:
@@ -191,8 +195,8 @@ def points(rows: Matrix, found: Sorted) -> Matrix:
     along = along[:, ::-1][:, :2]
     along *= np.where(along[np.abs(along).argmax(0), np.arange(along.shape[1])] < 0, -1, 1)
     flat = (rows - middles.mean(0).astype(np.float32)) @ along.astype(np.float32)
-    wide = np.maximum(np.quantile(np.abs(flat), 0.995, axis=0), 1e-9)
-    return np.clip(flat / wide, -1, 1).astype(np.float32)
+    low, high = flat.min(0), flat.max(0)
+    return ((2 * flat - low - high) / np.maximum(high - low, 1e-9)).astype(np.float32)
 
 
 def by_words(texts: Sequence[str]) -> Matrix:
@@ -200,13 +204,13 @@ def by_words(texts: Sequence[str]) -> Matrix:
     Achlioptas 2003), without those that most have and those that one has alone."""
     said = [tuple(dict.fromkeys(words(text))) for text in texts]
     counts = Counter(word for each in said for word in each)
-    most = max(2, COMMON * len(texts))
+    most = COMMON[0] * len(texts) + COMMON[1]
     known = {word: n for n, word in enumerate(sorted(word for word, count in counts.items() if 1 < count <= most))}
     signs = np.zeros((len(known), 16), np.float32)
     spots = np.zeros((len(known), 16), np.int64)
     for word, n in known.items():
         mark = np.frombuffer(hashlib.blake2b(word.encode(), digest_size=32).digest(), np.uint8).astype(np.int64)
-        spots[n] = mark[::2] * 2 + (mark[1::2] & 1)
+        spots[n] = mark[::2]
         signs[n] = ((mark[1::2] & 2) - 1) * math.log(len(texts) / counts[word]) ** RARE
     rows = np.zeros((len(texts), SIZE), np.float32)
     for row, each in zip(rows, said, strict=True):

@@ -7,9 +7,9 @@ Read as a stream: what is held is one block, and of that no more than MOST_SIGNS
 """
 
 import re
-from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain, islice
 
 from engine.walk.pulp.script import CLOSE, ENDS, columns, is_unspaced
 
@@ -57,16 +57,11 @@ class Block:
 def blocks(pieces: Iterable[str]) -> Iterator[Block]:
     """A text's blocks, in reading order."""
     lines = _lines(pieces)
-    held: deque[str] = deque()
-    for line in lines:
-        held.append(line)
-        if len(held) >= _HELD:
-            break
+    held = list(islice(lines, _HELD))
     width = _width(held)
     block: list[str] = []
     signs = 0
-    while held or (held.extend(_some(lines)) or held):
-        line = held.popleft()
+    for line in chain(held, lines):
         if not line.strip():
             if block:
                 yield Block(tuple(block), width)
@@ -81,10 +76,6 @@ def blocks(pieces: Iterable[str]) -> Iterator[Block]:
             signs = sum(map(len, block))
     if block:
         yield Block(tuple(block), width)
-
-
-def _some(lines: Iterator[str]) -> list[str]:
-    return [line for line, _ in zip(lines, range(64), strict=False)]
 
 
 def _last_end(block: list[str]) -> int:

@@ -22,9 +22,9 @@ import numpy as np
 from engine.walk.mix import TICK_S, heard, turned
 from engine.walk.waypoint import SHEETS, Liquid, Point, Sheet, Waypoint, Wording, normalise, scaled
 
-SWIM = 0.5  # how fast the patches move, beside the pictures on them
+SWIM = 0.8  # how fast the patches move, beside the pictures on them
 STILL_S = 0.5  # time constant of the water's coming to rest, and of its stirring again
-KIND = 0.5  # of the time that drawing up takes, in which what is drawn up turns into one material
+KIND, BACK = 0.5, 1.5  # times pulp.pull.time: in which what is drawn up turns into one material, and back
 LEAST = 1e-4  # a liquidise at which nothing is torn yet
 _WATER, _SHEET = 0x7EA2, 0x5E31  # a seed, xor these, is that of the patches; and xor multiples of this, of the sheets
 
@@ -63,7 +63,7 @@ class Pulp:
         self.pulls = 0  # how many sheets were
         self._drawn = 0.0  # 0..1, how far it is out of the water; even in time
         self._poured = 1.0  # 0..1, how far what was drawn up has fallen to pieces again
-        self._kinds: dict[int | None, float] = {None: 1.0}  # share of each material drawn up; None is the walk's own mix
+        self._kinds: dict[int | None, float] = {None: 1.0}  # of each material drawn up; None: the walk's own mix
         self._kind: int | None = None
         self._target = 0.0  # of pulp.liquidise, when the sheet was drawn up
         self._still = 0.0  # 0..1, how still the water is
@@ -93,7 +93,9 @@ class Pulp:
             self._drawn = max(0.0, self._drawn - step)
         else:
             self._poured = min(1.0, self._poured + step)
-        self._kinds = turned(self._kinds, self._kind if self.pulled else None, KIND * self._time_s)
+        self._kinds = turned(
+            self._kinds, self._kind if self.pulled else None, (KIND if self.pulled else BACK) * self._time_s
+        )
         self._still += (float(self.pulled) - self._still) * (1 - math.exp(-TICK_S / STILL_S))
         self._lag += walk.rate * self._pace(walk.loop) * self._still * TICK_S
 

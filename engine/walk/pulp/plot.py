@@ -20,15 +20,18 @@ from engine.walk.pulp.fragments import Fragments
 SIZE = (1920, 1200)
 MARGIN, FOOT = 90, 70  # pixels
 WATER, FOAM, QUIET = (13, 17, 22), (232, 228, 218), (126, 132, 138)
+GLOW = 26.0  # pixels about a grain that it lights faintly
 NAMED_PX, SMALL_PX = 25, 17
 _GOLDEN = 0.381966
 
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+
 
 def draw(pulp: Fragments, size: tuple[int, int] = SIZE) -> Image.Image:
-    """The picture, RGB."""
+    """The picture, RGB. size: pixels, both multiples of four."""
     width, height = size
     spot = pulp.points * [(width / 2 - MARGIN), -((height - FOOT) / 2 - MARGIN)]
-    spot += [width / 2, (height - FOOT) / 2]
+    spot = (spot + np.array([width / 2, (height - FOOT) / 2])).astype(np.float32)
     colours = np.array([colour_of(k.number, len(pulp.kinds)) for k in pulp.kinds], np.float32)
     image = _grains(spot, colours[pulp.kind_of], size)
     draw = ImageDraw.Draw(image)
@@ -73,16 +76,18 @@ def _grains(spot: NDArray[np.float32], colours: NDArray[np.float32], size: tuple
     np.add.at(light, (y, x), colours / 255)
     # a few thousand fragments are seen one by one, a hundred thousand as weather
     grain = float(np.clip(3.2 - 0.45 * math.log10(max(len(spot), 1) / 300), 1.0, 3.2))
-    seen = _blurred(light, grain) * 2 * math.pi * grain**2 * 0.8
-    glow = _blurred(light, 26.0) * 2 * math.pi * 26.0**2 * 0.8 / max(4.0, len(spot) / 180)
+    seen = np.stack(_planes(light, grain), axis=2) * 2 * math.pi * grain**2 * 0.8
+    coarse = light.reshape(height // 4, 4, width // 4, 4, 3).sum((1, 3))
+    planes = [Image.fromarray(plane).resize(size, Image.Resampling.BICUBIC) for plane in _planes(coarse, GLOW / 4)]
+    glow = np.stack(planes, axis=2) / 16 * 2 * math.pi * GLOW**2 * 0.8 / max(4.0, len(spot) / 180)
     toned = 1 - np.exp(-(seen + 0.35 * glow))
     water = np.array(WATER, np.float32) / 255
     return Image.fromarray(np.round(255 * (water + (1 - water) * toned * 0.92)).clip(0, 255).astype(np.uint8))
 
 
-def _blurred(light: NDArray[np.float32], radius: float) -> NDArray[np.float32]:
-    planes = [Image.fromarray(np.ascontiguousarray(light[..., c])) for c in range(3)]
-    return np.stack([_gauss(np.asarray(plane), radius) for plane in planes], axis=2)
+def _planes(light: NDArray[np.float32], radius: float) -> list[NDArray[np.float32]]:
+    """Red, green and blue, blurred."""
+    return [_gauss(np.ascontiguousarray(light[..., c]), radius) for c in range(3)]
 
 
 def _gauss(plane: NDArray[np.float32], radius: float) -> NDArray[np.float32]:
@@ -119,9 +124,7 @@ def _room(
     return best
 
 
-def _label(
-    image: Image.Image, at: tuple[float, float], text: str, font: ImageFont.FreeTypeFont, ink: tuple[int, int, int]
-) -> None:
+def _label(image: Image.Image, at: tuple[float, float], text: str, font: Font, ink: tuple[int, int, int]) -> None:
     """A name with the water a little darker behind it, so that it is read over any grains."""
     shade = Image.new("L", image.size, 0)
     ImageDraw.Draw(shade).text(at, text, 255, font, anchor="mm", stroke_width=5)
@@ -145,7 +148,7 @@ def _light(colour: NDArray[np.float32]) -> tuple[int, int, int]:
 
 
 @lru_cache(maxsize=256)
-def font_for(text: str, px: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+def font_for(text: str, px: int) -> Font:
     """A font that has the letters of a text: Pillow's own for Latin, else one of the system's that has them all."""
     plain = ImageFont.load_default(px)
     odd = sorted({char for char in text if ord(char) > 0x24F and char.isalpha()})

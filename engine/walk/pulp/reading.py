@@ -139,7 +139,7 @@ class _Seen:
             self.sample += line[:_SAMPLE] + b"\n"
 
     def end(self) -> None:
-        if self._rest:
+        if self._rest and not self._is_utf8:  # else what is left is a sign that was cut in two
             self._line(self._rest)
 
 

@@ -30,6 +30,7 @@ _UNSPACED = (  # scripts written without spaces between words
 _HAN = "\u2e80-\u2fdf\u3005\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _HIRAGANA, _KATAKANA = "\u3041-\u309f", "\u30a0-\u30ff\u31f0-\u31ff"
 _SEA = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"
+_PLAIN = re.compile(r"\w+(?:'\w+)*")
 _JOINERS = "\u200c\u200d"
 
 
@@ -63,6 +64,8 @@ def _patterns() -> tuple[re.Pattern[str], re.Pattern[str]]:
 
 def words(text: str) -> list[str]:
     """The words of a text, in small letters; of a script without spaces, all short pieces that may be words."""
+    if text.isascii():  # most of all text, and ten times as quick
+        return [word for word in _PLAIN.findall(text.lower()) if len(word) > 1 and not word.isdigit()]
     run, sign = _patterns()
     found: list[str] = []
     for word in run.findall(text.lower()):

@@ -18,6 +18,7 @@ from engine.walk.pulp.script import CLAUSES, CLOSE, ENDS, OPEN, PAIRS, STRONG, c
 
 VERSION = 1  # another number when the same text is torn otherwise
 LONGEST = 90  # columns of a fragment: some twenty words, which most text encoders take whole
+SPARED = 1.35  # times that: a sentence so wide that has no stop in it stays whole
 SHORTEST = 14  # what is shorter joins its neighbour
 LEAST_LETTERS = 0.45  # of a fragment's signs; less is a table, a formula or a rule
 OFTEN = 6  # times that a line alone stands there before it is taken for the head of every page
@@ -39,13 +40,15 @@ _EDGE = " \t-–—*_|~=#,;:،؛、，；："  # what is not kept at either end 
 _OPEN_ONLY = "".join(sorted(set(OPEN) - set(CLOSE))) + _EDGE
 _CLOSE_ONLY = "".join(sorted(set(CLOSE) - set(OPEN) - {"’"})) + _EDGE
 _CREDITS = re.compile(r"^(?:Produced|E-?text prepared|Transcribed|Updated editions) ", re.IGNORECASE)
+_PAIRS = tuple((pair[0], pair[1]) for pair in PAIRS)
+_PAIRED = frozenset("".join(PAIRS))
 _VIRAMA = 9  # Unicode's combining class
 _BREAK_ANYWHERE = re.compile(r"\s+")
 
 
 def tear(pieces: Iterable[str], longest: int = LONGEST) -> Iterator[str]:
     """The fragments of one text, in reading order. longest: columns; what is wider is torn further."""
-    found, first = _torn(pieces, longest), []
+    found, first = _torn(pieces, longest), list[str]()
     for fragment in found:  # so much is held back until it is known whether the book has begun
         if fragment is None:
             first.clear()
@@ -59,16 +62,15 @@ def tear(pieces: Iterable[str], longest: int = LONGEST) -> Iterator[str]:
 def _torn(pieces: Iterable[str], longest: int) -> Iterator[str | None]:
     """The fragments; None where the book proper begins."""
     alone: Counter[str] = Counter()
+    outside = False  # after the end of a Gutenberg book, where its licence stands
     for block in blocks(pieces):
-        for line in block.lines if len(block.lines) < 4 else ():
-            if mark := _GUTENBERG.search(line):
-                if mark[1].upper() == "END":
-                    return
+        marks = [mark[1].upper() for line in block.lines if "***" in line and (mark := _GUTENBERG.search(line))]
+        if marks:
+            outside = marks[-1] == "END"
+            if not outside:
                 yield None
-                break
-        else:
-            if not _CREDITS.match(block.lines[0]):
-                yield from _of_block(block, alone, longest)
+        elif not outside and not _CREDITS.match(block.lines[0]):
+            yield from _of_block(block, alone, longest)
 
 
 def _of_block(block: Block, alone: Counter[str], longest: int) -> Iterator[str]:
@@ -120,7 +122,7 @@ def clean(text: str) -> str:
 def bared(text: str) -> str:
     """A fragment as it is kept: without half a pair of quotes; "" where it says nothing."""
     text = text.strip(_EDGE).rstrip(_OPEN_ONLY).lstrip(_CLOSE_ONLY)
-    for left, right in PAIRS:
+    for left, right in _PAIRS if not _PAIRED.isdisjoint(text) else ():
         if left == right:
             if text.count(left) == 1 and (text.startswith(left) or text.endswith(left)):
                 text = text.strip(left)
@@ -174,24 +176,28 @@ def cut(sentence: str, longest: int) -> Iterator[str]:
         if sentence:
             yield sentence
         return
-    at = _best(sentence)
+    at, gently = _best(sentence)
+    if not gently and columns(sentence) <= longest * SPARED and " " in sentence:
+        yield sentence
+        return
     yield from cut(sentence[:at], longest)
     yield from cut(sentence[at:], longest)
 
 
-def _best(text: str) -> int:
-    """Where to tear a text in two: at a strong stop, a comma, a space, or between two signs, the nearer the middle."""
+def _best(text: str) -> tuple[int, bool]:
+    """Where to tear a text in two: at a strong stop, a comma, a space, or between two signs, the nearer the middle;
+    and whether it parts there by itself, as it does at a stop."""
     low, high, middle = len(text) // 6, len(text) - len(text) // 6, len(text) / 2
     places = [(m.end(), m[0]) for m in _CLAUSE.finditer(text, low, high)]
-    spaced = is_unspaced(text[int(middle)])
+    spaced = any(map(is_unspaced, text[int(middle) - 1 : int(middle) + 2]))
     strong = [at for at, mark in places if mark[0] in STRONG or mark == "--"]
     spaces = [m.end() for m in _BREAK_ANYWHERE.finditer(text, low, high)]
     weak = [at for at, _ in places] + (spaces if spaced else [])
     for found, widest in ((strong, 0.3), (weak, 0.35), (spaces, 0.5)):
         near = [at for at in found if abs(at - middle) <= widest * len(text) and 0 < at < len(text)]
         if near:
-            return min(near, key=lambda at: (abs(at - middle), at))
+            return min(near, key=lambda at: (abs(at - middle), at)), found is not spaces
     at = int(middle)
     while at < len(text) - 1 and (is_mark(text[at]) or unicodedata.combining(text[at - 1]) == _VIRAMA):
         at += 1  # a sign keeps its marks, and a virama the consonant it binds
-    return max(1, at)
+    return max(1, at), False
