@@ -25,7 +25,7 @@ from engine.walk.memory.questions import Shelved
 
 SAMPLE_S = 0.5  # between two moments of the path that are kept
 KEPT = 240  # of them: two minutes
-LINES = 32  # of a kept picture, about
+LINES = 64  # of a kept picture, about
 STILL = 1.5  # levels of 255 between two pictures that are the same place
 EMBEDDED = 3  # in one frame
 MOMENT = 4  # of the path, every so many are shown as pictures where the bank is small

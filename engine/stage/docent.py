@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from engine.stage.blend import Between, Picture
 from engine.stage.canvas import INK, QUIET, Box, Canvas, Line
-from engine.stage.gl import is_software
+from engine.stage.gl import Target, is_software
 from engine.stage.map import MapView
 from engine.stage.numbers import NumbersView
 from engine.stage.scribe import Image, Scribe
@@ -26,6 +26,7 @@ DISSOLVE_S = 0.9
 STAYS_S, TURNS_S, RESTS_S = 1.0, 1.2, 2.5  # of the large picture of a row: each, to the next, at the end
 COMES_S = 0.7  # in which a picture of a row appears
 MOST_LINES, SOFTWARE_LINES = 1080, 540  # of the map
+SOFTWARE_HZ = 10.0  # how often it is drawn where the processor draws
 INSET = 0.30  # height of the map in its corner
 # Of the height of what is drawn on.
 TEXT, LABEL, COUNT, NAME = 0.058, 0.030, 0.024, 0.030
@@ -88,7 +89,10 @@ class DocentView:
         self.map = MapView(ctx, shaders)
         self.names: Mapping[int, str] = {}  # of the map's kinds
         self.note = ""  # what the map says while there is nothing on it
-        self._lines = SOFTWARE_LINES if is_software(ctx) else MOST_LINES
+        software = is_software(ctx)
+        self._lines = SOFTWARE_LINES if software else MOST_LINES
+        self._map_s = 1 / SOFTWARE_HZ if software and not wait else 0.0  # between two drawings of it
+        self._map_drawn: tuple[tuple[tuple[int, int], float, float], float, Target] | None = None
         self._pages: list[_Shown] = []  # the newest last
         self._now_s: float | None = None
         self._inset = self._full = 0.0  # how much of the map is there, in its corner and over all
@@ -113,6 +117,7 @@ class DocentView:
         self._full = _toward(self._full, wanted == "full", step_s)
         if not self._pages and not self._inset and not self._full:
             self.map.rest()
+            self._map_drawn = None
             return
         canvas = self._canvas
         canvas.begin(framebuffer)
@@ -281,7 +286,11 @@ class DocentView:
         """room: share of the height below that is left to the words."""
         lines = min(round(box.height), self._lines if not framed else 270)
         size = max(round(lines * box.width / box.height), 16), max(lines, 16)
-        target = self.map.render(size, now_s, bold, room)
+        key = size, bold, room
+        drawn = self._map_drawn
+        if drawn is None or drawn[0] != key or not drawn[1] <= now_s < drawn[1] + self._map_s:
+            self._map_drawn = drawn = key, now_s, self.map.render(size, now_s, bold, room)
+        target = drawn[2]
         self._canvas.card(Picture.of(target), box, alpha, round_px=0.014 * self._canvas.size[1] if framed else 0.0)
         scale = box.height / size[1]
         height = self._canvas.size[1]
