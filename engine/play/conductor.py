@@ -21,6 +21,7 @@ from engine.control.controls import Controls
 from engine.control.dissolve import Dissolve
 from engine.control.resolve import SMOOTHING
 from engine.control.source import Automaton, Source
+from engine.play.lesson import Lesson
 from engine.show.config import Show
 from engine.show.language import Language
 from engine.show.params import Value, shown
@@ -84,7 +85,8 @@ class Conductor(Mapping[str, Value]):
         self._captioner = Captioner(Language.load(str(show.values["docent.language"]), [show.path.parent]))
         self._at_once, self._but_for = words_at_once, frozenset(but_for)
         self.automation = Automation(show.registry, show.things, show.values)
-        self._automata: list[Automaton] = [self.automation, *automata]
+        self.lesson = Lesson()
+        self._automata: list[Automaton] = [self.automation, self.lesson, *automata]
         for name, time_s in show.things["smoothing"].items():
             self.controls.smooth(name, time_s)
         self._sources = list(sources)
@@ -145,7 +147,7 @@ class Conductor(Mapping[str, Value]):
 
     def to_dict(self) -> dict[str, Any]:
         """Where everything is that is steered, JSON-able: what a take begins with."""
-        parts = ("controls", "navigator", "pulp", "water", "words", "visits", "automation")
+        parts = ("controls", "navigator", "pulp", "water", "words", "visits", "automation", "lesson")
         return {name: getattr(self, name).to_dict() for name in parts} | {"view": self._view.to_dict()}
 
     def restore(self, data: Mapping[str, Any]) -> None:
@@ -153,7 +155,7 @@ class Conductor(Mapping[str, Value]):
         self.controls.restore(data["controls"])
         self.navigator.restore(data["navigator"])
         self.navigator.read(self.controls)
-        for name in ("pulp", "water", "words", "visits", "automation"):
+        for name in ("pulp", "water", "words", "visits", "automation", "lesson"):
             if name in data:
                 getattr(self, name).restore(data[name])
         self.water.read(self.controls, self.navigator)
