@@ -244,7 +244,10 @@ def run(
     if not headless and plain and not has_display():
         first_walk(opened, show, duration, size, stats)
         return
+    from engine.panel.worker import main as panel
+
     options = LiveOptions(
+        panel=panel,
         headless=headless,
         windowed=windowed,
         display=display,

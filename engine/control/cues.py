@@ -62,6 +62,11 @@ class CueList:
         self._follow_ticks: int | None = None
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """Of all cues in order; "" where one has none."""
+        return tuple(cue.step.name for cue in self._cues)
+
+    @property
     def status(self) -> str:
         """Where the list is, for people: "cue 2 of 5, Verse; next Chorus". Empty where there is none."""
         if not self._cues:

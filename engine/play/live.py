@@ -16,6 +16,7 @@ from typing import Any
 import moderngl
 
 from engine.control.clock import Clock, RealClock
+from engine.control.feedback import Feedback
 from engine.control.mapping import Mapper
 from engine.control.osc import OscIn
 from engine.dreamer.models import ModelError
@@ -27,11 +28,14 @@ from engine.play.conductor import Conductor
 from engine.play.docent import Docent
 from engine.play.inputs import Inputs
 from engine.play.learning import Learning
+from engine.play.panel import Panel
+from engine.play.panel_link import Worker
 from engine.play.performance import Feed, Performance, Prepared
 from engine.play.signals import StopRequest
 from engine.show.config import Show
 from engine.show.files import ENDING_S
 from engine.stage.blend import Blend, Picture
+from engine.stage.code import CodeView
 from engine.stage.docent import Seen
 from engine.stage.docent_params import MAPS
 from engine.stage.gl import is_software
@@ -65,6 +69,7 @@ class LiveOptions:
     record: Path | None = None
     take: Path | None = None
     out: Path = Path("out")  # folder for stills, and for what is recorded by a message
+    panel: Worker | None = None  # what the panel's process runs; None: no panel
 
 
 class Player:
@@ -76,6 +81,9 @@ class Player:
         self._prepared = prepared = Prepared.of(show)
         stack.callback(prepared.inputs.close)
         self.osc = _open_osc(show, prepared.inputs.mapper, stack)
+        self.panel = Panel(show, options.panel)  # before there is a window: it is ready when the picture is
+        self.panel.start()
+        stack.callback(self.panel.close)
         prepared.inputs.open()
         self._let_hear(prepared.conductor, prepared.inputs)
         self.stage: Stage = open_stage(
@@ -106,6 +114,7 @@ class Player:
         stack.callback(self.stage.close)  # the window goes first: ending the dreamer can take a second
         stack.callback(self._drop_change, ending=True)
         self.overlay = Overlay(self.stage.ctx, self.shaders)
+        self.code = CodeView(self.stage.ctx, self.shaders)
         size = show.program.width or self.stage.size[0], show.program.height or self.stage.size[1]
         self.program = Program(self.stage.ctx, self.shaders, self.look, size, show.stage.fit)
         self.docent = Docent(self.stage.ctx, self.shaders, show)
@@ -119,6 +128,7 @@ class Player:
         self._leaving: Performance | None = None  # that still shows, while the one on stage arrives
         self._look_ahead_s = 0.0  # of the look's time, which goes on whatever show is on stage
         self.learning: Learning | None = None
+        self.panel.begin(self)
         stack.callback(self._learn, on=False)
         self.quit = False
         self._waiting = Pacer(WAITING_HZ) if self._crowded else None
@@ -149,9 +159,10 @@ class Player:
             self.capture.take(self.options.take)
 
     def _let_hear(self, conductor: Conductor, inputs: Inputs) -> None:
-        """OSC first: the mappings hear what comes by it."""
+        """OSC first: the mappings hear what comes by it, or by the panel."""
         if self.osc:
             conductor.add(self.osc)
+        conductor.add(self.panel)
         conductor.add(inputs)
 
     def spec_of(self, show: Show) -> DreamSpec:
@@ -178,8 +189,11 @@ class Player:
         self._look_ahead_s += leaving.now_s - coming.now_s
         if self.osc:
             self.osc.use(coming.show.registry, coming.inputs.mapper)
+            if self.osc.feedback:
+                self.osc.feedback.use(coming.show.registry)
         self._let_hear(coming.conductor, coming.inputs)
         self.playing, self._leaving = coming, leaving
+        self.panel.begin(self)
         self.capture.play(coming.show, coming.conductor, lambda: coming.blend.showing)
         self.docent.play(coming.show)
         log.info("playing the show %s", coming.show.name)
@@ -192,11 +206,14 @@ class Player:
         self.conductor.listen()
         self.playing.walk(self.clock.now())
         self.capture.step()
+        self.panel.step(self)
+        if self.osc and self.osc.feedback:
+            self.osc.feedback.step(self.conductor.controls, self.panel.status, float(self.conductor["osc.status"]))
         self._take_pictures()
         self._tell_of_dreamer()
         now_s = self.playing.now_s + self._look_ahead_s
         framebuffer = self._draw(now_s)
-        for output in self.capture.outputs:
+        for output in (*self.capture.outputs, *self.panel.outputs):
             output.push(framebuffer, self.clock.now())  # in real time, also where the walk left some of it out
         self._show_overlay(now_s)
         self.stage.present()
@@ -303,7 +320,7 @@ class Player:
     def _key(self, key: str) -> None:
         if key == "l":
             self._learn(on=self.learning is None)
-        elif self.learning is not None and self.learning.key(key):
+        elif self.learning is not None and self.learning.shown and self.learning.key(key):
             self._overlay_at = 0.0
         elif key == "f":
             self._fullscreen(not self.stage.fullscreen)
@@ -333,6 +350,8 @@ class Player:
             self.conductor.toggle("docent.caption")
         elif key == "h":
             self.conductor.toggle("stage.overlay")
+        elif key == "p":
+            self._show_code(not self.code.visible)
 
     def _learn(self, on: bool) -> None:
         """Begins or ends learning; the overlay shows it."""
@@ -341,6 +360,17 @@ class Player:
         self.learning = Learning(self.show, self.playing.inputs, Path.cwd()) if on else None
         self._overlay_at = 0.0
 
+    def _show_code(self, on: bool) -> None:
+        """Shows where the panel answers, with a code that phones can read."""
+        self.code.visible = on
+        at = self.panel.address
+        if at is None:
+            self.code.show((), "no panel")
+        elif at["network"]:
+            self.code.show(at["code"], str(at["address"]))
+        else:
+            self.code.show((), f"{at['address']}   this machine only; panel.host = '0.0.0.0' lets phones in")
+
     def _fullscreen(self, on: bool) -> None:
         try:
             self.stage.set_fullscreen(on)
@@ -348,14 +378,16 @@ class Player:
             log.warning("%s", error)
 
     def _show_overlay(self, now_s: float) -> None:
-        visible = bool(self.conductor["stage.overlay"]) or self.learning is not None
+        self.code.render(self.stage.framebuffer)
+        learning = self.learning if self.learning is not None and self.learning.shown else None
+        visible = bool(self.conductor["stage.overlay"]) or learning is not None
         if visible != self.overlay.visible:
             self.overlay.visible, self._overlay_at = visible, now_s
         if not visible:
             return
         if now_s >= self._overlay_at:
             self._overlay_at = now_s + 1 / OVERLAY_HZ
-            self.overlay.set_lines(self.learning.lines(self.conductor) if self.learning else help_lines(self))
+            self.overlay.set_lines(learning.lines(self.conductor) if learning else help_lines(self))
         self.overlay.render(self.stage.framebuffer)
 
 
@@ -383,6 +415,9 @@ def _open_osc(show: Show, mapper: Mapper, stack: ExitStack) -> OscIn | None:
     osc = OscIn(show.osc.host, show.osc.port, show.registry, patient=show.stage.resume, mapper=mapper)
     osc.start()
     stack.callback(osc.close)
+    osc.feedback = feedback = Feedback(show.registry, osc.send_to, show.osc.feedback, show.osc.reply, osc.is_own)
+    feedback.start()
+    stack.callback(feedback.close)
     for address in osc.addresses():
         log.info("steer me: OSC over UDP at %s port %d", address, osc.port)
     return osc
@@ -403,11 +438,12 @@ def help_lines(player: Player) -> list[str]:
     rate = len(recent) / sum(recent) if recent and sum(recent) > 0 else 0.0
     lines = [
         "PEDESIS   F full-screen  SPACE pause  B blackout  R reset  S still  M keep  V shelves  C caption  K map  "
-        "ARROWS lesson  L learn  H help  ESC",
+        "ARROWS lesson  L learn  P panel  H help  ESC",
         f"stage {meter.fps:5.1f} fps   dreamer {rate:5.2f} pictures/s ({status.state})   restarts {status.restarts}",
         player.playing.remember.line(),
         *([player.capture.status] if player.capture.status else []),
         *_osc_lines(player.osc),
+        *([f"panel {player.panel.address['address']}"] if player.panel.address else []),
         *(said for said in (player.conductor.automation.cues.status, player.conductor.automation.score.status) if said),
         *([f"mapping: {player.playing.inputs.mistake}"] if player.playing.inputs.mistake else []),
         "",

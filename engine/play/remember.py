@@ -51,6 +51,7 @@ FOREVER_S = float("inf")
 OFFERED_S = 2.5  # between two pictures that are offered, once it is time for another
 ASKED_S = 5.0  # after which a thumbnail that has not come is asked for again
 TELL_S = 1.0  # between two lines in the log about where it goes
+NEWEST = 40  # memories that are listed
 AGAIN_S = 2.0  # between two questions for an approved memory, where there is none
 
 
@@ -168,6 +169,11 @@ class Remember:
                 self._keeper.want(number)
         if len(self._wanted_at) > 1024:  # asked for and flown past
             self._wanted_at.clear()
+
+    @property
+    def newest(self) -> list[int]:
+        """Numbers of the newest memories, as far as it is known, the newest first."""
+        return [] if self._shelved is None else sorted((int(n) for n in self._shelved.numbers), reverse=True)[:NEWEST]
 
     def line(self) -> str:
         """How the bank is, for the overlay."""

@@ -14,6 +14,7 @@ from engine.control import map_table as mapping
 from engine.control import params as control
 from engine.control.score import ScoreError, parse_score
 from engine.dreamer import params as dreamer
+from engine.play import panel_params as panel
 from engine.record import params as record
 from engine.show import config
 from engine.show.part import Part
@@ -35,6 +36,7 @@ PARTS: tuple[Part, ...] = (
     mapping.PART,
     dreamer.PART,
     record.PART,
+    panel.PART,
 )
 
 
