@@ -196,7 +196,7 @@ def _root(
 
 @app.command()
 def run(
-    show: ShowArg = "house",
+    show: ShowArg = "preconscious",
     display: Annotated[int | None, typer.Option(metavar="N", help="Which monitor, counted from 0.")] = None,
     windowed: Annotated[bool, typer.Option("--windowed", help="In a window instead of full-screen.")] = False,
     size: Annotated[
