@@ -45,7 +45,8 @@ function footnote(param) {
   return `${param.name}: ${range}seen ${landsWords(param.lands)}`;
 }
 
-function bindButton(param, desk, label) {
+/** Binds a fader, knob or sensor of the room to a parameter; seen only while learning. */
+export function bindButton(param, desk, label) {
   if (param.lands === "start" || param.kind === "text" || param.kind === "call") return null;
   return button("Learn", () => desk.learn("start", param.name), { class: "bind", "aria-label": `Learn a control for ${label}` });
 }
@@ -200,7 +201,7 @@ export function textBox(param, desk, { label, describedBy, className = "" }) {
     if (!isDraft() || !desk.set(param.name, box.value)) return;
     value = box.value;
     fit();
-    desk.say(`${param.name} is set.`);
+    desk.say("The new words are sent; they show once they are read.");
   };
   box.addEventListener("input", fit);
   box.addEventListener("keydown", (event) => {

@@ -3,7 +3,7 @@
    const sections = new Sections(desk, say); sections.build(hello); sections.lists(message); sections.status(status)
 */
 
-import { callBox, control, textBox } from "./controls.js";
+import { bindButton, callBox, control, textBox } from "./controls.js";
 import { button, freshId, make, write } from "./make.js";
 
 const LOG_KEPT = 200; // lines
@@ -85,6 +85,7 @@ export class Sections {
       make("div", { class: "head" }, make("h3", {}, title), fader.beside ?? null),
       textBox(words, this.desk, { label: `the words of ${title}`, className: "prompt" }),
       fader.element ?? null,
+      weight ? bindButton(weight, this.desk, `${title}, how much`) : null,
     );
   }
 
@@ -178,7 +179,7 @@ export class Sections {
               { class: "pair" },
               this.does("Keep this picture", "memory.keep", "plain"),
               this.does("Visit any", "memory.random", "plain"),
-              this.does("Leave it", "memory.leave", "plain"),
+              this.does("Leave the memory", "memory.leave", "plain"),
             ),
             this.visiting,
             callBox(recall, this.desk, {
@@ -280,20 +281,37 @@ export class Sections {
 
   put(id, parts) {
     const there = parts.filter(Boolean);
-    byId(`${id}-list`).replaceChildren(...there);
+    const list = byId(`${id}-list`);
+    const restore = keep(list);
+    list.replaceChildren(...there);
+    restore();
     byId(id).hidden = !there.length;
     for (const link of document.querySelectorAll(`a[href="#${id}"]`)) link.hidden = !there.length;
   }
 }
 
+/** What somebody is in the middle of, in a part that is about to be drawn anew: words in a box, focus, how far it was
+    scrolled. The function that it returns puts it back. */
+function keep(list) {
+  const key = (element) => element.dataset.name ?? element.getAttribute("aria-label");
+  const typed = new Map([...list.querySelectorAll("form input")].map((box) => [key(box), box.value]));
+  const scrolled = list.querySelector(".lines")?.scrollTop ?? 0;
+  const focused = list.contains(document.activeElement) ? key(document.activeElement) : null;
+  return () => {
+    for (const box of list.querySelectorAll("form input")) box.value = typed.get(key(box)) ?? "";
+    list.querySelector(".lines")?.scrollTo(0, scrolled);
+    const again = focused && [...list.querySelectorAll("input, button, [tabindex]")].find((each) => key(each) === focused);
+    if (again) again.focus({ preventScroll: true });
+  };
+}
+
 /** A group of rows that folds. Which are open is remembered by this browser. */
 export function fold(key, title, line, rows, isOpen) {
   const heading = freshId();
-  const details = make(
+  return make(
     "details",
     { class: "group", open: isOpen, data: { group: key } },
     make("summary", { id: heading }, make("span", { class: "title" }, title), line ? make("span", { class: "line" }, line) : null),
     make("div", { class: "rows", role: "group", "aria-labelledby": heading }, ...rows),
   );
-  return details;
 }
