@@ -241,6 +241,9 @@ def test_on_a_phone_a_touch_moves_nothing_and_a_drag_goes_on_from_there(
         finger("touchEnd")
         values = [order[2] for order in show.wait(lambda orders: bool(orders) and orders[-1][2] < 0.16)]
         assert max(values) <= 0.3  # it began where the fader stood, not where the finger was
+        finger("touchStart", x)
+        show.wait(lambda orders: orders[-1] == ("set", "walk.pedesis", 0.3))  # a long press: the show's own value
+        finger("touchEnd")
 
 
 def test_it_comes_back_by_itself_and_says_so(browser: "playwright.Browser", show: StandIn) -> None:
