@@ -52,6 +52,7 @@ def opened(browser: "playwright.Browser", address: str, **how: object) -> Iterat
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.goto(address, wait_until="domcontentloaded")
     expect(page.locator("#desk")).to_be_enabled(timeout=10_000)
+    page.evaluate("new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))")  # keys count now
     yield page
     context.close()
     assert not errors
@@ -193,6 +194,16 @@ def test_what_is_pressed_and_said_reaches_the_show(browser: "playwright.Browser"
         found = show.wait(lambda orders: len(orders) >= len(expected))
         assert sorted(map(str, found)) == sorted(map(str, expected))
         expect(page.locator("#blackout")).to_have_attribute("aria-pressed", "true")
+
+
+def test_the_present_cue_is_marked_and_the_next_one_named(browser: "playwright.Browser", show: StandIn) -> None:
+    with opened(browser, show.address) as page:
+        expect(page.locator("#next-cue")).to_contain_text("opening")
+        show.status(cue_place=1)
+        expect(page.locator("#next-cue")).to_contain_text("a whale")
+        expect(page.locator('[aria-current="step"]')).to_contain_text("opening")
+        show.status(cue_place=2)
+        expect(page.locator("#next-cue")).to_contain_text("that was the last")
 
 
 def test_two_browsers_agree(browser: "playwright.Browser", show: StandIn) -> None:

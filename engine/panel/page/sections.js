@@ -140,8 +140,8 @@ export class Sections {
     );
     items.forEach((item, place) => {
       const cue = this.known.cues[place];
-      item.firstChild.append(make("span", { class: "figure" }, String(cue.number)), make("span", {}, cue.name));
-      item.firstChild.setAttribute("aria-label", `Go to cue ${cue.number}, ${cue.name}`);
+      item.firstChild.append(make("span", { class: "figure" }, String(cue.number)), make("span", {}, cue.name || "without a name"));
+      item.firstChild.setAttribute("aria-label", `Go to cue ${cue.number}, ${cue.name || "without a name"}`);
     });
     this.put(
       "cues",
@@ -240,9 +240,12 @@ export class Sections {
       write(each, runs ? each.dataset.end : each.dataset.begin);
     }
     for (const each of document.querySelectorAll("[data-cue]")) {
-      const isNow = this.state.cue !== undefined && String(this.state.cue) === each.dataset.cue;
-      each.firstChild.toggleAttribute("aria-current", isNow);
+      const isNow = String(this.state.cue_place) === each.dataset.cue;
+      if (isNow) each.firstChild.setAttribute("aria-current", "step");
+      else each.firstChild.removeAttribute("aria-current");
     }
+    const next = this.known.cues[this.state.cue_place ?? 0];
+    write(byId("next-cue-name"), next ? next.name || `number ${next.number}` : "that was the last");
     if (this.visiting) {
       const { visiting } = this.state;
       write(this.visiting, visiting ? `Visiting ${visiting}` : "");
