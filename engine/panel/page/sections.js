@@ -222,7 +222,6 @@ export class Sections {
     const { on, name, lines } = this.known.learn ?? {};
     const strip = byId("learning");
     strip.hidden = !on;
-    document.body.classList.toggle("bound", Boolean(on));
     write(byId("learning-title"), on ? `Learning: move a control for ${name}` : "");
     byId("learning-lines").replaceChildren(...(on ? (lines ?? []) : []).map((line) => make("p", {}, line)));
   }
