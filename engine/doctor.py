@@ -86,7 +86,7 @@ print(json.dumps(said))
 _PANEL = """
 import json
 from importlib.util import find_spec
-needed, helpful = ["starlette", "uvicorn", "websockets"], ["segno", "zeroconf", "prometheus_client"]
+needed, helpful = ["starlette", "uvicorn", "websockets"], ["segno", "zeroconf", "prometheus_client", "PIL"]
 missing, less = ([name for name in names if not find_spec(name)] for names in (needed, helpful))
 print(json.dumps({"missing": missing, "less": less}))
 """
@@ -302,8 +302,8 @@ def _panel(answer: dict[str, Any], port: int | None = None) -> Check:
 
     port = Settings.port if port is None else port
     if missing := answer.get("missing", [answer["error"]] if "error" in answer else []):
-        cure = f"pip install {' '.join(answer.get('missing', ['starlette', 'uvicorn', 'websockets']))}"
-        return Check("panel", None, f"shows run without one: {', '.join(missing)} is missing", cure)
+        names = " ".join(answer.get("missing", ["starlette", "uvicorn", "websockets"]))
+        return Check("panel", None, f"shows run without one: {', '.join(missing)} is missing", f"pip install {names}")
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as trial:
         if os.name == "posix":
             trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -313,8 +313,9 @@ def _panel(answer: dict[str, Any], port: int | None = None) -> Check:
             cure = f"is Pedesis running already? A show runs without its panel, or take --set panel.port={port + 1}"
             return Check("panel", None, f"TCP {port} cannot be had: {fault.strerror}", cure)
     if less := answer.get("less"):
-        cure = "pip install " + " ".join(less).replace("_", "-")
-        return Check("panel", None, f"TCP {port} is free; some of it is missing: {', '.join(less)}", cure)
+        names = " ".join(less).replace("prometheus_client", "prometheus-client").replace("PIL", "pillow")
+        gone = f"TCP {port} is free; some of it is missing: {', '.join(less)}"
+        return Check("panel", None, gone, f"pip install {names}")
     return Check("panel", True, f"TCP {port} is free; a show's panel is at http://127.0.0.1:{port}/")
 
 

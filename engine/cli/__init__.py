@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from engine import __version__
+from engine.cli.docent import docent
 from engine.cli.memory import memory_app
 from engine.cli.osc import osc_app
 from engine.cli.tear import look_into, tear_text
@@ -42,6 +43,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 models_app = typer.Typer(help="The models Pedesis can walk in.", no_args_is_help=True, rich_markup_mode=None)
+app.command()(docent)
 app.add_typer(models_app, name="models")
 app.add_typer(memory_app, name="memory")
 app.add_typer(osc_app, name="osc")
@@ -194,7 +196,7 @@ def _root(
 
 @app.command()
 def run(
-    show: ShowArg = "house",
+    show: ShowArg = "preconscious",
     display: Annotated[int | None, typer.Option(metavar="N", help="Which monitor, counted from 0.")] = None,
     windowed: Annotated[bool, typer.Option("--windowed", help="In a window instead of full-screen.")] = False,
     size: Annotated[

@@ -63,6 +63,10 @@ class Controls(Mapping[str, Value]):
     def __len__(self) -> int:
         return len(self._registry)
 
+    def fires(self, name: str) -> bool:
+        """Whether it is a trigger or a call, which has no value."""
+        return self._registry[name].fires
+
     def base(self, name: str) -> Value:
         """The smoothed value without what modulates it; of a trigger, the strength it is held at; of a call nothing."""
         if name in self._base:

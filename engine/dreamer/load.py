@@ -37,6 +37,8 @@ from engine.walk.waypoint import Waypoint
 log = logging.getLogger("pedesis")
 
 WORKERS = 4  # the film has no more than process.SLOTS under way
+STEPS_SHOWN = 6  # of the steps of a sketch, at most
+SKETCH_PX = 256  # a sketch is at most so wide
 Progress = Callable[[str], None]
 
 
@@ -118,6 +120,17 @@ class Dreamer:
         return numbers.put(made.noise, came_of[0]), None if made.latent is None else numbers.put(
             made.latent, came_of[1]
         )
+
+    def sketch(self, waypoint: Waypoint, steps: bool = False) -> tuple[list[NDArray[np.uint8]], int]:
+        """The picture of a waypoint, small, and how often the network was asked; steps: what it went through before it
+        as well (see UNetSampler.steps). 0 times where that is not to be had, and the picture alone comes."""
+        sampler = self._sampler
+        if steps and isinstance(sampler, UNetSampler) and sampler.compiled:
+            made = sampler.steps(waypoint, STEPS_SHOWN)
+        else:
+            made = [sampler.make(waypoint).picture]
+        small = [_smaller(picture) for picture in made]
+        return small, self.spec.model.steps if len(small) > 1 else 0
 
     def _find_focus(self, place: ModelPlace) -> focus.Focus:
         """The curve that pictures so far were made with, or the one in the model's folder, or what was measured on this
@@ -238,6 +251,16 @@ class Dreamer:
         finally:  # also where the device had no room for them: what goes on being dreamt needs it
             for part in encoders:
                 part.to("cpu")
+
+
+def _smaller(picture: torch.Tensor) -> NDArray[np.uint8]:
+    """(H, W, 3) uint8 at a whole fraction of its size, at most SKETCH_PX wide."""
+    h, w, _ = picture.shape
+    every = max(1, -(-w // SKETCH_PX))
+    h, w = h // every, w // every
+    cells = picture[: h * every, : w * every].float().reshape(h, every, w, every, 3)  # (h, n, w, n, 3)
+    small: NDArray[np.uint8] = cells.mean((1, 3)).round().to(torch.uint8).cpu().numpy()
+    return small
 
 
 def load_part(place: ModelPlace, name: str, dtype: torch.dtype, progress: Progress) -> Any:

@@ -12,7 +12,7 @@ import logging
 import math
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -102,7 +102,7 @@ class UNetSampler:
         size = sum(p.numel() for p in parts.unet.parameters())
         calls = len(solver.timesteps)
         self._unrolls = calls == 1 or (calls <= UNROLLED and size < SMALL)
-        self._latent = self._through(network)
+        self._latent = self._through(network)  # (1, C, h, w), with what the network answered after it, if it is known
         self._decoded: Run = lambda z: to_uint8(decode(parts.vae, z, parts.xl))
         if parameter.dtype == torch.float16:
             self._check_range(parts)
@@ -117,9 +117,10 @@ class UNetSampler:
     def _through(self, network: Run) -> Run:
         """Noise, how far it is turned up, and text to finished latent, through the given network."""
         solver = self._solver
+        run = solver.run_with_answers if isinstance(solver, Program) else solver.run
 
         def latent(noise: Tensor, strength: Tensor, *text: Tensor) -> Tensor:
-            return solver.run(noise, lambda taken, i: network(taken, solver.timesteps[i], *text), strength)
+            return run(noise, lambda taken, i: network(taken, solver.timesteps[i], *text), strength)
 
         return latent
 
@@ -153,6 +154,25 @@ class UNetSampler:
         """
         return self._dreamt(waypoint, *self.start(waypoint, factor))
 
+    @torch.inference_mode()
+    def steps(self, waypoint: Waypoint, most: int) -> list[Tensor]:
+        """What a picture goes through: the noise that it begins as, decoded as it is, then after each of at most `most`
+        calls the picture that was guessed, the finished one last; (H, W, 3) uint8 each.
+
+        Only the finished one where the scheduler is stepped through the library; of a torn picture, those of its first
+        sheet.
+        """
+        waypoint = replace(waypoint, liquid=None)
+        noise, strength = self.start(waypoint)
+        latents = self._latent(noise, strength, *self._text(waypoint))
+        if not isinstance(self._solver, Program):
+            return [self._decoded(latents)]
+        guesses = self._solver.guesses(noise, latents[1:])
+        last = len(guesses) - 1
+        some = sorted({round(i * last / max(most - 1, 1)) for i in range(most)}) if last else [0]
+        chosen = [guesses[i : i + 1] for i in some[:-1]]
+        return [self._decoded(latent.contiguous()) for latent in (noise, *chosen, latents[:1])]
+
     def start(self, waypoint: Waypoint, factor: float | None = None) -> tuple[Tensor, Tensor]:
         """What a dream starts from: the noise (1, C, h, w), turned up as far as it is, and how far that is, (1,)."""
         noise = self.noise(waypoint)
@@ -172,11 +192,11 @@ class UNetSampler:
     def _dreamt(self, waypoint: Waypoint, noise: Tensor, strength: Tensor) -> Tensor:
         """The finished latent, (1, C, h, w)."""
         if waypoint.liquid is None:
-            return self._latent(noise, strength, *self._text(waypoint))
+            return self._latent(noise, strength, *self._text(waypoint))[:1]
         shares = self.noise.masks(waypoint.liquid, waypoint.loop)  # (N, h, w)
         if self._torn_network is None:
             mixed = self._palettes.say(by_area(waypoint, shares))
-            return self._latent(noise, strength, *(mixed[name] for name in self._text_names))
+            return self._latent(noise, strength, *(mixed[name] for name in self._text_names))[:1]
         said = [sheet.words for sheet in waypoint.sheets]
         if more := 1 + SHEETS - len(said):  # recorded networks take one number of sheets: the rest have no place
             said += [said[0]] * more

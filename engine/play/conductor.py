@@ -21,6 +21,7 @@ from engine.control.controls import Controls
 from engine.control.dissolve import Dissolve
 from engine.control.resolve import SMOOTHING
 from engine.control.source import Automaton, Source
+from engine.play.lesson import Lesson
 from engine.show.config import Show
 from engine.show.language import Language
 from engine.show.params import Value, shown
@@ -84,7 +85,8 @@ class Conductor(Mapping[str, Value]):
         self._captioner = Captioner(Language.load(str(show.values["docent.language"]), [show.path.parent]))
         self._at_once, self._but_for = words_at_once, frozenset(but_for)
         self.automation = Automation(show.registry, show.things, show.values)
-        self._automata: list[Automaton] = [self.automation, *automata]
+        self.lesson = Lesson()
+        self._automata: list[Automaton] = [self.automation, self.lesson, *automata]
         for name, time_s in show.things["smoothing"].items():
             self.controls.smooth(name, time_s)
         self._sources = list(sources)
@@ -145,7 +147,7 @@ class Conductor(Mapping[str, Value]):
 
     def to_dict(self) -> dict[str, Any]:
         """Where everything is that is steered, JSON-able: what a take begins with."""
-        parts = ("controls", "navigator", "pulp", "water", "words", "visits", "automation")
+        parts = ("controls", "navigator", "pulp", "water", "words", "visits", "automation", "lesson")
         return {name: getattr(self, name).to_dict() for name in parts} | {"view": self._view.to_dict()}
 
     def restore(self, data: Mapping[str, Any]) -> None:
@@ -153,7 +155,7 @@ class Conductor(Mapping[str, Value]):
         self.controls.restore(data["controls"])
         self.navigator.restore(data["navigator"])
         self.navigator.read(self.controls)
-        for name in ("pulp", "water", "words", "visits", "automation"):
+        for name in ("pulp", "water", "words", "visits", "automation", "lesson"):
             if name in data:
                 getattr(self, name).restore(data[name])
         self.water.read(self.controls, self.navigator)
@@ -251,11 +253,13 @@ class Conductor(Mapping[str, Value]):
 
     @property
     def afloat(self) -> tuple[Afloat, ...]:
-        """What is adrift over the picture, while pulp.scraps is above 0: the fragments in the water, or the words of
-        what is dreamt."""
+        """What is adrift over the picture, while pulp.scraps is above 0: the fragments in the water, and
+        the words of what is dreamt beside them."""
         if not self["pulp.scraps"]:
             return ()
-        return self.water.afloat or of_words(self._told(self.waypoint()))
+        fragments = self.water.fragments
+        words = [part for part in self._told(self.waypoint()) if part.text not in fragments]
+        return (*self.water.afloat, *of_words(words))
 
     def _told(self, here: Waypoint) -> tuple[Told, ...]:
         return told(here, self.words.palettes_of(here) | self.visits.palettes_of(here))
@@ -272,10 +276,12 @@ class Conductor(Mapping[str, Value]):
             now=self._told(here),
             names={prompt: name.strip() for prompt, name in names.items() if name.strip()},
             focus=here.focus,
-            torn=float(self.get("pulp.liquidise", 0.0)),
+            torn=0.0 if here.liquid is None else here.liquid.torn,
+            pulled=self.pulp.pulled,
             shown=most if views[most] > 0.5 else "picture",
             see=str(self["clouds.see"]).strip(),
             phrases=self.words.phrases,
+            fragments=self.water.fragments,
             visits=there,
             travels=self.visits.going is not None and not there,
             remembered=Remembered.of(self.visits.about),

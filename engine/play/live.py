@@ -25,6 +25,7 @@ from engine.play import stats
 from engine.play.capture import Capture
 from engine.play.change import Change
 from engine.play.conductor import Conductor
+from engine.play.docent import Docent
 from engine.play.inputs import Inputs
 from engine.play.learning import Learning
 from engine.play.panel import Panel
@@ -33,8 +34,10 @@ from engine.play.performance import Feed, Performance, Prepared
 from engine.play.signals import StopRequest
 from engine.show.config import Show
 from engine.show.files import ENDING_S
-from engine.stage.blend import Blend
+from engine.stage.blend import Blend, Picture
 from engine.stage.code import CodeView
+from engine.stage.docent import Seen
+from engine.stage.docent_params import MAPS
 from engine.stage.gl import is_software
 from engine.stage.lettering import Lettering
 from engine.stage.look import Look
@@ -114,6 +117,8 @@ class Player:
         self.code = CodeView(self.stage.ctx, self.shaders)
         size = show.program.width or self.stage.size[0], show.program.height or self.stage.size[1]
         self.program = Program(self.stage.ctx, self.shaders, self.look, size, show.stage.fit)
+        self.docent = Docent(self.stage.ctx, self.shaders, show)
+        stack.callback(self.docent.close)
         self.capture = Capture(options.out, self.stage.ctx, self.program.size)
         self.capture.play(show, self.conductor, lambda: blend.showing)
         stack.callback(self.capture.close)
@@ -190,6 +195,7 @@ class Player:
         self.playing, self._leaving = coming, leaving
         self.panel.begin(self)
         self.capture.play(coming.show, coming.conductor, lambda: coming.blend.showing)
+        self.docent.play(coming.show)
         log.info("playing the show %s", coming.show.name)
 
     def step(self) -> None:
@@ -229,7 +235,9 @@ class Player:
         for keyframe in self.dreamer.poll():
             if change:
                 change.before(keyframe)
-            self.playing.take_in(keyframe)
+            if self.playing.take_in(keyframe):
+                self.docent.follow(keyframe, self.playing.palettes_of(keyframe.waypoint), self.playing.now_s)
+        self.docent.step(self.dreamer, self.playing.remember.shelved, self.conductor.lesson.step)
         self.conductor.answer(self.dreamer.status.palettes, self.dreamer.status.refused)
         if change and not change.is_over:
             change.step()
@@ -265,19 +273,19 @@ class Player:
         """Draws the program and shows it; returns the framebuffer that holds it."""
         begun = time.perf_counter()
         picture = self.playing.draw()
+        self.docent.seen = Seen(picture, self.blend.numbers)
         picture = self.numbers.render(picture, self.blend.numbers, self.conductor, now_s)
-        if self.conductor["memory.view"]:
-            self.playing.remember.feed(self.shelves)
+        maps = [self.docent.view.map] if self.docent.view.shows_map else []
+        self.playing.remember.feed(self.shelves if self.conductor["memory.view"] else None, *maps)
         picture = self.shelves.render(picture, now_s, self.conductor, self.stage.size)
-        playing = self.playing
-        playing.letter(self.lettering)
+        self.playing.letter(self.lettering)
         framebuffer = self.program.draw(
             picture,
             self.conductor,
             now_s,
             self.stage,
             self.capture.outputs,
-            lambda target: self.lettering.render(target, picture, self.conductor, playing.now_s, self.look.light),
+            lambda target: self._draw_over(target, picture, now_s),
         )
         took_s = time.perf_counter() - begun
         if self.meter.frames == 0 and self._waiting and took_s > COLD_S:
@@ -285,6 +293,12 @@ class Player:
             self._stack.callback(warmer.stop)
             self.blend.may_warm = lambda: warmer.done
         return framebuffer
+
+    def _draw_over(self, target: moderngl.Framebuffer, picture: Picture, now_s: float) -> None:
+        """What lies over the picture, and belongs to the program."""
+        self.lettering.render(target, picture, self.conductor, self.playing.now_s, self.look.light)
+        if not self.look.is_black:
+            self.docent.draw(target, self.conductor, now_s, self.conductor.lesson.step)
 
     def _tell_of_dreamer(self) -> None:
         """Logs what becomes of the dreamer. Raises ModelError when it never dreamt and never will."""
@@ -325,6 +339,11 @@ class Player:
             self.conductor.set("memory.keep", 1.0)
         elif key == "v":
             self.conductor.set("memory.view", 0.0 if self.conductor.controls.target("memory.view") else 1.0)
+        elif key == "k":
+            shown = MAPS.index(str(self.conductor.controls.target("docent.map")))
+            self.conductor.set("docent.map", MAPS[(shown + 1) % len(MAPS)])
+        elif key in ("right", "left"):
+            self.conductor.set("docent.next" if key == "right" else "docent.back", 1.0)
         elif key == "s":
             self.capture.ask_for_still()
         elif key == "c":
@@ -418,8 +437,8 @@ def help_lines(player: Player) -> list[str]:
     recent = list(status.intervals_s)[-20:]
     rate = len(recent) / sum(recent) if recent and sum(recent) > 0 else 0.0
     lines = [
-        "PEDESIS   F full-screen  SPACE pause  B blackout  R reset  S still  M keep  V shelves  C caption  L learn  "
-        "P panel  H help  ESC",
+        "PEDESIS   F full-screen  SPACE pause  B blackout  R reset  S still  M keep  V shelves  C caption  K map  "
+        "ARROWS lesson  L learn  P panel  H help  ESC",
         f"stage {meter.fps:5.1f} fps   dreamer {rate:5.2f} pictures/s ({status.state})   restarts {status.restarts}",
         player.playing.remember.line(),
         *([player.capture.status] if player.capture.status else []),

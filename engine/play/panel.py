@@ -183,10 +183,12 @@ class Panel:
         for row in player.show.registry.rows():
             if row["name"] not in HIDDEN:
                 kept = {key: row[key] for key in _KEYS}
-                rows.append({**kept, "group": row["name"].partition(".")[0]})
+                default = player.show.values.get(row["name"], row["default"])  # where the show has it, for its faders
+                rows.append({**kept, "default": default, "group": row["name"].partition(".")[0]})
         self._told = self._values(player)
         self._lists = self._listed(player)
         self._mapped = player.playing.inputs.mapper.table
+        self._tail.take()  # they are among those that are kept
         return Description(
             player.show.name, __version__, tuple(rows), dict(self._told), dict(self._lists), _mapped(player),
             player.osc.port if player.osc else None, self._tail.kept,

@@ -7,14 +7,10 @@ from engine.play.panel_messages import Settings
 from engine.show.params import Param, Rule
 from engine.show.part import Part, Things
 
-_RESERVED = set(" &#+%?=/")  # which have a meaning in an address
-
-
-def _is_token(text: str) -> bool:
-    return not text or (8 <= len(text) <= 128 and text.isascii() and text.isprintable() and not _RESERVED & set(text))
-
-
-_TOKEN = Rule(_is_token, "text of 8 to 128 letters and digits, or empty")
+_TOKEN = Rule(
+    lambda v: not v or (8 <= len(v) <= 128 and v.isascii() and v.isprintable() and not set(v) & set(" &#+%?=/")),
+    "text of 8 to 128 letters and digits, or empty",
+)  # fmt: skip
 
 
 def _params(things: Things) -> list[Param]:

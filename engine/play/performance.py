@@ -23,7 +23,9 @@ from engine.show.config import Show
 from engine.show.files import ENDING_S
 from engine.stage.blend import Blend, Picture
 from engine.stage.lettering import Lettering
+from engine.walk.caption import Caption
 from engine.walk.mix import TICK_S
+from engine.walk.palette import Palette
 from engine.walk.waypoint import Waypoint, same_place
 
 LONGEST_STEP_S = 0.25  # a longer frame (a machine suspended, or far too slow) moves the walk no further than this
@@ -105,13 +107,18 @@ class Performance:
         self._given.append(here)
         return here
 
-    def take_in(self, keyframe: Keyframe) -> None:
+    def take_in(self, keyframe: Keyframe) -> bool:
         """Takes a picture, if it was dreamt of this show: one dreamer may go on from one to another."""
         if not any(waypoint is keyframe.waypoint for waypoint in self._given):
-            return
+            return False
         self.blend.upload(keyframe)
         self.remember.take_in(keyframe)
         self._newest = keyframe.waypoint
+        return True
+
+    def palettes_of(self, waypoint: Waypoint) -> dict[str, Palette]:
+        """The words that a waypoint of a short while ago names, by their ids."""
+        return self.conductor.words.palettes_of(waypoint) | self.conductor.visits.palettes_of(waypoint)
 
     def draw(self) -> Picture:
         """The picture of this moment."""
@@ -119,8 +126,11 @@ class Performance:
 
     def letter(self, lettering: Lettering) -> None:
         """Hands on what is written over the picture."""
-        conductor = self.conductor
-        lettering.set(conductor.afloat, int(self.show.values["walk.seed"]), conductor.caption)
+        conductor, seed = self.conductor, int(self.show.values["walk.seed"])
+        if self._newest is None:  # nothing that words could be about
+            lettering.set((), seed, Caption())
+        else:
+            lettering.set(conductor.afloat, seed, conductor.caption)
 
     def save(self) -> None:
         """Keeps presets that were stored, and once in a while where the walk is, if the show is one that remembers."""

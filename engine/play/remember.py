@@ -3,7 +3,7 @@
     remember = Remember(show, conductor)
     remember.step()                    # once a frame, before the dreamer is asked
     remember.take_in(keyframe)         # each that comes
-    remember.feed(shelves)             # while the shelves are seen
+    remember.feed(shelves, map)        # the views of the bank that are seen
     remember.close(timeout_s)
 
 The show's thread; whatever takes time is done by the keeper's (walk/memory/keeper.py). A recall comes to the walk as
@@ -64,14 +64,19 @@ class Dreamt(Protocol):
     def pixels(self) -> NDArray[np.uint8]: ...
 
 
-class Spheres(Protocol):
-    """The part of the stage's shelves that the bank feeds."""
+class View(Protocol):
+    """A view of the bank on stage: the shelves, the map."""
 
     wanted: list[int]
 
-    def set(self, spheres: NDArray[np.void]) -> None: ...
     def enter(self, identity: int | None) -> None: ...
     def put_thumbnail(self, identity: int, rgb: NDArray[np.uint8]) -> None: ...
+
+
+class Spheres(View, Protocol):
+    """The part of the stage's shelves that the bank feeds."""
+
+    def set(self, spheres: NDArray[np.void]) -> None: ...
 
 
 def bank_path(show: Show) -> Path:
@@ -137,20 +142,28 @@ class Remember:
         if self.at is not None and self._conductor.visits.is_idle:
             self.at = None
 
-    def feed(self, shelves: Spheres) -> None:
-        """Hands on to the view of the bank what is new, and asks for the pictures that it wants."""
-        if self._keeper is None:
+    @property
+    def shelved(self) -> Shelved | None:
+        """What is on the shelves, as it was last told."""
+        return self._shelved
+
+    def feed(self, shelves: Spheres | None, *others: View) -> None:
+        """Hands on to the views of the bank that are seen what is new, and asks for the pictures that they want."""
+        views: list[View] = [*([shelves] if shelves else []), *others]
+        if self._keeper is None or not views:
             return
-        if self._shelved is not None and self._is_new:
+        if shelves and self._shelved is not None and self._is_new:
             shelves.set(_spheres(self._shelved))
             self._is_new = False
-        shelves.enter(self.at)
+        for view in views:
+            view.enter(self.at)
         for thumbnail in self._thumbnails:
             self._wanted_at.pop(thumbnail.number, None)
-            shelves.put_thumbnail(thumbnail.number, thumbnail.pixels)
+            for view in views:
+                view.put_thumbnail(thumbnail.number, thumbnail.pixels)
         self._thumbnails.clear()
         now = time.monotonic()
-        for number in shelves.wanted:
+        for number in {number: None for view in views for number in view.wanted if number >= 0}:
             if now - self._wanted_at.get(number, -ASKED_S) >= ASKED_S:
                 self._wanted_at[number] = now
                 self._keeper.want(number)

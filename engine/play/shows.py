@@ -18,6 +18,7 @@ from engine.play import panel_params as panel
 from engine.record import params as record
 from engine.show import config
 from engine.show.part import Part
+from engine.stage import docent_params as docent
 from engine.stage import params as stage
 from engine.walk import params as walk
 from engine.walk.memory import params as memory
@@ -29,6 +30,7 @@ PARTS: tuple[Part, ...] = (
     pulp.PART,
     memory.PART,
     stage.PART,
+    docent.PART,
     control.PART,
     automation.PART,
     mapping.PART,

@@ -53,6 +53,7 @@ class Measure:
     most_lines: int = 3
     leading: float = 1.3
     emphasis: bool = False  # whether *asterisks* mean italics
+    centred: bool = False  # whether lines stand one under the other's middle
     dots: bool = False  # whether a text that does not fit ends in an ellipsis; else it is torn off
 
 
@@ -341,7 +342,8 @@ def _drawn(lines: Sequence[Run], rightward: bool, measure: Measure) -> NDArray[n
     image = Image.new("L", size)
     draw = ImageDraw.Draw(image)
     for n, (line, width) in enumerate(zip(lines, widths, strict=True)):
-        left = edge + (0.0 if rightward else max(widths) - width)
+        spare = max(widths) - width
+        left = edge + (spare / 2 if measure.centred else 0.0 if rightward else spare)
         for run in _runs(line, rightward):
             font = _font(run[0].face.path, em)
             draw.text((left, edge + up + step * n), _text(run), font=font, fill=255, anchor="ls", **_way(run))

@@ -19,7 +19,8 @@ STEADY_S = 0.4  # for which something must hold before it is said
 MOSTLY = 0.76  # share from which on one text is all that is named
 THIRD = 0.21  # share from which on a third one is named
 EMPTY, FORMING = 0.14, 0.55  # focus below which there is nothing yet, or only something that forms
-TORN = 0.35  # pulp.liquidise above which it is called pulp
+TORN = 0.3  # how finely it must be torn to be called pulp
+QUOTED = 76  # characters of a fragment that are quoted
 CHIEF = 0.5  # share from which on a phrase or a word for the clouds is what one sees
 
 
@@ -52,11 +53,12 @@ class Scene:
     now: tuple[Told, ...] | None = None  # whose shares are shown; None: the same
     names: Mapping[str, str] = field(default_factory=dict)  # of prompts, what a show wants them to be called
     focus: float = 1.0
-    torn: float = 0.0  # pulp.liquidise
+    torn: float = 0.0  # 0..1, how finely it is pulped
+    pulled: bool = False  # whether a sheet is drawn up out of the pulp
     shown: str = "picture"  # or latent, noise, shelves
     see: str = ""  # the word that the clouds are read by
     phrases: frozenset[str] = frozenset()  # what somebody has said
-    fragments: frozenset[str] = frozenset()  # of a torn text
+    fragments: Mapping[str, str] = field(default_factory=dict)  # of a torn text, by what the model is told of each
     visits: bool = False  # whether it is at a place that it was sent to
     travels: bool = False  # whether it is on the way to one
     remembered: Remembered | None = None  # what place that is
@@ -102,25 +104,23 @@ def worded(scene: Scene, language: Language) -> Wording:
         return Wording(language.say("caption.seen", a=first), (first,))
     if chief > CHIEF and first in {name_of(text, scene) for text in scene.phrases}:
         return Wording(language.say("caption.said", a=first), (first,))
-    if chief > CHIEF and first in {name_of(text, scene) for text in scene.fragments}:
+    if scene.pulled:
+        return Wording(language.say("caption.drawn", a=first), (first,))
+    if scene.torn <= TORN and chief > CHIEF and first in {name_of(prompt, scene) for prompt in scene.fragments}:
         return Wording(language.say("caption.fragment", a=first), (first,))
     return _mixture(shares, scene.torn > TORN, language)
 
 
-def _mixture(shares: Mapping[str, float], torn: bool, language: Language) -> Wording:
+def _mixture(shares: "_Shares", torn: bool, language: Language) -> Wording:
     chief = max(shares.values())
     names = list(shares)
     if len(names) == 1 or chief >= MOSTLY:
         return Wording(language.say("caption.pulped_one" if torn else "caption.one", a=names[0]), (names[0],))
     count = 3 if len(names) > 2 and shares[names[2]] >= THIRD and not torn else 2
     # By their place in the palette and not by their shares: two that take turns do not change places.
-    order = list(_placed(shares, names[:count]))
+    order = sorted(names[:count], key=lambda name: shares.places[name])
     key = "caption.pulped" if torn else "caption.many" if count == 3 else "caption.between"
     return Wording(language.say(key, **dict(zip("abc", order, strict=False))), tuple(order))
-
-
-def _placed(shares: Mapping[str, float], names: list[str]) -> list[str]:
-    return sorted(names) if not isinstance(shares, _Shares) else sorted(names, key=lambda name: shares.places[name])
 
 
 class _Shares(dict[str, float]):
@@ -131,7 +131,7 @@ class _Shares(dict[str, float]):
         self.places = places
 
 
-def named(scene: Scene) -> _Shares:
+def named(scene: Scene) -> "_Shares":
     """Share of each text by the name that it goes by, the largest first; texts of one name count together."""
     shares: dict[str, float] = {}
     places: dict[str, int] = {}
@@ -145,8 +145,8 @@ def named(scene: Scene) -> _Shares:
 def name_of(text: str, scene: Scene) -> str:
     """What a text is called: as the show wants it, or in short. A fragment keeps its clauses: nobody wrote it as a
     prompt."""
-    if text in scene.fragments:
-        return shortened(" ".join(text.replace("*", " ").split()))
+    if (own := scene.fragments.get(text)) is not None:
+        return shortened(" ".join(own.replace("*", " ").split()), QUOTED).strip(" .,;:")
     return scene.names.get(text) or plain(text)
 
 

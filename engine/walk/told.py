@@ -14,6 +14,7 @@ from engine.walk.palette import Palette
 from engine.walk.waypoint import Waypoint
 
 LONGEST = 56  # characters of a text that is told
+TORN = 0.15  # from here on all sheets that lie in the water have an equal part in the picture
 FAINT = 0.004  # a share of which nothing is told
 # What prompts have beside words: files to be loaded, weights, brackets for emphasis.
 _TAGS = re.compile(r"<[^>]*>|:\s*-?\d+(?:\.\d+)?(?=\s*[)\]])|[()\[\]{}*_|<>]|[+-]{2,}")
@@ -34,11 +35,18 @@ def told(waypoint: Waypoint, palettes: Mapping[str, Palette]) -> tuple[Told, ...
     """All that is said in the picture, the same text once, the largest share first. palettes: by their ids; of one
     that is missing nothing is told."""
     found: dict[str, Told] = {}
+    sheets, torn = waypoint.sheets, 0.0 if waypoint.liquid is None else waypoint.liquid.torn
+    others = min(torn / TORN, 1.0) / len(sheets)  # of each sheet beside the waypoint's own
+    parts = [
+        (1.0 - others * (len(sheets) - 1) if n == 0 else others, wording)
+        for n, sheet in enumerate(sheets)
+        for wording in sheet.words
+    ]
     place = 0
-    for wording in waypoint.wordings:
+    for part, wording in parts:
         prompts = palettes[wording.palette].prompts if wording.palette in palettes else ()
         for prompt, weight in zip(prompts, wording.weights, strict=False):
-            share, before = wording.share * weight, found.get(prompt)
+            share, before = part * wording.share * weight, found.get(prompt)
             if before is not None:
                 found[prompt] = Told(prompt, before.share + share, before.place)
             elif share > FAINT:

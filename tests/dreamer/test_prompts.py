@@ -123,6 +123,19 @@ def test_words_that_a_model_does_not_read_are_said_once(caplog: pytest.LogCaptur
     assert nothing == [], "without guidance the negative prompt is not read at all"
 
 
+def test_a_fragment_that_is_too_long_is_cut_to_one_piece_and_nothing_is_said(
+    sd: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    text = "torn paper " * 60
+    assert len(pieces(sd, text)) > 1
+    with caplog.at_level(logging.WARNING, "pedesis"):
+        brief = encode(sd, (text,), "", False, is_brief=True)
+        encode(tiny_models.pixart(), (text,), "", False, is_brief=True)
+    assert warned(caplog) == []
+    first = encode(sd, (pieces(sd, text)[0],), "", False)
+    assert torch.equal(brief.mix((1.0,))["prompt_embeds"], first.mix((1.0,))["prompt_embeds"])
+
+
 def test_words_that_another_text_encoder_reads_are_not_called_dropped(caplog: pytest.LogCaptureFixture) -> None:
     pipe = tiny_models.flux()
     with caplog.at_level(logging.WARNING, "pedesis"):

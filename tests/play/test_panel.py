@@ -1,4 +1,4 @@
-"""The show's end of its panel, in a player stepped by hand; the process at the other end is played by the test."""
+"""The show's end of its panel, in a player stepped by hand; the process at the other end says what a test tells it."""
 
 import logging
 from collections.abc import Iterator

@@ -43,9 +43,10 @@ def said(*shares: float) -> tuple[Told, ...]:
         (Scene(said(0.5, 0.5), travels=True, remembered=TUESDAY), "on the way to no. 12, of last Tuesday"),
         (Scene(said(0.9, 0.1), names={CLOUDS: "evening"}), "*evening*"),
         (
-            Scene(said(0.9), fragments=frozenset({CLOUDS})),
+            Scene(said(0.9), fragments={CLOUDS: CLOUDS}),
             "“a face half seen in clouds, oil on canvas”, a scrap of a torn text",
         ),
+        (Scene(said(0.0, 0.9), pulled=True), "a sheet drawn up out of the pulp: *torn pages*"),
         (Scene(()), ""),
     ],
 )

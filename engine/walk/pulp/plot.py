@@ -6,6 +6,7 @@ The plane is that of the two directions in which the kinds differ most. Pillow; 
 """
 
 import colorsys
+import contextlib
 import math
 import shutil
 import subprocess
@@ -39,13 +40,13 @@ def draw(pulp: Fragments, size: tuple[int, int] = SIZE) -> Image.Image:
     boxes: list[tuple[float, float, float, float]] = []
     for kind in sorted(pulp.kinds, key=lambda kind: -kind.count):
         x, y = middles[kind.number]
-        font = font_for(kind.name, NAMED_PX)
-        box = _room(draw.textbbox((x, y), kind.name, font, anchor="mm"), boxes, size)
+        name, font = told(kind.name, kind.number), font_for(kind.name, NAMED_PX)
+        box = _room(draw.textbbox((x, y), name, font, anchor="mm"), boxes, size)
         boxes.append(box)
         at = ((box[0] + box[2]) / 2, (box[1] + box[3]) / 2)
         if math.hypot(at[0] - x, at[1] - y) > 40:
             draw.line([(x, y), at], fill=_dim(colours[kind.number], 0.55), width=1)
-        _label(image, at, kind.name, font, _light(colours[kind.number]))
+        _label(image, at, name, font, _light(colours[kind.number]))
         draw = ImageDraw.Draw(image)
     said = f"{pulp.count:,} fragments of {_sources(pulp)} in {len(pulp.kinds)} kinds"
     draw.text((MARGIN, height - FOOT / 2), said, FOAM, font_for(said, SMALL_PX), anchor="lm")
@@ -75,12 +76,18 @@ def _grains(spot: NDArray[np.float32], colours: NDArray[np.float32], size: tuple
     y = np.clip(np.round(spot[:, 1]).astype(int), 0, height - 1)
     np.add.at(light, (y, x), colours / 255)
     # a few thousand fragments are seen one by one, a hundred thousand as weather
-    grain = float(np.clip(3.2 - 0.45 * math.log10(max(len(spot), 1) / 300), 1.0, 3.2))
+    grain = float(np.clip(3.8 - 0.7 * math.log10(max(len(spot), 1) / 300), 1.0, 3.8))
     seen = np.stack(_planes(light, grain), axis=2) * 2 * math.pi * grain**2 * 0.8
+    level = seen.max(axis=2, keepdims=True)
+    lit = level[level > 0.05]
+    exposed = 1.0 / max(1.0, float(np.quantile(lit, 0.9)) / 1.4) if lit.size else 1.0
+    # the brightest channel is toned and the others follow: what is dense keeps its hue
+    seen *= (1 - np.exp(-exposed * level)) / np.maximum(level, 1e-6)
     coarse = light.reshape(height // 4, 4, width // 4, 4, 3).sum((1, 3))
     planes = [Image.fromarray(plane).resize(size, Image.Resampling.BICUBIC) for plane in _planes(coarse, GLOW / 4)]
-    glow = np.stack(planes, axis=2) / 16 * 2 * math.pi * GLOW**2 * 0.8 / max(4.0, len(spot) / 180)
-    toned = 1 - np.exp(-(seen + 0.35 * glow))
+    glow = np.stack([np.asarray(plane) for plane in planes], axis=2) / 16
+    glow *= 0.5 / max(float(glow.max()), 1e-9) * min(1.0, len(spot) / 60 + 0.3)
+    toned = 1 - (1 - seen) * (1 - np.maximum(glow, 0))
     water = np.array(WATER, np.float32) / 255
     return Image.fromarray(np.round(255 * (water + (1 - water) * toned * 0.92)).clip(0, 255).astype(np.uint8))
 
@@ -147,22 +154,39 @@ def _light(colour: NDArray[np.float32]) -> tuple[int, int, int]:
     return red, green, blue
 
 
-@lru_cache(maxsize=256)
+def told(name: str, number: int) -> str:
+    """A name as it can be drawn here: without a comma, which fonts of one script may lack; where no font has its
+    letters, the number that `pedesis pulp` lists it by."""
+    if not _odd(name):
+        return name
+    return name.replace(", ", "  ") if _system_font(_odd(name)) else str(number + 1)
+
+
+def _odd(text: str) -> str:
+    """The letters of a text that Pillow's own font may lack."""
+    return "".join(sorted({char for char in text if ord(char) > 0x24F and char.isalpha()}))
+
+
 def font_for(text: str, px: int) -> Font:
     """A font that has the letters of a text: Pillow's own for Latin, else one of the system's that has them all."""
-    plain = ImageFont.load_default(px)
-    odd = sorted({char for char in text if ord(char) > 0x24F and char.isalpha()})
-    if not odd or shutil.which("fc-match") is None:
-        return plain
-    wanted = ":charset=" + " ".join(f"{ord(char):x}" for char in odd[:64])
+    found = _system_font(_odd(text)) if _odd(text) else None
+    return ImageFont.truetype(found, px) if found else ImageFont.load_default(px)
+
+
+@lru_cache(maxsize=256)
+def _system_font(letters: str) -> str | None:
+    """The file of a font that has all these letters; None where fontconfig knows of none, or is not there."""
+    if shutil.which("fc-list") is None:
+        return None
+    asked = ["fc-list", ":charset=" + " ".join(f"{ord(char):x}" for char in letters[:64]), "file"]
     try:
-        found = subprocess.run(
-            ["fc-match", "-f", "%{file}\n%{index}", f"sans{wanted}"],
-            capture_output=True,
-            text=True,
-            timeout=20,
-            check=True,
-        ).stdout.splitlines()
-        return ImageFont.truetype(found[0], px, index=int(found[1]) & 0xFFFF)
-    except (OSError, ValueError, IndexError, subprocess.SubprocessError):
-        return plain  # the names are in the listing too
+        found = subprocess.run(asked, capture_output=True, text=True, timeout=20, check=True).stdout.splitlines()
+    except (OSError, subprocess.SubprocessError):
+        return None
+    files = [line.rstrip(" :") for line in found]
+    files.sort(key=lambda file: ("Sans" not in file, "Regular" not in file and "-" in file, "Mono" in file, file))
+    for file in files:
+        with contextlib.suppress(OSError):  # a bitmap font, or one that is gone
+            ImageFont.truetype(file, NAMED_PX)
+            return file
+    return None

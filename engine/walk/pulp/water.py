@@ -134,6 +134,12 @@ class Water:
                 told[f.number] = Afloat(f.number, self.torn.text(f.number), kind, weight, f.since_s)
         return tuple(told.values())
 
+    @property
+    def fragments(self) -> dict[str, str]:
+        """The texts of all that is in the water, by what the model is told of each."""
+        torn = self.torn
+        return {} if torn is None else {f.palette.prompts[0]: torn.text(f.number) for f in self._there.values()}
+
     def read(self, steer: Steering, walk: Walk) -> None:
         """Takes note of the present values, as each tick does: what apply() goes by."""
         if self.torn is None:

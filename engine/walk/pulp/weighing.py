@@ -30,7 +30,7 @@ FAINT = 0.01  # of the whole; below it a fragment is not heard at all
 EDGE = 2.0  # turns in which a fragment comes to count, and in which it ceases to
 UNEVEN = 0.2  # of a turn: how far the moment at which one ends may be moved
 SWAY = 0.6  # turns that `walk.pedesis` at 1 throws the fragments to and fro
-GRADE = 0.15  # how far each of those that are drawn up stands behind the one before, in turns
+GRADE = 0.35  # how far each of those that are drawn up stands behind the one before, in turns
 _ALL = -1  # the number of the walk that moves all of them
 STEADY = 3.0  # `walk.wander` counts at least so much while a kind is drawn up
 

@@ -1,8 +1,9 @@
-"""What is in the water: never more than may be, exchanged while nobody sees it, and the same again for the same ticks."""
+"""What is in the water: never more than may be, exchanged while nobody sees it, the same for the same ticks."""
 
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -98,7 +99,7 @@ def test_at_most_so_many_are_in_the_water_and_one_is_exchanged_only_while_it_is_
 def test_pedesis_shakes_the_fragments() -> None:
     def restless(pedesis: float) -> float:
         steps = [heard(w) for w in Bench(Torn(100), walk__pedesis=pedesis).go(40, 0.1)]
-        return sum(abs(b.get(id, 0.0) - a.get(id, 0.0)) for a, b in zip(steps, steps[1:], strict=False) for id in a)
+        return sum(abs(b.get(id, 0.0) - a.get(id, 0.0)) for a, b in pairwise(steps) for id in a)
 
     assert restless(1.0) > 1.5 * restless(0.0)
 
@@ -135,7 +136,7 @@ def test_a_fragment_that_is_not_encoded_is_not_heard_and_rises_when_it_is() -> N
     third = bench.water.palettes[2].id
     bench.encoded.add(third)
     shares = [heard(w).get(third, 0.0) for w in bench.go(3.0, 0.1)]
-    assert shares[0] < 0.05 and shares[-1] == 1.0 and max(b - a for a, b in zip(shares, shares[1:], strict=False)) < 0.1
+    assert shares[0] < 0.05 and shares[-1] == 1.0 and max(b - a for a, b in pairwise(shares)) < 0.1
     bench.encodes = True
     assert third not in heard(bench.after(3.0)), "it is the first one's turn"
 
