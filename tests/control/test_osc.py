@@ -22,7 +22,7 @@ REGISTRY = build_registry(["clouds", "pulp", "memory"], ["dissolve", "tear"])
 @pytest.mark.parametrize("name", list(REGISTRY))
 def test_every_parameter_is_at_its_address(osc: OscIn, send: Sender, name: str) -> None:
     param = REGISTRY[name]
-    given = "a whale" if param.kind == "text" else 1
+    given = "a {} whale" if param.kind == "text" else 1
     send(param.address, given)
     if param.live:
         assert osc.drain() == [(name, param.from_osc([given]))]
