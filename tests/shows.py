@@ -32,6 +32,10 @@ width = 320
 height = 180
 resume = {resume}
 
+# A child beside the dreamer, which most of these tests count.
+[panel]
+enabled = false
+
 [film]
 width = 160
 height = 96

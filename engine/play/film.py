@@ -35,7 +35,8 @@ from engine.play.torn import torn_text
 from engine.record.encoder import check as encoder_check
 from engine.record.film_file import FilmFile, Unfinished
 from engine.record.names import RecorderError, reason
-from engine.record.recorder import Readback, Recorder
+from engine.record.readback import Readback
+from engine.record.recorder import Recorder
 from engine.show.config import Show
 from engine.show.params import Value
 from engine.stage.blend import Blend

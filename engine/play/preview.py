@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.play.panel_messages import Picture
-from engine.record.recorder import Readback
+from engine.record.readback import Readback
 from engine.stage.gl import Target, is_software, make_target
 from engine.stage.look import view_of
 from engine.stage.shaders import Shaders

@@ -2,14 +2,14 @@
 
 Usage:
 
-    readback = Readback(ctx, (1280, 720))
+    readback = Readback(ctx, (1280, 720))        # readback.py
     with Recorder("out/walk.mp4", (1280, 720), fps=30) as recorder:
         frame = readback.push(framebuffer)          # the picture of two calls ago, or None
         if frame is not None:
             recorder.write(frame)
     if recorder.error: print(recorder.error)
 
-`Readback` belongs to the GL thread. `Recorder.write` may be called from any one thread (the stage's). Opening, encoding
+`Recorder.write` may be called from any one thread (the stage's). Opening, encoding
 and writing happen in a thread of the recorder's own, so that a slow disk or encoder never holds up the stage.
 """
 
@@ -26,7 +26,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal
 
-import moderngl
 import numpy as np
 
 from engine.record.encoder import FilmWriter, Size, choose_codec, exact_fps
@@ -38,49 +37,6 @@ log = logging.getLogger("pedesis")
 OnFull = Literal["wait", "drop"]
 OPENING_S = 2.0  # a pipe opens when somebody reads it, a disk when it is awake: recording starts then
 _LAST_FRAMES_S = 1.0  # of it for the frames that are waiting, the rest for the file's index
-
-
-class Readback:
-    """Ring of pixel buffers: `push` starts one copy off the GPU and hands out the one started two calls ago,
-    by when the driver has finished it and nobody waits. GL thread only."""
-
-    def __init__(self, ctx: moderngl.Context, size: Size, depth: int = 3) -> None:
-        width, height = size
-        self.size = size
-        self._buffers = [ctx.buffer(reserve=width * height * 4, dynamic=True) for _ in range(depth)]
-        self._pixels = np.empty((height, width, 4), np.uint8)  # (H, W, 4), bottom row first as GL has it
-        self._pushed = 0
-        self._taken = 0
-
-    def push(self, framebuffer: moderngl.Framebuffer) -> np.ndarray | None:
-        """Start reading `framebuffer`. Returns the (H, W, 4) uint8 picture, top row first, of two calls ago
-        (valid until the next call), or None while the ring fills.
-
-        Four numbers a pixel, as it lies there: the driver would pick three out one by one (at 1280x720 0.9 ms of a
-        software renderer's frame; all four 0.1).
-        """
-        depth = len(self._buffers)
-        framebuffer.read_into(self._buffers[self._pushed % depth], viewport=(0, 0, *self.size), components=4)
-        self._pushed += 1
-        return self._take() if self._pushed - self._taken >= depth else None
-
-    def flush(self) -> list[np.ndarray]:
-        """The pictures still under way, oldest first. Call once at the end of a film."""
-        frames = []
-        while self._taken < self._pushed:
-            frames.append(self._take().copy())
-        return frames
-
-    def release(self) -> None:
-        """Give the buffers back to the driver."""
-        for buffer in self._buffers:
-            buffer.release()
-        self._buffers.clear()
-
-    def _take(self) -> np.ndarray:
-        self._buffers[self._taken % len(self._buffers)].read_into(self._pixels)
-        self._taken += 1
-        return self._pixels[::-1]
 
 
 class Recorder:

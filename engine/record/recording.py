@@ -17,7 +17,8 @@ import moderngl
 
 from engine.record.encoder import even_size, exact_fps
 from engine.record.names import RecorderError, claim_name, unclaim
-from engine.record.recorder import Readback, Recorder
+from engine.record.readback import Readback
+from engine.record.recorder import Recorder
 from engine.show.files import ENDING_S
 from engine.show.specs import FilmSpec
 

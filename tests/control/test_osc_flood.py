@@ -78,10 +78,10 @@ def test_what_the_kernel_drops_is_counted(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(listen, "RECEIVE_BYTES", 4096)
     busy, free, put = threading.Event(), threading.Event(), Inbox.put
 
-    def slow(inbox: Inbox, packet: bytes) -> int:
+    def slow(inbox: Inbox, packet: bytes, *more: object) -> int:
         busy.set()
         free.wait(10)
-        return put(inbox, packet)
+        return put(inbox, packet, *more)
 
     monkeypatch.setattr(Inbox, "put", slow)
     osc = OscIn("127.0.0.1", 0, REGISTRY)

@@ -22,7 +22,8 @@ from PIL import Image
 
 from engine.record.encoder import FilmWriter, check, even_size, exact_fps, segment_frames
 from engine.record.names import RecorderError
-from engine.record.recorder import OnFull, Readback, Recorder
+from engine.record.readback import Readback
+from engine.record.recorder import OnFull, Recorder
 
 ROOT = Path(__file__).resolve().parents[2]
 needs_ffprobe = pytest.mark.skipif(

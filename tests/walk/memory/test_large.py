@@ -57,7 +57,10 @@ def test_it_is_read_sorted_and_shelved_in_bites(large: Path) -> None:
     heard: list[Answer] = []
     work, bites = read_in(large, heard)
     assert bites >= COUNT / PAGE
-    work.rest()
+    for _ in range(200):  # every memory is put on the map first
+        work.rest()
+        if heard:
+            break
     (shelved,) = [answer for answer in heard if isinstance(answer, Shelved)]
     assert len(shelved.numbers) == SHELVED and shelved.count > COUNT
     moved: list[int] = []
