@@ -14,18 +14,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from engine.dreamer.families import FAMILIES, is_fast, why_not
 from engine.show.errors import CannotStart
 from engine.show.files import open_regular, read_text_bounded
 from engine.show.paths import house_model_dir
 
 HOUSE = "house"
-_LIBRARIES = ("diffusers", "transformers")
+LIBRARIES = ("diffusers", "transformers")
 PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".pkl")
 # Parts that have no weights; transformers 5 saves what was a PreTrainedTokenizerFast as a TokenizersBackend.
 _TOKENIZERS = ("Tokenizer", "TokenizerFast", "TokenizersBackend")
 WEIGHTLESS = (*_TOKENIZERS, "Scheduler", "Processor", "FeatureExtractor", "Guidance")
+_PARTS = {n for f in FAMILIES.values() for n in (*f.readers, f.network, f.decoder, "scheduler")}
 NEVER_LOADED = ("safety_checker", "feature_extractor", "image_encoder")  # never loaded for dreaming
 _LONGEST_JSON = 10_000_000
+_WORDS = 4  # tensors in the file of an embedding, which teaches a word: one a text encoder
 _LONGEST_HEADER = 100_000_000  # bytes; the safetensors library refuses longer ones
 # The names that the libraries look for, with a variant before or after the number of one of several files.
 _WEIGHTS = re.compile(
@@ -51,7 +54,18 @@ class ModelPlace:
 
 
 def find(name: str) -> ModelPlace:
-    """The model of that name: "house", a folder, or a repository in the Hugging Face cache. Never downloads."""
+    """The model of that name, which can be walked: "house", a folder, or a repository in the Hugging Face cache.
+
+    Never downloads. Raises ModelError for what cannot be walked, before anything large is read.
+    """
+    place = look(name)
+    if fault := why_not(place.pipeline, place.components, place.path):
+        raise ModelError(f"{name}: {fault}")
+    return place
+
+
+def look(name: str) -> ModelPlace:
+    """The model of that name, with whole files; whether it can be walked is another question (families.why_not)."""
     path, source = _place(name)
     pipeline, components = read_index(name, path)
     for part, (_, kind) in components.items():
@@ -156,8 +170,9 @@ def list_models() -> list[ModelPlace]:
 
 
 def inspect(name: str) -> dict[str, Any]:
-    """What is known of a model: pipeline, fast path or not, parts with classes and bytes, licence."""
-    place = find(name)
+    """What is known of a model: pipeline, fast path or not, parts with classes and bytes, licence; why it cannot be
+    walked, or None; and what lies beside it that is not used."""
+    place = look(name)
     parts = {
         part: {"class": kind, "library": library, "bytes": weight_bytes(place.path / part)}
         for part, (library, kind) in place.components.items()
@@ -171,16 +186,19 @@ def inspect(name: str) -> dict[str, Any]:
         "components": parts,
         "bytes": sum(p["bytes"] for p in parts.values()),
         "licence": _licence(place.path),
+        "why_not": why_not(place.pipeline, place.components, place.path),
+        "unused": unused(place.path),
     }
 
 
-def is_fast(pipeline: str) -> bool:
-    """Whether a pipeline class is dreamt by our own sampler (else by its own __call__)."""
-    return pipeline in (
-        "StableDiffusionPipeline",
-        "StableDiffusionXLPipeline",
-        "LatentConsistencyModelPipeline",
-    )
+def unused(folder: Path) -> list[str]:
+    """What is said of weights that lie beside a model and are not part of it, such as a LoRA; one sentence a file."""
+    said = []
+    for file in sorted(folder.glob("*.safetensors")):
+        names = " ".join(_tensor_names(file))
+        what = "a LoRA" if "lora" in names else "an embedding" if len(names.split()) <= _WORDS else "a model of its own"
+        said.append(f"{file.name} lies beside the model's parts and is not used: it is {what}")
+    return said
 
 
 def _place(name: str, wanted: str = "model_index.json") -> tuple[Path, str]:
@@ -295,6 +313,8 @@ def read_index(name: str, path: Path) -> tuple[str, dict[str, tuple[str, str]]]:
         if part.startswith("_") or not isinstance(entry, list):
             continue
         if len(entry) != 2 or not all(e is None or isinstance(e, str) for e in entry):
+            if part not in _PARTS and not (path / part).is_dir():
+                continue  # a setting of the pipeline: Krea 2 has a list of its text encoder's layers
             raise ModelError(f"{name}: {part} in model_index.json must be [library, class], got {entry!r}")
         library, kind = entry
         if library is None or kind is None:
@@ -307,7 +327,7 @@ def read_index(name: str, path: Path) -> tuple[str, dict[str, tuple[str, str]]]:
 
 def _is_known(library: str) -> bool:
     """Whether a part comes from diffusers, transformers or one of diffusers' own pipeline packages."""
-    if library in _LIBRARIES:
+    if library in LIBRARIES:
         return True
     spec = importlib.util.find_spec("diffusers")  # finds the folder without importing it
     roots = list(spec.submodule_search_locations or []) if spec else []

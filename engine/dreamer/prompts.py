@@ -2,10 +2,9 @@
 
 Usage: `conditioning = encode(pipe, prompts, negative, guided)`. Dreamer process; torch.
 
-What a pipeline's encode_prompt takes and answers is read from the pipeline itself, not from a list of families.
+What a pipeline's encode_prompt takes is read from its signature; what it answers stands in families.py.
 """
 
-import ast
 import inspect
 import logging
 import math
@@ -20,12 +19,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from engine.dreamer.families import FAMILIES, INSTEAD
 from engine.dreamer.models import ModelError
 from engine.dreamer.noise import Conditioning
 
 log = logging.getLogger("pedesis")
 
-INSTEAD = "name a model of another family, such as Stable Diffusion, SDXL, SD3 or Flux"
 _MOST_PIECES = 8  # to which texts are repeated, where they do not come out even before; a longer one has its own number
 _OPTIONAL = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
@@ -207,9 +206,9 @@ def _parts(pipe: Any, known: dict[str, Any]) -> dict[str, Tensor]:
     with torch.no_grad():
         answer = pipe.encode_prompt(**{n: v for n, v in known.items() if n in wanted})
     answer = answer if isinstance(answer, tuple) else (answer,)
-    names = _names(pipe)
-    if len(names) != len(answer) or "prompt_embeds" not in names:
-        raise unsuited(type(pipe), f"its encode_prompt answers with {len(answer)} parts, of which {names} are known")
+    names = FAMILIES[type(pipe).__name__].answers
+    if len(names) != len(answer):
+        raise unsuited(type(pipe), f"its encode_prompt answers with {len(answer)} parts, and not with {len(names)}")
     parts: dict[str, Tensor] = {}
     for name, part in zip(names, answer, strict=True):
         if isinstance(part, list) and len(part) == 1:  # Z-Image: a list of pictures, each (L, D)
@@ -217,21 +216,6 @@ def _parts(pipe: Any, known: dict[str, Any]) -> dict[str, Tensor]:
         if name and isinstance(part, Tensor):
             parts[name] = part
     return parts
-
-
-def _names(pipe: Any) -> list[str]:
-    """Names of the parts that encode_prompt returns, "" where __call__ takes no such thing (positions).
-
-    Read from its return statement: the order differs from family to family, and two of them can look the same.
-    """
-    takes = [n for n in inspect.signature(type(pipe).__call__).parameters if "embeds" in n or "mask" in n]
-    source = ast.parse(textwrap.dedent(inspect.getsource(type(pipe).encode_prompt)))
-    returns = [node.value for node in ast.walk(source) if isinstance(node, ast.Return) and node.value is not None]
-    last = max(returns, key=lambda value: value.lineno)
-    if not isinstance(last, ast.Tuple):
-        return ["prompt_embeds"]
-    known = [[n.id for n in ast.walk(part) if isinstance(n, ast.Name) and n.id in takes] for part in last.elts]
-    return [names[0] if names else "" for names in known]
 
 
 def unsuited(kind: type, why: str) -> ModelError:

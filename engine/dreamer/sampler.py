@@ -92,6 +92,7 @@ class UNetSampler:
         self.noise = Noise(shape, parameter.device)
         network = Network(parts, settings, parameter.dtype, parameter.device)
         self._text_names = network.text_names
+        self.hears_negative = network.guided
         solver = compile_schedule(parts.scheduler, settings.steps, shape)
         self.compiled = isinstance(solver, Program)
         if isinstance(solver, Program):
@@ -219,19 +220,19 @@ class Network:
         self._unet, self._xl, self._dtype = parts.unet, parts.xl, dtype
         self._guidance = settings.guidance
         embedded = parts.unet.config.time_cond_proj_dim
-        self._guided = settings.guidance > 1.0 and embedded is None
+        self.guided = settings.guidance > 1.0 and embedded is None
         self._guidance_embedding = None
         if embedded is not None:
             self._guidance_embedding = guidance_embedding(settings.guidance, embedded).to(device, dtype)
         h, w = settings.height, settings.width  # SDXL is told the original size, the crop and the target size
         self._time_ids = torch.tensor([[h, w, 0, 0, h, w]], dtype=dtype, device=device)  # (1, 6)
         names = ["prompt_embeds", *(["pooled_prompt_embeds"] if parts.xl else [])]
-        self.text_names = [*names, *([f"negative_{n}" for n in names] if self._guided else [])]
+        self.text_names = [*names, *([f"negative_{n}" for n in names] if self.guided else [])]
 
     def __call__(self, taken: Tensor, t: Tensor, *texts: Tensor) -> Tensor:
         text = dict(zip(self.text_names, texts, strict=True))
         sample = taken.to(self._dtype, memory_format=torch.channels_last)
-        if self._guided:
+        if self.guided:
             sample = torch.cat([sample, sample])  # (2, C, h, w): against the negative prompt, with the prompt
         added = None
         if self._xl:
@@ -245,13 +246,13 @@ class Network:
             added_cond_kwargs=added,
             return_dict=False,
         )[0].float()
-        if not self._guided:
+        if not self.guided:
             return answer
         without, with_prompt = answer.chunk(2)
         return without + self._guidance * (with_prompt - without)
 
     def _both(self, text: dict[str, Tensor], name: str) -> Tensor:
-        both = torch.cat([text[f"negative_{name}"].float(), text[name]]) if self._guided else text[name]
+        both = torch.cat([text[f"negative_{name}"].float(), text[name]]) if self.guided else text[name]
         return both.to(self._dtype)
 
 
