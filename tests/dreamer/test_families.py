@@ -62,7 +62,8 @@ def theirs(path: Path, ours: Dreamer, text: str) -> np.ndarray:
 
 @pytest.mark.parametrize(("kind", "guidance"), [*((kind, 4.0) for kind in KINDS), ("krea2", 1.0), ("sana", 1.0)])
 def test_a_family_dreams_what_its_own_pipeline_makes_of_the_words(folder: Folder, kind: str, guidance: float) -> None:
-    options = {"height": HEIGHT.get(kind, 96), "guidance": guidance, "negative": "mud"}
+    # FLUX.2 klein takes no negative prompt as words, and ours as numbers
+    options = {"height": HEIGHT.get(kind, 96), "guidance": guidance, "negative": "" if "klein" in kind else "mud"}
     ours = dreamer(folder(kind), prompts=("torn paper",), **options)
     assert_same(ours.dream(waypoint(weights=(1.0,))), theirs(folder(kind), ours, "torn paper"))
 
