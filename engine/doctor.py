@@ -83,7 +83,14 @@ except Exception as error:
     said = {{"error": str(error).strip().splitlines()[0], "cure": ""}}
 print(json.dumps(said))
 """
+_PANEL = """
+import json
+from importlib.util import find_spec
+needed, helpful = ["starlette", "uvicorn", "websockets"], ["segno", "zeroconf", "prometheus_client", "PIL"]
+print(json.dumps({"missing": [n for n in needed if not find_spec(n)], "less": [n for n in helpful if not find_spec(n)]}))
+"""
 _PROBES = {
+    "panel": _PANEL,
     "torch": _TORCH,
     "gl": _GL,
     "displays": _DISPLAYS,
@@ -116,6 +123,7 @@ def checks(port: int | None = None, folder: Path | None = None) -> list[Check]:
         _displays(answers["displays"]),
         _encoders(answers["encoders"]),
         _port(port),
+        _panel(answers["panel"]),
         _sense("MIDI", answers["midi"]),
         _sense("sound", answers["sound"]),
         _house(),
@@ -285,6 +293,28 @@ def _port(port: int | None) -> Check:
             cure = f"is Pedesis running already? Close it, or take another: pedesis run --osc-port {port + 1}"
             return Check("OSC port", False, f"UDP {port} cannot be had: {fault.strerror}", cure)
     return Check("OSC port", True, f"UDP {port} is free")
+
+
+def _panel(answer: dict[str, Any], port: int | None = None) -> Check:
+    """The show's web panel; every show runs without."""
+    from engine.play.panel_messages import Settings
+
+    port = Settings.port if port is None else port
+    if missing := answer.get("missing", [answer["error"]] if "error" in answer else []):
+        return Check("panel", None, f"shows run without one: {', '.join(missing)} is missing",
+                     f"pip install {' '.join(answer.get('missing', ['starlette', 'uvicorn', 'websockets']))}")  # fmt: skip
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as trial:
+        if os.name == "posix":
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            trial.bind(("127.0.0.1", port))
+        except OSError as fault:
+            cure = f"is Pedesis running already? A show runs without its panel, or take --set panel.port={port + 1}"
+            return Check("panel", None, f"TCP {port} cannot be had: {fault.strerror}", cure)
+    if less := answer.get("less"):
+        names = " ".join(less).replace("prometheus_client", "prometheus-client").replace("PIL", "pillow")
+        return Check("panel", None, f"TCP {port} is free; some of it is missing: {', '.join(less)}", f"pip install {names}")
+    return Check("panel", True, f"TCP {port} is free; a show's panel is at http://127.0.0.1:{port}/")
 
 
 def _sense(name: str, answer: dict[str, Any]) -> Check:

@@ -397,7 +397,7 @@ def _flood_through_mappings(show_name: str, seconds: float, flood_s: float) -> t
     """A show with a hundred mappings under a flood for them, and while the same flood goes elsewhere."""
     with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as nobody:
         nobody.bind(("127.0.0.1", 0))
-        path = str(mapped(load_show(show_name), Path(folder)))
+        path = str(mapped(load_show(show_name), Path(folder), barely=True))
         results = []
         for here in (True, False):
             live = Live(path, seconds)

@@ -24,10 +24,19 @@ RATE = 20_000  # messages a second
 FPS = 60
 
 
-def mapped(show: Show, folder: Path) -> Path:
-    """The show with MAPPINGS smoothed mappings, over all of its numbers, from /sensor/0 on."""
-    names = [n for n, p in show.registry.items() if p.live and p.kind == "number"]
-    maps = [f'[[map]]\nfrom = "/sensor/{n}"\nto = "{names[n % len(names)]}"\nsmooth = true\n' for n in range(MAPPINGS)]
+def mapped(show: Show, folder: Path, barely: bool = False) -> Path:
+    """The show with MAPPINGS smoothed mappings, over all of its numbers, from /sensor/0 on.
+
+    barely: each moves its number hardly away from the show's own value, so that frames tell what the mapping costs and
+    not what another look does.
+    """
+    numbers = [(n, p) for n, p in show.registry.items() if p.live and p.kind == "number"]
+    maps = []
+    for at in range(MAPPINGS):
+        name, param = numbers[at % len(numbers)]
+        own, step = show.values[name], (param.high - param.low) * 1e-4
+        out = f"out = [{own}, {own + step if own + step <= param.high else own - step}]\n" if barely else ""
+        maps.append(f'[[map]]\nfrom = "/sensor/{at}"\nto = "{name}"\n{out}smooth = true\n')
     path = folder / "mapped.toml"
     path.write_text("\n".join([show.path.read_text(), *maps]))
     return path

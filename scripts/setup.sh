@@ -6,7 +6,7 @@
 
 RUN_PACKAGES=(libegl1 libegl-mesa0 libgl1 libgl1-mesa-dri libglx-mesa0
     libx11-6 libxrandr2 libxcursor1 libxinerama1 libxi6 libxkbcommon0)
-TEST_PACKAGES=(xvfb x11-xserver-utils xdotool weston liblo-tools ffmpeg)
+TEST_PACKAGES=(xvfb x11-xserver-utils xdotool weston liblo-tools ffmpeg chromium fonts-dejavu-core)
 
 say() { printf '%s\n' "pedesis: $*" >&2; }
 
@@ -74,8 +74,8 @@ other_packages() { # not Debian: look for what is needed, say how to get it
     fi
     [ "${#missing[@]}" -gt 0 ] || return 0
     say "missing on this system: ${missing[*]}; going on without. To install:"
-    say "  Fedora: sudo dnf install mesa-libEGL mesa-libGL mesa-dri-drivers xorg-x11-server-Xvfb xrandr xdotool weston liblo ffmpeg-free"
-    say "  Arch: sudo pacman -S mesa libglvnd xorg-server-xvfb xorg-xrandr xdotool weston liblo ffmpeg    macOS: brew install ffmpeg liblo"
+    say "  Fedora: sudo dnf install mesa-libEGL mesa-libGL mesa-dri-drivers xorg-x11-server-Xvfb xrandr xdotool weston liblo ffmpeg-free chromium"
+    say "  Arch: sudo pacman -S mesa libglvnd xorg-server-xvfb xorg-xrandr xdotool weston liblo ffmpeg chromium    macOS: brew install ffmpeg liblo"
     return 1
 }
 

@@ -22,6 +22,7 @@ SLOW = (
     "play/test_film_resumed.py",
     "play/test_film_take.py",
     "play/test_live.py",
+    "play/test_torn.py",
     "record/test_recorder.py",
     "stage/test_warm.py",
     "stage/test_window.py",

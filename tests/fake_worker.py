@@ -24,6 +24,8 @@ from engine.dreamer.messages import (
     PaletteReady,
     PaletteRefused,
     Ready,
+    Sketch,
+    Sketched,
     TakePalette,
     Want,
 )
@@ -54,8 +56,11 @@ def _serve(pipe: Connection, place: RingPlace, dream_s: float, fault: Any = None
     count = 0
     try:
         while True:
-            while isinstance(message := pipe.recv(), TakePalette):
-                if "unspeakable" in message.palette.prompts:
+            while isinstance(message := pipe.recv(), TakePalette | Sketch):
+                if isinstance(message, Sketch):
+                    small = np.full((9, 16, 3), paint(message.waypoint), np.uint8)
+                    pipe.send(Sketched(message.number, (small,) * (1 + message.steps), calls=int(message.steps)))
+                elif "unspeakable" in message.palette.prompts:
                     pipe.send(PaletteRefused(message.palette.id, "no such words"))
                 else:
                     pipe.send(PaletteReady(message.palette.id))

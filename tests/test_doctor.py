@@ -29,7 +29,7 @@ def test_the_whole_list_on_this_machine() -> None:
     assert list(found) == [
         name
         for name in ("Python", "torch", "GPU memory", "OpenGL", "shader cache", "displays", "encoders", "OSC port",
-                     "MIDI", "sound", "built-in model", "saved walks", "downloads", "temporary files",
+                     "panel", "MIDI", "sound", "built-in model", "saved walks", "downloads", "temporary files",
                      "shared memory", "disk", "memory")
         if name in found
     ]  # fmt: skip
@@ -82,6 +82,19 @@ def test_port_that_is_taken_fails_with_a_cure() -> None:
         check = doctor._port(port)
     assert check.ok is False and str(port) in check.says and f"--osc-port {port + 1}" in check.cure
     assert doctor._port(port).ok is True
+
+
+def test_a_panel_that_cannot_be_is_only_a_note() -> None:
+    nothing_missing: dict[str, list[str]] = {"missing": [], "less": []}
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        port = holder.getsockname()[1]
+        check = doctor._panel(nothing_missing, port)
+        assert check.ok is None and str(port) in check.says and "panel.port" in check.cure
+    assert doctor._panel(nothing_missing, port).ok is True
+    lacking = doctor._panel({"missing": ["uvicorn"], "less": []}, port)
+    assert lacking.ok is None and "run without" in lacking.says and lacking.cure == "pip install uvicorn"
 
 
 def test_each_answer_becomes_the_right_verdict() -> None:

@@ -4,7 +4,7 @@ import ast
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-ROOMS = ("show", "control", "walk", "dreamer", "stage", "record", "play")  # in the order in which data flows
+ROOMS = ("show", "control", "walk", "dreamer", "stage", "record", "play", "panel")  # in the order in which data flows
 
 
 def imports(file: Path) -> set[str]:

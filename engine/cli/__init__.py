@@ -20,8 +20,10 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from engine import __version__
+from engine.cli.docent import docent
 from engine.cli.memory import memory_app
 from engine.cli.osc import osc_app
+from engine.cli.tear import look_into, tear_text
 from engine.play.shows import load_show
 from engine.show.config import Show, ShowError
 from engine.show.errors import CannotStart
@@ -41,6 +43,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 models_app = typer.Typer(help="The models Pedesis can walk in.", no_args_is_help=True, rich_markup_mode=None)
+app.command()(docent)
 app.add_typer(models_app, name="models")
 app.add_typer(memory_app, name="memory")
 app.add_typer(osc_app, name="osc")
@@ -110,14 +113,14 @@ def parse_fps(text: str) -> Fraction:
 
 def parse_duration(text: str) -> float:
     """Seconds above 0 and at most a year: '90', or '1:30', or '2:00:00'. Raises typer.BadParameter."""
+    from engine.control.step import read_clock
+
     try:
-        seconds = 0.0
-        for part in text.split(":"):
-            if part.strip()[:1] in ("-", "+"):
-                raise ValueError
-            seconds = seconds * 60 + float(part)
+        seconds = read_clock(text) if ":" in text else float(text)
     except ValueError:
-        raise typer.BadParameter(f"a duration must be seconds, or as 1:30 or 2:00:00, got {text!r}") from None
+        seconds = None
+    if seconds is None:
+        raise typer.BadParameter(f"a duration must be seconds, or as 1:30 or 2:00:00, got {text!r}")
     if not 0 < seconds <= 86400 * 366:
         raise typer.BadParameter(f"a duration must be above 0 s and at most a year, got {text!r}")
     return seconds
@@ -193,7 +196,7 @@ def _root(
 
 @app.command()
 def run(
-    show: ShowArg = "house",
+    show: ShowArg = "preconscious",
     display: Annotated[int | None, typer.Option(metavar="N", help="Which monitor, counted from 0.")] = None,
     windowed: Annotated[bool, typer.Option("--windowed", help="In a window instead of full-screen.")] = False,
     size: Annotated[
@@ -241,7 +244,10 @@ def run(
     if not headless and plain and not has_display():
         first_walk(opened, show, duration, size, stats)
         return
+    from engine.panel.worker import main as panel
+
     options = LiveOptions(
+        panel=panel,
         headless=headless,
         windowed=windowed,
         display=display,
@@ -544,6 +550,10 @@ def models_fetch(
     from engine.dreamer import hub
 
     guarded(lambda: hub.fetch(repository, typer.echo))
+
+
+app.command("tear")(tear_text)
+app.command("pulp")(look_into)
 
 
 @app.command()

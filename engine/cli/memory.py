@@ -60,6 +60,11 @@ def _on_bank(source: str, work: Callable[[Any], T], read_only: bool = False) -> 
         bank.close()
 
 
+def _missing(count: int) -> str:
+    """Said behind what was done, when some numbers are no memories."""
+    return f"; {count} {'is' if count == 1 else 'are'} not there" if count > 0 else ""
+
+
 def _bank_of(source: str) -> tuple[Path, float]:
     """The bank that is meant, and the half-life in hours of what is in it. Raises ShowError, OSError."""
     from engine.walk.memory.params import HALF_LIFE_H
@@ -129,6 +134,8 @@ def export(
         elif target.suffix.lower() == ".zip":
             exporting.back_up(bank, target)
             typer.echo(f"{target}: {len(bank)} memories")
+        elif target.suffix and not target.is_dir():
+            raise _fail(f"OUT must be a .png or .jpg, a .zip or a folder, got {target.name}")
         else:
             typer.echo(f"{target}: {exporting.export_folder(bank, target)} memories")
 
@@ -163,7 +170,7 @@ def forget(
     show: ShowArg,
     numbers: Numbers = None,
     words: Annotated[str, typer.Option(metavar="WORDS", help="Those in which these words are heard.")] = "",
-    older: Annotated[float, typer.Option(metavar="DAYS", help="Those kept more than so many days ago.")] = 0.0,
+    older: Annotated[float, typer.Option(metavar="DAYS", min=0, help="Those kept more than so many days ago.")] = 0.0,
 ) -> None:
     """Forgets memories for good."""
 
@@ -176,7 +183,10 @@ def forget(
             chosen |= set(summary.numbers[summary.created < time.time() - older * 86400].tolist())
         if not (numbers or words or older > 0):
             raise _fail("forget needs numbers, --words or --older")
-        typer.echo(f"{bank.forget(chosen)} forgotten, {len(bank)} left")
+        gone = bank.forget(chosen)
+        typer.echo(f"{gone} forgotten, {len(bank)} left{_missing(len(chosen) - gone)}")
+        if gone < len(chosen):
+            raise typer.Exit(1)
 
     _on_bank(show, work)
 
@@ -192,9 +202,11 @@ def approve(
 
     def work(bank: Any) -> None:
         if numbers:
-            marked = bank.approve(numbers, not undo)
-            missing = f"; {len(numbers) - marked} are not there" if marked < len(numbers) else ""
-            typer.echo(f"{marked} {'no longer approved' if undo else 'approved'}{missing}")
+            marked = bank.approve(sorted(set(numbers)), not undo)
+            missing = len(set(numbers)) - marked
+            typer.echo(f"{marked} {'no longer approved' if undo else 'approved'}{_missing(missing)}")
+            if missing:
+                raise typer.Exit(1)
             return
         summary = bank.summaries()
         for number, created in zip(summary.numbers[summary.approved], summary.created[summary.approved], strict=True):

@@ -39,6 +39,7 @@ class Controls(Mapping[str, Value]):
         self._triggers = {n: _Trigger() for n, p in registry.items() if p.kind == "trigger"}
         self._calls: dict[str, deque[str]] = {n: deque() for n, p in registry.items() if p.kind == "call"}
         self._called: deque[str] = deque()  # names of the calls that wait, in the order they came
+        self._hits: deque[str] = deque()  # the same of the triggers
         self._base = {n: values.get(n, p.default) for n, p in registry.items() if not p.fires}
         self._target = dict(self._base)
         self._moving: dict[str, _Glide | None] = {}  # on the way: by the parameter's own smoothing, or by a glide
@@ -62,6 +63,10 @@ class Controls(Mapping[str, Value]):
     def __len__(self) -> int:
         return len(self._registry)
 
+    def fires(self, name: str) -> bool:
+        """Whether it is a trigger or a call, which has no value."""
+        return self._registry[name].fires
+
     def base(self, name: str) -> Value:
         """The smoothed value without what modulates it; of a trigger, the strength it is held at; of a call nothing."""
         if name in self._base:
@@ -77,7 +82,8 @@ class Controls(Mapping[str, Value]):
     def set(self, name: str, value: Value) -> None:
         """Moves a parameter's target. value: already coerced. Numbers travel there; all else arrives."""
         if name in self._triggers:
-            self._triggers[name].press(float(value), self._time_s)
+            if self._triggers[name].press(float(value), self._time_s):
+                self._hits.append(name)
             return
         if name in self._calls:
             if len(self._calls[name]) < MAX_FIRED:
@@ -138,7 +144,7 @@ class Controls(Mapping[str, Value]):
         Raises ValueError for what is not a number.
         """
         if self._registry[name].kind != "number":
-            raise ValueError(f"only numbers can be modulated, {name} is a {self._registry[name].kind}")
+            raise ValueError(f"only numbers can be modulated, {name} is {self._registry[name].noun}")
         on_top = self._modulations.setdefault(name, {})
         on_top[source] = how, amount
         if (amount == 0.0 and how == "add") or (amount == 1.0 and how == "multiply"):
@@ -161,7 +167,17 @@ class Controls(Mapping[str, Value]):
 
     def take(self, name: str) -> float:
         """Strength of the oldest waiting hit of a trigger, which is then gone; 0.0 when there is none."""
-        return self._triggers[name].take()
+        strength = self._triggers[name].take()
+        if strength:
+            self._hits.remove(name)
+        return strength
+
+    def take_first(self, names: Collection[str]) -> str | None:
+        """Name of the trigger among these whose hit has waited longest; the hit is then gone. None: nothing waits."""
+        name = next((name for name in self._hits if name in names), None)
+        if name is not None:
+            self.take(name)
+        return name
 
     def take_call(self, name: str) -> str | None:
         """Text of the oldest waiting call, which is then gone; None when there is none."""
@@ -211,6 +227,7 @@ class Controls(Mapping[str, Value]):
         for name, state in data["triggers"].items():
             if name in self._triggers:
                 self._triggers[name].restore(state)
+                self._hits.extend([name] * len(self._triggers[name].fired))
         for name, texts in data["calls"].items():
             if name in self._calls:
                 self._calls[name].extend(map(str, texts))
@@ -281,11 +298,14 @@ class _Trigger:
     def waiting(self) -> float:
         return self.fired[0] if self.fired else 0.0
 
-    def press(self, strength: float, time_s: float) -> None:
+    def press(self, strength: float, time_s: float) -> bool:
+        """Whether it fires."""
         rising = self.held <= 0.0 or time_s - self._last_s > REPEAT_S
-        if strength > 0.0 and rising and len(self.fired) < MAX_FIRED:
+        fires = strength > 0.0 and rising and len(self.fired) < MAX_FIRED
+        if fires:
             self.fired.append(strength)
         self.held, self._last_s = strength, time_s
+        return fires
 
     def take(self) -> float:
         return self.fired.popleft() if self.fired else 0.0

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.control.controls import Controls
-from engine.control.presets import TICK_HZ, Preset, Presets
+from engine.control.presets import TICK_HZ, Preset, Presets, listed
 from engine.control.step import Step, read_step, read_time
 from engine.show.params import Registry, Value, nearest_word, shown
 from engine.show.part import Report
@@ -60,6 +60,11 @@ class CueList:
         self._cues, self._presets, self._own = tuple(cues), presets, own
         self.place = 0  # cues that are behind us: the last of them is the present one
         self._follow_ticks: int | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of all cues in order; "" where one has none."""
+        return tuple(cue.step.name for cue in self._cues)
 
     @property
     def status(self) -> str:
@@ -122,7 +127,8 @@ class CueList:
         if place is None:
             names = [cue.step.name for cue in self._cues if cue.step.name]
             near = nearest_word(text, names)
-            hint = f"Did you mean {near}?" if near else f"There are {len(self._cues)}."
+            have = f"There are {len(self._cues)}" + (f": {listed(names)}." if names else ".")
+            hint = f"Did you mean {near}?" if near else have
             log.warning("cue.goto: there is no cue %s. %s", shown(text), hint)
             return
         self._enter(place)

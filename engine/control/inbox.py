@@ -15,6 +15,7 @@ import struct
 from collections import deque
 from dataclasses import dataclass, field
 
+from engine.control.feedback import QUESTIONS
 from engine.control.map_entry import MapTable
 from engine.control.message import BUNDLE, address_of, is_slashless, padded, split_bundle
 from engine.control.resolve import Resolver
@@ -52,6 +53,7 @@ class Message:
     order: int
     raw: bytes
     count: int = 1
+    sender: tuple[str, int] | None = None  # of the newest
 
 
 @dataclass
@@ -75,6 +77,7 @@ class Inbox:
     def __init__(self, resolver: Resolver, received: int = 0) -> None:
         """received: how many messages came before."""
         self._resolver = resolver
+        self._sender: tuple[str, int] | None = None
         self.overhear = False  # whether every message is kept besides, also unknown ones and those that are superseded
         self._loose: dict[bytes, bytes | None] = {}  # as it was sent: as it is meant
         self.map(MapTable())
@@ -91,7 +94,7 @@ class Inbox:
         self._table = table
         self._shapes = {_head(address): _SHAPES[kind] for address, kind in kinds.items() if kind in _SHAPES}
         self._triggers = {_head(address) for address, kind in kinds.items() if kind not in _SHAPES}
-        self._known = {address.encode() for address in kinds}
+        self._known = {address.encode() for address in (*kinds, *QUESTIONS)}
         self._vectors: set[bytes] = set()  # of which the newest counts, however many numbers it has
         self._turns: set[bytes] = set()  # of which every message counts
         self._foreign: dict[bytes, bool] = {}  # addresses looked up in the table: whether it hears them
@@ -99,8 +102,9 @@ class Inbox:
             if table and table.find(address):
                 self._take_in(address)
 
-    def put(self, packet: bytes) -> int:
+    def put(self, packet: bytes, sender: tuple[str, int] | None = None) -> int:
         """One datagram. Returns how much work it was, in messages."""
+        self._sender = sender
         if not packet.startswith(BUNDLE):
             self._order += 1
             self._last = packet
@@ -154,9 +158,9 @@ class Inbox:
     def _put_newest(self, head: bytes, raw: bytes) -> None:
         message = self._newest.get(head)
         if message is None:
-            self._newest[head] = Message(self._order, raw)
+            self._newest[head] = Message(self._order, raw, sender=self._sender)
         else:
-            message.order, message.raw = self._order, raw
+            message.order, message.raw, message.sender = self._order, raw, self._sender
             message.count += 1
 
     def _put_hit(self, head: bytes, raw: bytes, every: bool = False) -> None:
@@ -164,13 +168,13 @@ class Inbox:
         if len(raw) > MAX_MESSAGE_BYTES:
             self._reject_malformed(raw)
         elif every:
-            hits.append(Message(self._order, raw))
+            hits.append(Message(self._order, raw, sender=self._sender))
             if len(hits) > MAX_TURNS:
                 self._batch.dropped += hits.popleft().count
         elif hits and _press(raw) is not None and _press(hits[-1].raw) == _press(raw):
             hits[-1].count += 1  # a pad under pressure sends many strengths, but one press
         else:
-            hits.append(Message(self._order, raw))
+            hits.append(Message(self._order, raw, sender=self._sender))
             if len(hits) > MAX_HITS:
                 self._batch.dropped += hits.popleft().count
 
@@ -192,7 +196,7 @@ class Inbox:
                 _count(self._batch.unknown_addresses, address)
             return
         same = self._unusual.pop(raw, None)
-        self._unusual[raw] = Message(self._order, raw, same.count + 1 if same else 1)
+        self._unusual[raw] = Message(self._order, raw, same.count + 1 if same else 1, self._sender)
         if len(self._unusual) > MAX_UNUSUAL:
             self._batch.dropped += self._unusual.pop(next(iter(self._unusual))).count
 

@@ -10,7 +10,7 @@ show swings the same way every time. Belongs to the thread that runs the show's 
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from statistics import NormalDist
 from typing import Any
@@ -42,6 +42,7 @@ class Lfo:
     phase: float = 0.0  # cycles
     seed: int = 0
     on: str = ""  # the trigger that starts an envelope; empty: its own, lfo.NAME.hit
+    number: int = field(default=0, compare=False)  # of its table in the show, from 1
 
 
 def read_lfos(content: object, report: Report) -> Table:
@@ -56,7 +57,7 @@ def read_lfos(content: object, report: Report) -> Table:
         if not isinstance(entry, Mapping):
             report(key, "a table with name, to, shape, rate or beats, and depth", shown(entry))
             continue
-        lfo = _read_lfo(entry, key, found, report)
+        lfo = replace(_read_lfo(entry, key, found, report), number=n)
         if lfo.name:
             found[lfo.name] = lfo
             for name in ("rate", "beats", "depth", "attack", "decay"):
@@ -96,8 +97,8 @@ def _read_lfo(entry: Mapping[str, Any], key: str, taken: Mapping[str, Lfo], repo
 
 def check_lfos(lfos: Sequence[Lfo], registry: Registry, report: Report) -> None:
     """What LFOs say of other parameters, once those are known."""
-    for n, lfo in enumerate(lfos, 1):
-        param = registry.get(lfo.to)
+    for lfo in lfos:
+        n, param = lfo.number, registry.get(lfo.to)
         if param is None:
             report(f"[[lfo]] {n} to", "a parameter of this show", shown(lfo.to), registry.nearest(lfo.to))
         elif param.kind != "number" or not param.live or param.low is None or param.high is None:
@@ -110,7 +111,7 @@ def check_lfos(lfos: Sequence[Lfo], registry: Registry, report: Report) -> None:
 
 
 def _what(param: Param) -> str:
-    return f"a {param.kind}" if param.kind != "number" else "which is set when the show begins"
+    return param.noun if param.kind != "number" else "which is set when the show begins"
 
 
 def _steered(lfo: Lfo) -> tuple[str, ...]:

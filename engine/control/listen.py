@@ -103,6 +103,11 @@ def reachable_at(host: str) -> list[str]:
     return [a for _, a in _networks() if not a.startswith("127.")] or ["127.0.0.1"]
 
 
+def local_addresses() -> set[str]:
+    """IPv4 addresses of this machine."""
+    return {address for _, address in _networks()} | {"127.0.0.1"}
+
+
 def _bind(opened: socket.socket, where: tuple[Any, ...], host: str, patient: bool) -> None:
     # No SO_REUSEADDR: with it two shows could hold one port and share its messages out at random.
     try:

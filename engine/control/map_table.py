@@ -132,7 +132,7 @@ class _Reader:
         out = self._pair("out", param)
         numeric = param.kind in ("number", "integer", "trigger")
         if "out" in self._content and not numeric:
-            self._problem("out", f"left out: {param.name} is a {param.kind}", shown(self._content["out"]))
+            self._problem("out", f"left out: {param.name} is {param.noun}", shown(self._content["out"]))
         if numeric and out is None and not param.is_bounded:
             self._problem("out", f"there, as [low, high]: {param.name} has no ends of its own", "nothing")
         program = source.startswith("midi:program")
@@ -229,7 +229,7 @@ class _Reader:
             return
         self._refuse(_RELATIVE_ONLY, "it belongs to mode = 'relative'")
         if mode == "toggle" and (param.kind != "switch" or sends):
-            self._problem("mode", f"absolute: {param.name} is a {param.kind} and cannot be toggled", "'toggle'")
+            self._problem("mode", f"absolute: {param.name} is {param.noun} and cannot be toggled", "'toggle'")
         edge = param.kind == "trigger" or mode == "toggle" or sends
         if edge:
             self._refuse(_STREAMS_ONLY, "each press counts by itself")
@@ -249,7 +249,7 @@ class _Reader:
                 "takeover", "jump, unless it is a number with combine = 'latest'", shown(self._content["takeover"])
             )
         if not latest and param.kind not in ("number", "integer"):
-            self._problem("combine", f"latest: {param.name} is a {param.kind}", shown(self._content["combine"]))
+            self._problem("combine", f"latest: {param.name} is {param.noun}", shown(self._content["combine"]))
 
     def _refuse(self, keys: Sequence[str], why: str) -> None:
         for key in keys:

@@ -25,14 +25,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from textwrap import TextWrapper
 
+from engine.control.feedback import QUESTIONS, Feedback, Where
 from engine.control.inbox import MAX_FOREIGN, MAX_MESSAGE_BYTES, Batch, Inbox, Message, is_finite_number
-from engine.control.listen import Listener, PortTaken, listen, reachable_at
+from engine.control.listen import Listener, PortTaken, listen, local_addresses, reachable_at
 from engine.control.mapping import Mapper
 from engine.control.message import address_of, decode, describe
 from engine.control.mistakes import Mistake, Mistakes
 from engine.control.resolve import UNKNOWN, Resolver, Steer, verb_of
 from engine.show.address import is_pattern
-from engine.show.params import Registry, shown
+from engine.show.params import Param, Registry, shown
 
 __all__ = ["Counts", "OscIn", "PortTaken", "Status"]
 
@@ -100,6 +101,8 @@ class OscIn:
         self._resolver = Resolver(registry)
         self._triggers = {p.name for p in registry.values() if p.fires}
         self.mapper = mapper or Mapper(registry)
+        self.feedback: Feedback | None = None  # is told who sends what, and who asks
+        self._out: socket.socket | None = None
         self._inbox = Inbox(self._resolver)
         self._inbox.map(self.mapper.table)
         self._table = self.mapper.table
@@ -132,10 +135,28 @@ class OscIn:
         if self._thread is not None:
             self._thread.join()
         self._count_kernel_drops()
-        for each in (self._listener and self._listener.socket, *(self._wake or ())):
+        for each in (self._listener and self._listener.socket, self._out, *(self._wake or ())):
             if each is not None:
                 each.close()
-        self._listener = self._thread = self._wake = None
+        self._listener = self._thread = self._wake = self._out = None
+
+    def send_to(self, packet: bytes, where: Where) -> None:
+        """Sends from the port that is listened at, so that an answer comes from where the question went. Any thread;
+        waits for nothing. Raises OSError."""
+        listener = self._listener
+        if listener is None:
+            return
+        if listener.group is None:
+            listener.socket.sendto(packet, where)
+            return
+        if self._out is None:
+            self._out = socket.socket(listener.socket.family, socket.SOCK_DGRAM)
+            self._out.setblocking(False)
+        self._out.sendto(packet, where)
+
+    def is_own(self, where: Where) -> bool:
+        """Whether a place is the very one that is listened at."""
+        return where[1] == self.port and (where[0] == self.host or where[0] in local_addresses())
 
     def use(self, registry: Registry, mapper: Mapper) -> None:
         """From now on messages are for another show; what has not been drained is lost."""
@@ -148,6 +169,11 @@ class OscIn:
             self._inbox.overhear = overhear
             self._inbox.map(mapper.table)
             self._table, self._more = mapper.table, {}
+
+    def put(self, packet: bytes) -> None:
+        """Takes a packet that came another way; it counts as the others do, and no socket is needed for it."""
+        with self._lock:
+            self._inbox.put(packet)
 
     def addresses(self) -> list[str]:
         """Where controllers find this machine: its addresses on the network when bound wide."""
@@ -241,6 +267,9 @@ class OscIn:
         if not self._resolver.is_quick(address) and self._now() > deadline_s:
             self._dropped += message.count
             return
+        if self._is_question(address, arguments, message):
+            self._accepted += message.count
+            return
         means = self.mapper.knows(address)
         if means:
             heard.append((address, arguments, message.count))
@@ -254,6 +283,8 @@ class OscIn:
             elif name not in settled:
                 settled.add(name)
                 steers.append((name, value))
+        if self.feedback is not None and message.sender is not None and resolved.steers:
+            self.feedback.heard(message.sender, resolved.steers, verb_of(address))
         for mistake in resolved.mistakes:
             self._mistakes.add(mistake, message.count)
         if means:
@@ -264,6 +295,22 @@ class OscIn:
             self._unknown += message.count
         else:
             self._malformed += message.count
+
+    def _is_question(self, address: str, arguments: list[object], message: Message) -> bool:
+        """Whether somebody wants to know a value: an address with no argument, or with "?". A trigger, a call and a
+        toggle are pressed by an address alone."""
+        feedback, sender, verb = self.feedback, message.sender, verb_of(address)
+        if feedback is None or arguments not in ([], ["?"]) or (self.mapper.knows(address) and not arguments):
+            return False
+        if address in QUESTIONS:
+            asked: tuple[Param, ...] = ()
+        else:
+            asked = tuple(param for param in self._resolver.reached(address) if not param.fires)
+            if not asked or (verb == "toggle" and not arguments):
+                return False
+        if sender is not None:
+            feedback.asked(sender, address, "" if verb == "toggle" else verb, asked)
+        return True
 
     def _means_more(self, address: str) -> bool:
         """Whether an address that a mapping hears also moves a parameter as it is."""
@@ -333,11 +380,11 @@ class OscIn:
         """Moves packets from the socket to the inbox; True when there may be more. The lock is held."""
         if self._listener is None:
             return False
-        receive, put = self._listener.socket.recv, self._inbox.put
+        receive, put = self._listener.socket.recvfrom, self._inbox.put
         left = _BATCH
         while left > 0:
             try:
-                packet = receive(65535)
+                packet, sender = receive(65535)
             except BlockingIOError:
                 return False
             except ConnectionError:  # Windows: an earlier answer of ours found nobody
@@ -345,7 +392,7 @@ class OscIn:
                 continue
             except OSError:
                 return False
-            left -= put(packet)
+            left -= put(packet, sender[:2])
         return True
 
     def _count_kernel_drops(self) -> None:

@@ -3,6 +3,7 @@
 Plain data, any process.
 """
 
+from engine.control.feedback import holds
 from engine.show.params import Param, Rule
 from engine.show.part import Part, Things
 from engine.show.specs import OscSpec
@@ -22,6 +23,15 @@ def _params(things: Things) -> list[Param]:
               lands="start", rule=Rule(lambda v: bool(v.strip()), "a host name or address")),
         Param("osc.port", "integer", OscSpec.port, "UDP port to listen at.", 1, 65535, lands="start"),
         Param("osc.enabled", "switch", OscSpec.enabled, "Whether to listen at all.", lands="start"),
+        Param("osc.reply", "switch", OscSpec.reply,
+              "Whether controllers that moved something in the last five minutes are told what else moves.",
+              lands="start"),
+        Param("osc.feedback", "text", OscSpec.feedback,
+              "Controllers that are told from the start, such as 192.168.1.20:9001, commas between several; a port "
+              "alone is the one at which everybody who speaks is told.",
+              lands="start", rule=Rule(holds, "host:port, or a port alone, with commas between several")),
+        Param("osc.status", "number", OscSpec.status,
+              "Seconds between two /status messages to controllers; 0 sends none.", 0, 3600, "s"),
         Param("midi.device", "text", "", "MIDI devices to listen to, by the beginning of their names, commas between "
               "several; empty: all of them, once a mapping uses MIDI.", lands="start"),
         Param("midi.enabled", "switch", True, "Whether MIDI may be listened to.", lands="start"),

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from engine.control.controls import Controls
-from engine.control.step import NAME_MAX, Step, read_name, read_time, read_times, read_values
+from engine.control.step import LONGEST_S, NAME_MAX, Step, read_name, read_time, read_times, read_values
 from engine.show.params import Param, ParamError, Registry, Value, nearest_word, shown
 from engine.show.part import Report
 
@@ -228,7 +228,10 @@ class Presets:
             preset = self.find(name) if time_s is not None else None
         if preset is None:
             near = nearest_word(text, self.names)
-            hint = f"Did you mean {near}?" if near else f"There are {_listed(self.names)}."
+            hint = f"Did you mean {near}?" if near else f"There are {listed(self.names)}."
+            name, _, last = text.rpartition(" ")
+            if self.find(name) is not None:
+                hint = f"After the name {name} a time may stand, from 0 to {LONGEST_S:g} s; got {shown(last)}."
             log.warning("preset.recall: there is no preset %s. %s", shown(text), hint)
             return
         own = time_s is None
@@ -240,10 +243,11 @@ def _seconds(text: str) -> float | None:
         seconds = float(text)
     except ValueError:
         return None
-    return seconds if 0 <= seconds <= 3600 else None
+    return seconds if 0 <= seconds <= LONGEST_S else None
 
 
-def _listed(names: Iterable[str], most: int = 12) -> str:
+def listed(names: Iterable[str], most: int = 12) -> str:
+    """Names in a row, for people."""
     names = list(names)
     more = [f"and {len(names) - most} more"] if len(names) > most else []
     return ", ".join([*names[:most], *more]) or "none yet"

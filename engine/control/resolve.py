@@ -119,10 +119,9 @@ class Resolver:
         if alike:
             text = "can only be set where the show begins: in its file or with --set"
             return Mistake(address, "start", text)
-        if (verb := verb_of(address)) and (meant := self.find(_plain(address))):
-            param = self._registry.by_address(meant)
-            kind = param.kind if param else ""
-            return Mistake(address, UNKNOWN, f"{_WHY_NOT[verb]}, and {meant} is a {kind}; send {meant}")
+        meant = self.find(_plain(address))
+        if (verb := verb_of(address)) and meant and (param := self._registry.by_address(meant)):
+            return Mistake(address, UNKNOWN, f"{_WHY_NOT[verb]}, and {meant} is {param.noun}; send {meant}")
         if len(words := address.split()) > 1 and self.find(words[0]):
             text = f"has a space in its address; send {words[0]}, and the value as an argument"
             return Mistake(address, UNKNOWN, text)

@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 from engine.control.controls import Controls
 from engine.control.presets import TICK_HZ, Presets
-from engine.control.step import Step, is_number, read_step, split_unit
+from engine.control.step import Step, is_number, read_clock, read_step, split_unit
 from engine.control.tempo import Tempo
 from engine.show.files import read_text_bounded
 from engine.show.params import Registry, nearest_word, shown
@@ -125,16 +125,8 @@ def read_moment(value: object, key: str, report: Report) -> Moment:
 def _moment(text: str) -> Moment | None:
     """ "1:30", "90 s", "16 beats", "16b", "4 bars"."""
     if ":" in text:
-        parts = text.split(":")
-        if not 2 <= len(parts) <= 3 or not all(p.strip() and not set(p.strip()) - set("0123456789.") for p in parts):
-            return None
-        try:
-            seconds = 0.0
-            for part in parts:
-                seconds = seconds * 60 + float(part)
-        except ValueError:
-            return None
-        return Moment(seconds) if seconds <= LATEST else None
+        seconds = read_clock(text)
+        return Moment(seconds) if seconds is not None and seconds <= LATEST else None
     number, word = split_unit(text)
     units: dict[str, Unit] = {"": "s", "s": "s", "b": "beats", "beat": "beats", "beats": "beats", "bar": "bars",
                               "bars": "bars"}  # fmt: skip

@@ -6,6 +6,7 @@ What stands in a file is checked as all of a show is: every name, every value, e
 """
 
 import math
+import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +16,7 @@ from engine.show.part import Report
 
 LONGEST_S = 3600.0  # of a way from one value to another
 STEP_KEYS = ("name", "preset", "set", "time", "times", "to", "over", "fire", "call")
+_CLOCK = re.compile(r"(?:\d{1,9}:[0-5]?\d|\d{1,9}):[0-5]?\d(?:\.\d*)?", re.ASCII)
 NAME_MAX = 64  # characters of the name of a preset or a cue
 
 
@@ -93,7 +95,7 @@ def read_values(table: object, key: str, registry: Registry, report: Report) -> 
         if param is None:
             continue
         if param.fires:
-            report(key, "made of parameters that have a value", f"{name}, which is a {param.kind}")
+            report(key, "made of parameters that have a value", f"{name}, which is {param.noun}")
         elif not param.live:
             report(key, "made of parameters that can be changed while the show runs", name)
         else:
@@ -142,6 +144,16 @@ def split_unit(text: str) -> tuple[float | None, str]:
     except ValueError:
         return None, unit
     return (number if math.isfinite(number) else None), unit
+
+
+def read_clock(text: str) -> float | None:
+    """Seconds of a time as on a clock: 1:30, 2:00:00, 0:01.5. None where it is none, such as 1:99."""
+    if not _CLOCK.fullmatch(text.strip()):
+        return None
+    seconds = 0.0
+    for part in text.split(":"):
+        seconds = seconds * 60 + float(part)
+    return seconds
 
 
 def is_number(value: object) -> bool:
@@ -197,7 +209,7 @@ def _sent(
         if param is None:
             continue
         if param.kind != kind:
-            report(key, f"made of {kind}s", f"{name}, which is a {param.kind}")
+            report(key, f"made of {kind}s", f"{name}, which is {param.noun}")
         elif barred and name.startswith(barred):
             report(key, f"made of {kind}s other than the {barred.rstrip('.')}s' own", name)
         else:

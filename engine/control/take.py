@@ -33,6 +33,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from engine.control.step import read_clock
 from engine.show.errors import CannotStart
 from engine.show.files import ENDING_S, open_regular
 from engine.show.params import shown
@@ -50,7 +51,6 @@ _MOST_BYTES = 2 << 30
 _LONGEST_LINE = 1 << 22  # a place of a walk, with its words, takes a few thousand
 _LAST_TICK = 1 << 40
 _NAME = re.compile(r"[A-Za-z][\w.\-]*")
-_TIME = re.compile(r"(?:\d+:)?\d+:\d+(?:\.\d*)?")
 _HEAD = ("version", "begun", "show", "model", "seed", "ticks", "start")
 
 
@@ -339,10 +339,7 @@ class _Reader:
     def _tick(self, number: int, text: str) -> int:
         if text.isascii() and text.isdigit() and len(text) < 14 and int(text) <= _LAST_TICK:
             return int(text)
-        if _TIME.fullmatch(text):
-            seconds = 0.0
-            for part in text.split(":"):
-                seconds = seconds * 60 + float(part)
+        if (seconds := read_clock(text)) is not None:
             return round(seconds * self._tick_hz)
         raise self._error(number, f"a line must begin with a tick or a time such as 1:40.5, got {shown(text)}")
 

@@ -183,7 +183,9 @@ def _channels_fault(family: Family, folder: Path) -> str | None:
             f"its {family.network} takes {taken} channels and not {kept * family.packed}: it is made for a picture or "
             "a mask beside the noise, as for inpainting; name a text-to-image model"
         )
-    return f"its {family.network} takes {taken} channels, but its {family.decoder} has {kept}; they are not of one model"
+    return (
+        f"its {family.network} takes {taken} channels, but its {family.decoder} has {kept}; they are not of one model"
+    )
 
 
 def latent_channels(decoder: Mapping[str, Any]) -> int | None:

@@ -8,6 +8,7 @@ what they take is read from their signatures.
 
 import inspect
 import math
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -16,13 +17,15 @@ from torch import Tensor
 
 from engine.dreamer.families import FAMILIES, INSTEAD
 from engine.dreamer.faults import line, may_pass
+from engine.dreamer.liquid import by_area, native_cells
 from engine.dreamer.models import ModelError
 from engine.dreamer.noise import Noise
 from engine.dreamer.palettes import Palettes
 from engine.dreamer.sampler import Made, Settings, Strength
-from engine.walk.waypoint import Point, Waypoint
+from engine.walk.waypoint import Point, Waypoint, Wording
 
 NOISE_SEED = 0  # of the noise that a pipeline may add for itself: still while the walk moves
+_SIZE = re.compile(r"divisible|multiple|\b(height|width|resolution|size)\b", re.I)  # in what is said of a size
 
 
 class PipelineSampler:
@@ -43,7 +46,8 @@ class PipelineSampler:
         self.strength: Strength = lambda focus: focus
         self._given: Tensor | None = None  # what the decoder was last given
         self._overhear(pipe)
-        self.noise = Noise(_latent_shape(pipe, network, settings, self._family.cell_px), self._device)
+        shape = _latent_shape(pipe, network, settings, self._family.cell_px)
+        self.noise = Noise(shape, self._device, native=native_cells(network.config))
 
     @property
     def hears_negative(self) -> bool:
@@ -73,7 +77,8 @@ class PipelineSampler:
             if self._tried or may_pass(error):
                 raise
             name = type(self._pipe).__name__
-            raise ModelError(f"{name} cannot dream with these settings ({line(error)}); {INSTEAD}") from error
+            cure = INSTEAD if _SIZE.search(str(error)) is None else "set another model.width and model.height"
+            raise ModelError(f"{name} cannot dream with these settings ({line(error)}); {cure}") from error
         # Each family has them from 0 to 1 as numpy arrays; as tensors some have them from -1 to 1.
         image = torch.as_tensor(images[0])  # (H, W, 3)
         if not (self._tried or torch.isfinite(image).all()):
@@ -123,7 +128,7 @@ class PipelineSampler:
 
     def _options(self, waypoint: Waypoint, noise: Tensor) -> dict[str, Any]:
         s = self._settings
-        mixed = self._palettes.mix(waypoint)
+        mixed = self._palettes.say(self._said(waypoint))
         options: dict[str, Any] = {
             n: t.to(self._device, self._dtype if t.is_floating_point() and "mask" not in n else t.dtype)
             for n, t in mixed.items()
@@ -145,6 +150,13 @@ class PipelineSampler:
             "use_resolution_binning": False,
             "clean_caption": False,
         }
+
+    def _said(self, waypoint: Waypoint) -> tuple[Wording, ...]:
+        """What is said; of a torn waypoint, by how much of the picture each sheet has. Words by patches would need to
+        know how each family attends."""
+        if waypoint.liquid is None:
+            return waypoint.wordings
+        return by_area(waypoint, self.noise.masks(waypoint.liquid, waypoint.loop))
 
     def _packed(self, noise: Tensor) -> Tensor:
         """Latents as the pipeline takes them: Flux and its kin want 2x2 patches in a row."""

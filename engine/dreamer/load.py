@@ -18,12 +18,13 @@ from numpy.typing import NDArray
 
 from engine.dreamer import focus, models, numbers
 from engine.dreamer.device import device_name, pick_device, pick_dtype, pick_threads
+from engine.dreamer.families import is_fast
 from engine.dreamer.faults import line, may_pass, to_model_error
 from engine.dreamer.generic import PipelineSampler
 from engine.dreamer.models import ModelError, ModelPlace
 from engine.dreamer.noise import Conditioning
 from engine.dreamer.palettes import Palettes
-from engine.dreamer.parts import Progress, check_classes, read_decoder, read_part, variant
+from engine.dreamer.parts import Progress, check_classes, load_part, read_decoder, variant
 from engine.dreamer.prompts import encode
 from engine.dreamer.ring import Shapes
 from engine.dreamer.sampler import HalfOverflow, Parts, Settings, UNetSampler
@@ -36,6 +37,8 @@ from engine.walk.waypoint import Waypoint
 log = logging.getLogger("pedesis")
 
 WORKERS = 4  # the film has no more than process.SLOTS under way
+STEPS_SHOWN = 6  # of the steps of a sketch, at most
+SKETCH_PX = 256  # a sketch is at most so wide
 
 
 class Dreamer:
@@ -47,7 +50,7 @@ class Dreamer:
         self.device = pick_device(spec.model.device)
         if self.device.type == "cuda":
             torch.cuda.set_device(self.device)  # events and streams are the current card's
-        fast = models.is_fast(place.pipeline)
+        fast = is_fast(place.pipeline)
         self.dtype = pick_dtype(spec.model.dtype, self.device, spec.economy, fast)
         self._threads = pick_threads(place, spec.crowded, spec.film and fast)  # the others dream one at a time
         if self.device.type == "cpu":
@@ -121,6 +124,17 @@ class Dreamer:
             made.latent, came_of[1]
         )
 
+    def sketch(self, waypoint: Waypoint, steps: bool = False) -> tuple[list[NDArray[np.uint8]], int]:
+        """The picture of a waypoint, small, and how often the network was asked; steps: what it went through before it
+        as well (see UNetSampler.steps). 0 times where that is not to be had, and the picture alone comes."""
+        sampler = self._sampler
+        if steps and isinstance(sampler, UNetSampler) and sampler.compiled:
+            made = sampler.steps(waypoint, STEPS_SHOWN)
+        else:
+            made = [sampler.make(waypoint).picture]
+        small = [_smaller(picture) for picture in made]
+        return small, self.spec.model.steps if len(small) > 1 else 0
+
     def _find_focus(self, place: ModelPlace) -> focus.Focus:
         """The curve that pictures so far were made with, or the one in the model's folder, or what was measured on this
         machine; else it is measured when the first picture needs it."""
@@ -152,7 +166,7 @@ class Dreamer:
         import diffusers
 
         parts = {
-            name: read_part(place, name, self.dtype, progress)
+            name: load_part(place, name, self.dtype, progress)
             for name in (
                 "tokenizer",
                 "tokenizer_2",
@@ -224,13 +238,13 @@ class Dreamer:
         dream; those of the palettes before stay known (see Palettes)."""
         self.prepare_thread()
         with quiet():
-            self._palettes.add(palette.id, self._encode(self._pipe, palette))
+            self._palettes.add(palette.id, self._encode(self._pipe, palette), palette.is_brief)
 
     def _read_palette(self, pipe: Any, progress: Progress) -> Palettes:
         """Encodes the first palette, and puts the pipeline on its device. The text encoders, often the largest part,
         are seldom needed again and leave the device before the rest comes."""
         progress("reading the materials")
-        one_length = models.is_fast(type(pipe).__name__)
+        one_length = is_fast(type(pipe).__name__)
         palettes = Palettes(self.spec.palette.id, self._encode(pipe, self.spec.palette), one_length)
         for name, part in pipe.components.items():
             if isinstance(part, torch.nn.Module) and not name.startswith("text_encoder"):
@@ -245,10 +259,20 @@ class Dreamer:
             for part in encoders:
                 part.to(self.device)
             guided = self.spec.model.guidance > 1.0
-            return encode(pipe, palette.prompts, self.spec.model.negative, guided)
+            return encode(pipe, palette.prompts, self.spec.model.negative, guided, palette.is_brief)
         finally:  # also where the device had no room for them: what goes on being dreamt needs it
             for part in encoders:
                 part.to("cpu")
+
+
+def _smaller(picture: torch.Tensor) -> NDArray[np.uint8]:
+    """(H, W, 3) uint8 at a whole fraction of its size, at most SKETCH_PX wide."""
+    h, w, _ = picture.shape
+    every = max(1, -(-w // SKETCH_PX))
+    h, w = h // every, w // every
+    cells = picture[: h * every, : w * every].float().reshape(h, every, w, every, 3)  # (h, n, w, n, 3)
+    small: NDArray[np.uint8] = cells.mean((1, 3)).round().to(torch.uint8).cpu().numpy()
+    return small
 
 
 @contextlib.contextmanager

@@ -1,9 +1,12 @@
 """What the stage and the dreamer's child tell each other: one small frozen dataclass a message.
 
-Both processes; torch-free. The stage sends Dream and TakePalette; all else comes from the child.
+Both processes; torch-free. The stage sends Dream, TakePalette and Sketch; all else comes from the child.
 """
 
 from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
 
 from engine.dreamer.ring import Shapes
 from engine.dreamer.spec import Arithmetic
@@ -24,6 +27,15 @@ class TakePalette:
     """Encode these words while you go on dreaming; waypoints that name them may follow once you say PaletteReady."""
 
     palette: Palette
+
+
+@dataclass(frozen=True)
+class Sketch:
+    """Dream this waypoint small, beside the show; steps: and all that it went through on the way."""
+
+    number: int
+    waypoint: Waypoint
+    steps: bool = False
 
 
 @dataclass(frozen=True)
@@ -83,6 +95,19 @@ class PaletteRefused:
 
 
 @dataclass(frozen=True)
+class Sketched:
+    """What a Sketch asked for, (h, w, 3) each: the picture, or what it began as and every guess up to it.
+
+    calls: how often the network was asked; 0 where a model does not show its steps. why: it cannot be dreamt.
+    """
+
+    number: int
+    pictures: tuple[NDArray[np.uint8], ...]
+    calls: int = 0
+    why: str = ""
+
+
+@dataclass(frozen=True)
 class OutOfMemory:
     """Ending, for want of memory."""
 
@@ -104,5 +129,17 @@ class Hopeless:
     why: str
 
 
-ToChild = Dream | TakePalette
-FromChild = Loading | Ready | Learnt | Want | Done | PaletteReady | PaletteRefused | OutOfMemory | Fault | Hopeless
+ToChild = Dream | TakePalette | Sketch
+FromChild = (
+    Loading
+    | Ready
+    | Learnt
+    | Want
+    | Done
+    | PaletteReady
+    | PaletteRefused
+    | Sketched
+    | OutOfMemory
+    | Fault
+    | Hopeless
+)

@@ -15,9 +15,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from engine.dreamer.counter import plane_normals
+from engine.dreamer.liquid import NATIVE, Masks, woven
 from engine.walk.spectrum import K
 from engine.walk.waypoint import Waypoint, spread
 
@@ -28,6 +30,7 @@ class Noise:
     """Latent noise at any waypoint; every value is an exact draw of N(0, 1) if the waypoint has unit variance.
 
     shape: (C, h, w) of one latent. keep: how many seeds stay on the device, more if one waypoint needs more.
+    native: cells of the shorter side of the pictures that the model was trained on.
     """
 
     def __init__(
@@ -35,6 +38,7 @@ class Noise:
         shape: tuple[int, int, int],
         device: torch.device | str = "cpu",
         keep: int = KEEP,
+        native: int = NATIVE,
     ) -> None:
         if any(n < 1 for n in shape):
             raise ValueError(f"a latent shape needs positive sizes, got {shape}")
@@ -43,6 +47,7 @@ class Noise:
         self._keep = self._room = max(1, keep)
         self._bases: OrderedDict[int, Tensor] = OrderedDict()
         self._lock = threading.Lock()  # a film dreams in several threads
+        self.masks = Masks(shape[1:], native, self.device)
 
     def basis(self, seed: int) -> Tensor:
         """The fields A_1..A_K, B_1..B_K of one seed, (2K, C*h*w) in float32 on the device."""
@@ -56,18 +61,25 @@ class Noise:
             return basis
 
     def __call__(self, waypoint: Waypoint) -> Tensor:
-        """The noise at a waypoint, (1, C, h, w) in float32."""
-        if not waypoint.points:
+        """The noise at a waypoint, (1, C, h, w) in float32; of one that is torn, woven of that of its sheets."""
+        sheets = [spread(sheet.points, waypoint.loop) for sheet in waypoint.sheets]
+        self._room = max(self._keep, sum(map(len, sheets)))  # with fewer they would push one another out
+        noises = [self._sum(by_seed) for by_seed in sheets]
+        if waypoint.liquid is None:
+            return noises[0][None]  # (1, C, h, w)
+        return woven(noises, self.masks(waypoint.liquid, waypoint.loop))[None]
+
+    def _sum(self, by_seed: Mapping[int, NDArray[np.float64]]) -> Tensor:
+        """(C, h, w)"""
+        if not by_seed:
             raise ValueError("a waypoint needs at least one point, got none")
-        by_seed = spread(waypoint.points, waypoint.loop)
-        self._room = max(self._keep, len(by_seed))  # with fewer they would push one another out at every picture
         total: Tensor | None = None
         for seed, share in by_seed.items():
             row = torch.from_numpy(share.astype(np.float32)).to(self.device)  # (2K,)
             z = row @ self.basis(seed)  # (C*h*w,)
             total = z if total is None else total + z
         assert total is not None
-        return total.reshape(1, *self.shape)  # (1, C, h, w)
+        return total.reshape(self.shape)
 
 
 class Conditioning:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from engine.dreamer.noise import Conditioning
 from engine.dreamer.spec import PALETTES
-from engine.walk.waypoint import Waypoint
+from engine.walk.waypoint import Waypoint, Wording
 
 log = logging.getLogger("pedesis")
 
@@ -34,12 +34,12 @@ class Palettes:
         """How many materials the first palette has."""
         return self._known[self._first].count
 
-    def add(self, id: str, conditioning: Conditioning) -> None:
-        """Takes another palette. What is longer than may be is cut, and that is said."""
+    def add(self, id: str, conditioning: Conditioning, is_brief: bool = False) -> None:
+        """Takes another palette. What is longer than may be is cut, and that is said unless it is a brief one."""
         if self._one_length:
             cut = conditioning.length - self._known[self._first].length
             conditioning = conditioning.fitted(self._known[self._first].length)
-            if cut > 0:
+            if cut > 0 and not is_brief:
                 log.warning("the new words are longer than those the show began with: %d tokens are dropped", cut)
         with self._lock:
             self._known[id] = conditioning
@@ -50,7 +50,11 @@ class Palettes:
     def mix(self, waypoint: Waypoint) -> dict[str, Tensor]:
         """Everything that a waypoint says, each by its share: name -> (1, ...) in float32; what is fixed as the first
         that is heard has it. One that is heard alone is as it is, to the last bit."""
-        heard = [w for w in waypoint.wordings if w.share > 0.0]
+        return self.say(waypoint.wordings)
+
+    def say(self, wordings: Sequence[Wording]) -> dict[str, Tensor]:
+        """The same of these words; shares sum to 1."""
+        heard = [w for w in wordings if w.share > 0.0]
         own, own_weights = self._known_as(heard[0].palette, heard[0].weights)
         if len(heard) == 1:
             return own.mix(own_weights)

@@ -1,6 +1,6 @@
 """Reads the parts of a model from its folder: networks, tokenizers, scheduler, a decoder in place of its own.
 
-Usage: `check_classes(place)`; `unet = read_part(place, "unet", dtype, progress)`. Dreamer process; torch, diffusers.
+Usage: `check_classes(place)`; `unet = load_part(place, "unet", dtype, progress)`. Dreamer process; torch, diffusers.
 """
 
 import importlib
@@ -40,8 +40,8 @@ def check_classes(place: ModelPlace) -> None:
             raise ModelError(f"{place.name}: its {name} needs {more}; install with `pip install {packages}`")
 
 
-def read_part(place: ModelPlace, name: str, dtype: torch.dtype, progress: Progress) -> Any:
-    """One part of a model, ready for use."""
+def load_part(place: ModelPlace, name: str, dtype: torch.dtype, progress: Progress) -> Any:
+    """One part of a model: a tokenizer, a network, a scheduler. Raises ModelError."""
     library, class_name = place.components[name]
     progress(f"reading the {name.replace('_', ' ')}")
     folder = place.path / name

@@ -34,7 +34,10 @@ from engine.dreamer.messages import (
     PaletteReady,
     PaletteRefused,
     Ready,
+    Sketch,
+    Sketched,
     TakePalette,
+    ToChild,
     Want,
 )
 from engine.dreamer.restart import End, RestartPolicy
@@ -125,6 +128,8 @@ class DreamerProcess:
         self._polled_at: float | None = None
         self._poll_gap_s = 1 / 60
         self._idle_since_s: float | None = None  # since when it has had nothing to dream
+        self._sketching: int | None = None  # number of the sketch that is under way, one at a time
+        self._sketched: list[Sketched] = []
 
     @property
     def pid(self) -> int | None:
@@ -163,6 +168,24 @@ class DreamerProcess:
         self.status.refused.pop(palette.id, None)
         if self.status.state == "dreaming":
             self._send(TakePalette(palette))
+
+    def sketch(self, number: int, waypoint: Waypoint, steps: bool = False) -> bool:
+        """Asks for a small picture beside the show, or all that it goes through; False while there is no room for
+        another question: one at a time, so that the show's pictures come between them. See take_sketched()."""
+        if self.status.state != "dreaming" or self._sketching is not None:
+            return False
+        self._sketching = number if self._send(Sketch(number, waypoint, steps)) else None
+        return self._sketching is not None
+
+    def take_sketched(self) -> list[Sketched]:
+        """What came of sketch() since the last call. Of a child that died nothing comes."""
+        taken, self._sketched = self._sketched, []
+        return taken
+
+    @property
+    def is_sketching(self) -> bool:
+        """Whether a sketch is under way."""
+        return self._sketching is not None
 
     def can_dream(self, spec: DreamSpec) -> bool:
         """Whether another show has model and size of the one that is dreamt, so that it only takes other words."""
@@ -271,7 +294,7 @@ class DreamerProcess:
             self._last_done_at = None
         self._idle_since_s = None
 
-    def _send(self, message: Dream | TakePalette) -> bool:
+    def _send(self, message: ToChild) -> bool:
         """False when the child is dead: _watch() sees to it, and to what is under way."""
         try:
             if self._pipe is not None:
@@ -338,6 +361,9 @@ class DreamerProcess:
                         self._send(TakePalette(palette))
             case Learnt(arithmetic):
                 self._learn(arithmetic)
+            case Sketched():
+                self._sketching = None
+                self._sketched = [*self._sketched[-15:], message]  # whoever does not fetch them loses the oldest
             case PaletteReady(id):
                 self.status.palettes |= {id} & self._palettes.keys()
             case PaletteRefused(id, why):
@@ -454,6 +480,7 @@ class DreamerProcess:
         for slot, _ in self._under_way:
             self._ring.release(slot)
         self._under_way.clear()
+        self._sketching = None
         self.status.losses += 1
         decision = self._policy.ended(end)
         if decision.give_up:

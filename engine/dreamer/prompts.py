@@ -29,23 +29,27 @@ _MOST_PIECES = 8  # to which texts are repeated, where they do not come out even
 _OPTIONAL = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
-def encode(pipe: Any, prompts: Sequence[str], negative: str, guided: bool) -> Conditioning:
+def encode(pipe: Any, prompts: Sequence[str], negative: str, guided: bool, is_brief: bool = False) -> Conditioning:
     """Every prompt through the pipeline's text encoders, once.
 
     A text that is too long is encoded in pieces where the text encoders are CLIP's. Elsewhere its last words are
-    dropped, which is said. guided: whether the negative prompt is used.
+    dropped, which is said. guided: whether the negative prompt is used. is_brief: no text has more than one piece, and
+    nothing is said of what is dropped.
     """
     against = negative if guided else ""
     zeros = not against and pipe.config.get("force_zeros_for_empty_prompt", False)  # SDXL: and not the empty text
     one = partial(_encode_one, pipe, guided=guided, zeros=zeros)
     if _takes_pieces(pipe):
-        *texts, away = _alike([pieces(pipe, text) for text in (*prompts, against)])
+        most = 1 if is_brief else None
+        *texts, away = _alike([*(pieces(pipe, text)[:most] for text in prompts), pieces(pipe, against)])
         rows = [_join([one(p, a) for p, a in zip(text, away, strict=True)]) for text in texts]
     else:
         rows = []
         for n, prompt in enumerate(prompts):
             with cuts(pipe) as cut:
                 rows.append(one(prompt, against))
+            if is_brief:
+                continue
             _say_dropped(cut, f"material {n + 1} ({_brief(prompt)})", prompt)
             if n == 0 and against:
                 _say_dropped(cut, "model.negative", against)

@@ -10,19 +10,21 @@ through numpy, Python around every block.
 
 import logging
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from engine.dreamer.cpu import tape
+from engine.dreamer.liquid import MIDDLE, by_area, carry, make_regional, native_cells
 from engine.dreamer.models import ModelError
 from engine.dreamer.noise import Noise
 from engine.dreamer.palettes import Palettes
 from engine.dreamer.schedule import Program, compile_schedule
-from engine.walk.waypoint import Point, Waypoint
+from engine.walk.waypoint import SHEETS, Point, Waypoint, Wording
 
 log = logging.getLogger("pedesis")
 
@@ -89,7 +91,7 @@ class UNetSampler:
         parameter = next(parts.unet.parameters())
         self._precision = parameter.dtype
         shape = (int(parts.unet.config.in_channels), settings.height // f, settings.width // f)
-        self.noise = Noise(shape, parameter.device)
+        self.noise = Noise(shape, parameter.device, native=native_cells(parts.unet.config))
         network = Network(parts, settings, parameter.dtype, parameter.device)
         self._text_names = network.text_names
         self.hears_negative = network.guided
@@ -101,19 +103,25 @@ class UNetSampler:
         size = sum(p.numel() for p in parts.unet.parameters())
         calls = len(solver.timesteps)
         self._unrolls = calls == 1 or (calls <= UNROLLED and size < SMALL)
-        self._latent = self._through(network)
+        self._latent = self._through(network)  # (1, C, h, w), with what the network answered after it, if it is known
         self._decoded: Run = lambda z: to_uint8(decode(parts.vae, z, parts.xl))
         if parameter.dtype == torch.float16:
             self._check_range(parts)
-        # Once recorded, nothing here holds the modules any more: weights that were packed are not kept twice.
         self.taped = taped and self._tape(network)
+        # Once recorded, nothing here holds the modules of a large network any more: weights that were packed are not
+        # kept twice. Words by patches need them.
+        kept = (not self.taped or size < SMALL) and make_regional(parts.unet)
+        self._torn_network = network if kept else None
+        self._torn: Run | None = None
+        self._making_torn = threading.Lock()
 
     def _through(self, network: Run) -> Run:
         """Noise, how far it is turned up, and text to finished latent, through the given network."""
         solver = self._solver
+        run = solver.run_with_answers if isinstance(solver, Program) else solver.run
 
         def latent(noise: Tensor, strength: Tensor, *text: Tensor) -> Tensor:
-            return solver.run(noise, lambda taken, i: network(taken, solver.timesteps[i], *text), strength)
+            return run(noise, lambda taken, i: network(taken, solver.timesteps[i], *text), strength)
 
         return latent
 
@@ -125,7 +133,7 @@ class UNetSampler:
     def make(self, waypoint: Waypoint, before_decode: Callable[[], None] | None = None) -> Made:
         """The picture of a waypoint, and what it came of."""
         noise, strength = self.start(waypoint)
-        latent = self._latent(noise, strength, *self._text(waypoint))
+        latent = self._dreamt(waypoint, noise, strength)
         if latent.device.type != "cuda":
             if before_decode is not None:
                 before_decode()
@@ -145,7 +153,26 @@ class UNetSampler:
 
         factor: of the noise, in place of what the waypoint's focus asks for.
         """
-        return self._latent(*self.start(waypoint, factor), *self._text(waypoint))
+        return self._dreamt(waypoint, *self.start(waypoint, factor))
+
+    @torch.inference_mode()
+    def steps(self, waypoint: Waypoint, most: int) -> list[Tensor]:
+        """What a picture goes through: the noise that it begins as, decoded as it is, then after each of at most `most`
+        calls the picture that was guessed, the finished one last; (H, W, 3) uint8 each.
+
+        Only the finished one where the scheduler is stepped through the library; of a torn picture, those of its first
+        sheet.
+        """
+        waypoint = replace(waypoint, liquid=None)
+        noise, strength = self.start(waypoint)
+        latents = self._latent(noise, strength, *self._text(waypoint))
+        if not isinstance(self._solver, Program):
+            return [self._decoded(latents)]
+        guesses = self._solver.guesses(noise, latents[1:])
+        last = len(guesses) - 1
+        some = sorted({round(i * last / max(most - 1, 1)) for i in range(most)}) if last else [0]
+        chosen = [guesses[i : i + 1] for i in some[:-1]]
+        return [self._decoded(latent.contiguous()) for latent in (noise, *chosen, latents[:1])]
 
     def start(self, waypoint: Waypoint, factor: float | None = None) -> tuple[Tensor, Tensor]:
         """What a dream starts from: the noise (1, C, h, w), turned up as far as it is, and how far that is, (1,)."""
@@ -163,9 +190,59 @@ class UNetSampler:
         """The finished latent of one of the trials, for measuring (see focus.py)."""
         return self.latent(self._trials()[number], factor)
 
+    def _dreamt(self, waypoint: Waypoint, noise: Tensor, strength: Tensor) -> Tensor:
+        """The finished latent, (1, C, h, w)."""
+        if waypoint.liquid is None:
+            return self._latent(noise, strength, *self._text(waypoint))[:1]
+        shares = self.noise.masks(waypoint.liquid, waypoint.loop)  # (N, h, w)
+        if self._torn_network is None:
+            mixed = self._palettes.say(by_area(waypoint, shares))
+            return self._latent(noise, strength, *(mixed[name] for name in self._text_names))[:1]
+        said = [sheet.words for sheet in waypoint.sheets]
+        if more := 1 + SHEETS - len(said):  # recorded networks take one number of sheets: the rest have no place
+            said += [said[0]] * more
+            shares = torch.nn.functional.pad(shares, (0, 0, 0, 0, 0, more))
+        carried = self.noise.masks.carried(waypoint.liquid, waypoint.loop)
+        given = [noise, strength, shares, carried, *self._texts(said, shares)]
+        with self._making_torn:  # a film dreams in several threads
+            if self._torn is None:
+                self._torn = self._make_torn(self._torn_network, given)
+        return self._torn(*given)
+
+    def _make_torn(self, network: Run, given: list[Tensor]) -> Run:
+        """As _through, with words by patches, whose cells are carried about: noise, its strength, shares (N, h, w),
+        what is carried (2, M, h, w) and N texts to finished latent."""
+        solver, ways = self._solver, self.noise.masks.ways
+        calls = len(solver.timesteps)
+        turns = {calls - 1: 1, int(calls * MIDDLE): 0}
+
+        def latent(noise: Tensor, strength: Tensor, shares: Tensor, carried: Tensor, *texts: Tensor) -> Tensor:
+            def predict(taken: Tensor, i: int) -> Tensor:
+                return network(taken, solver.timesteps[i], *texts, shares=shares)
+
+            def between(i: int, history: list[Tensor]) -> list[Tensor]:
+                return carry(history, carried[turns[i]], ways) if i in turns else history
+
+            return solver.run(noise, predict, strength, between)
+
+        if not (self.taped and self._unrolls):
+            return latent
+        with torch.inference_mode(False), torch.no_grad():  # what is recorded counts how often a tensor was written
+            one = [t.clone() for t in given]
+            noise, strength, *places, texts = *one[:4], one[4:]
+            other = [noise.flip(-1), strength, *(p.flip(-1) for p in places), *(text.flip(0) for text in texts)]
+            return tape.record(latent, one, other, self._precision) or latent
+
     def _text(self, waypoint: Waypoint) -> list[Tensor]:
         mixed = self._palettes.mix(waypoint)
         return [mixed[name] for name in self._text_names]
+
+    def _texts(self, said: Sequence[Sequence[Wording]], shares: Tensor) -> list[Tensor]:
+        """The same of N sheets, (N, L, D); what is heard everywhere alike, (1, P), by how much each has."""
+        mixed = [self._palettes.say(words) for words in said]
+        areas = shares.mean((1, 2))  # (N,)
+        rows = {name: torch.cat([one[name] for one in mixed]) for name in self._text_names}
+        return [t if t.dim() > 2 else (areas @ t.float())[None].to(t.dtype) for t in rows.values()]
 
     def _trials(self) -> list[Waypoint]:
         """Two waypoints that have nothing in common: one between all materials, one at the first."""
@@ -229,7 +306,8 @@ class Network:
         names = ["prompt_embeds", *(["pooled_prompt_embeds"] if parts.xl else [])]
         self.text_names = [*names, *([f"negative_{n}" for n in names] if self.guided else [])]
 
-    def __call__(self, taken: Tensor, t: Tensor, *texts: Tensor) -> Tensor:
+    def __call__(self, taken: Tensor, t: Tensor, *texts: Tensor, shares: Tensor | None = None) -> Tensor:
+        """shares: (N, h, w) of the N texts, where each patch hears its own."""
         text = dict(zip(self.text_names, texts, strict=True))
         sample = taken.to(self._dtype, memory_format=torch.channels_last)
         if self.guided:
@@ -244,6 +322,7 @@ class Network:
             encoder_hidden_states=self._both(text, "prompt_embeds"),
             timestep_cond=self._guidance_embedding,
             added_cond_kwargs=added,
+            cross_attention_kwargs=None if shares is None else {"shares": shares},
             return_dict=False,
         )[0].float()
         if not self.guided:

@@ -31,6 +31,7 @@ _INSTEAD = "leave out model.scheduler, or name another, such as DPMSolverMultist
 _STEP = ("model_output", "timestep", "sample")  # what the pipelines of Stable Diffusion give a scheduler at each step
 _NEEDED = ("step", "set_timesteps", "scale_model_input", "init_noise_sigma", "order")  # and what they ask it for
 
+Between = Callable[[int, list[Tensor]], list[Tensor]]  # (number of the next call, noise and answers so far) -> the same
 Predict = Callable[[Tensor, int], Tensor]  # (model input (1, C, h, w), number of the call) -> answer, same shape
 
 
@@ -39,7 +40,9 @@ class Solver(Protocol):
 
     timesteps: list[Tensor]
 
-    def run(self, noise: Tensor, predict: Predict, own: Tensor | None = None) -> Tensor: ...
+    def run(
+        self, noise: Tensor, predict: Predict, own: Tensor | None = None, between: Between | None = None
+    ) -> Tensor: ...
 
 
 def pick_scheduler(wanted: str | None, own: Any) -> Any:
@@ -114,8 +117,8 @@ class Stepper:
         self._scheduler.set_timesteps(steps)
         self.timesteps = list(self._scheduler.timesteps)
 
-    def run(self, noise: Tensor, predict: Predict, own: Tensor | None = None) -> Tensor:
-        """own: is not heard; what the library draws for itself cannot be turned down."""
+    def run(self, noise: Tensor, predict: Predict, own: Tensor | None = None, between: Between | None = None) -> Tensor:
+        """own, between: are not heard; what the library draws and keeps for itself cannot be changed."""
         return _walk(self._scheduler, self._steps, noise, predict)[1]
 
 
@@ -137,12 +140,36 @@ class Program:
         self.timesteps = [(t.float() if t.dtype == torch.float64 else t).to(device) for t in self.timesteps]
         return self
 
-    def run(self, noise: Tensor, predict: Predict, own: Tensor | None = None) -> Tensor:
-        """The finished latent (1, C, h, w) in float32. own: factor of the noise that the scheduler adds, (1,)."""
+    def run(self, noise: Tensor, predict: Predict, own: Tensor | None = None, between: Between | None = None) -> Tensor:
+        """The finished latent (1, C, h, w) in float32. own: factor of the noise that the scheduler adds, (1,).
+        between: may change noise and answers, (C*h*w,) each, before every call."""
+        return self.run_with_answers(noise, predict, own, between)[:1]
+
+    def run_with_answers(
+        self, noise: Tensor, predict: Predict, own: Tensor | None = None, between: Between | None = None
+    ) -> Tensor:
+        """The same, and after it what the network answered: (1 + n, C, h, w) in float32."""
         history = [noise.reshape(-1)]
         for i in range(len(self.timesteps)):
+            if between is not None:
+                history = between(i, history)
             history.append(predict(self._at(i, history, noise.shape, own), i).reshape(-1).float())
-        return self._at(len(self.timesteps), history, noise.shape, own)
+        latent = self._at(len(self.timesteps), history, noise.shape, own)
+        return torch.cat([latent, *(answer.reshape(noise.shape) for answer in history[1:])])
+
+    def guesses(self, noise: Tensor, answers: Tensor) -> Tensor:
+        """What the latent would be if it went straight on after each answer: (n, C, h, w), the last the finished one.
+
+        Of answers (n, C, h, w). Where the network says noise or flow this is the guess at the picture that its answer
+        contains; it needs to know nothing of the scheduler but its last row.
+        """
+        last, flat = self._rows[-1], torch.cat([noise, answers]).flatten(1)  # (n + 1,), (n + 1, C*h*w)
+        found = []
+        for i in range(len(answers)):
+            straight = torch.cat([last[: i + 1], last[i + 1 :].sum().reshape(1)])
+            found.append((straight @ flat[: i + 2]).reshape(noise.shape))
+        offset = 0.0 if self._offsets is None else self._offsets[-1].reshape(noise.shape)
+        return torch.cat(found) + offset
 
     def _at(self, i: int, history: list[Tensor], shape: torch.Size, own: Tensor | None) -> Tensor:
         point = self._rows[i] @ torch.stack(history)  # (i + 1,) @ (i + 1, C*h*w)

@@ -15,7 +15,7 @@ from engine.walk.waypoint import Waypoint
 if TYPE_CHECKING:
     from engine.show.config import ModelSpec, Show
 
-PALETTES = 24  # that both sides keep: the present ones, those before, and what may be on its way
+PALETTES = 48  # that both sides keep: the present ones, what is in the water, those before, and what is on its way
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,8 @@ from engine.dreamer.messages import (
     PaletteReady,
     PaletteRefused,
     Ready,
+    Sketch,
+    Sketched,
     TakePalette,
     Want,
 )
@@ -118,7 +120,7 @@ def _run(pipe: Connection, spec: DreamSpec, ring: Ring) -> None:
 
     dreamer = Dreamer(spec, lambda what: pipe.send(Loading(what)))
     pipe.send(Ready(dreamer.described, dreamer.arithmetic))
-    turns = _Turns(pipe, _Words(dreamer))
+    turns = _Turns(pipe, _Words(dreamer), lambda asked: _sketched(dreamer, asked))
     dreamer.on_learnt = lambda arithmetic: turns.say(Learnt(arithmetic))
     if dreamer.workers == 1:
         return _dream(dreamer, ring, turns)
@@ -132,8 +134,13 @@ def _run(pipe: Connection, spec: DreamSpec, ring: Ring) -> None:
 class _Turns:
     """One pipe for several threads: who takes a waypoint answers when those taken before have been answered."""
 
-    def __init__(self, pipe: Connection, words: "_Words | None" = None) -> None:
-        self._pipe, self._words = pipe, words
+    def __init__(
+        self,
+        pipe: Connection,
+        words: "_Words | None" = None,
+        sketch: Callable[[Sketch], Sketched] | None = None,
+    ) -> None:
+        self._pipe, self._words, self._sketch = pipe, words, sketch
         self._taking, self._saying = threading.Lock(), threading.Condition()
         self._taken = self._answered = 0
         self._over = False
@@ -144,6 +151,10 @@ class _Turns:
             while not isinstance(message := self._pipe.recv(), Dream):
                 if isinstance(message, TakePalette) and self._words is not None:
                     self._words.encode(message.palette, self.say)
+                elif isinstance(message, Sketch) and self._sketch is not None:
+                    if self._words is not None:
+                        self._words.wait_for(message.waypoint)
+                    self.say(self._sketch(message))
             self._taken += 1
             turn = self._taken - 1
         if self._words is not None:
@@ -206,9 +217,18 @@ class _Words:
 
     def wait_for(self, waypoint: Waypoint) -> None:
         """Waits for words that a waypoint names while they are being encoded: in a film, or after a restart."""
-        for wording in waypoint.wordings:
-            if future := self._under_way.get(wording.palette):
+        for palette in waypoint.palettes:
+            if future := self._under_way.get(palette):
                 futures.wait([future])
+
+
+def _sketched(dreamer: "Dreamer", asked: Sketch) -> Sketched:
+    """Between two pictures of the show. Words that are known no more cost the sketch, and not the show."""
+    try:
+        pictures, calls = dreamer.sketch(asked.waypoint, asked.steps)
+    except (KeyError, ValueError) as error:
+        return Sketched(asked.number, (), why=line(error))
+    return Sketched(asked.number, tuple(pictures), calls)
 
 
 def _dream(dreamer: "Dreamer", ring: Ring, turns: _Turns) -> None:

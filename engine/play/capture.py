@@ -93,18 +93,16 @@ class Capture:
         self.taking.wait()
 
     def step(self) -> None:
-        """Once a frame, after the walk: does what was asked for over OSC."""
-        fired = self._conductor.controls.take
-        if fired("record.still"):
-            self.ask_for_still()
-        if fired("record.start"):
-            self._start_recording()
-        if fired("record.stop"):
-            self._stop_recording()
-        if fired("take.start"):
-            self._start_take()
-        if fired("take.stop"):
-            self._stop_take()
+        """Once a frame, after the walk: does what was asked for over OSC, in the order in which it came."""
+        asked = {
+            "record.still": self.ask_for_still,
+            "record.start": self._start_recording,
+            "record.stop": self._stop_recording,
+            "take.start": self._start_take,
+            "take.stop": self._stop_take,
+        }
+        while name := self._conductor.controls.take_first(asked):
+            asked[name]()
         if self.taking is not None:
             self.taking.pass_time()
         self._open()

@@ -21,17 +21,26 @@ from engine.control.controls import Controls
 from engine.control.dissolve import Dissolve
 from engine.control.resolve import SMOOTHING
 from engine.control.source import Automaton, Source
+from engine.play.lesson import Lesson
 from engine.show.config import Show
+from engine.show.language import Language
 from engine.show.params import Value, shown
+from engine.walk.afloat import Afloat, of_words
+from engine.walk.caption import Caption, Captioner, Remembered, Scene
 from engine.walk.mix import TICK_HZ, TICK_S
 from engine.walk.navigator import Navigator
 from engine.walk.palette import Palette
+from engine.walk.pulp.liquid import Pulp
+from engine.walk.pulp.water import Torn, Water
+from engine.walk.told import Told, told
 from engine.walk.visit import Place, Visits
 from engine.walk.waypoint import Waypoint
 from engine.walk.words import Words
 
 log = logging.getLogger("pedesis")
 
+SPOKEN_AHEAD_S = 1.2  # a caption comes in as long: by then it is to be true
+SEEN_TICKS = 6  # between two looks at what the caption tells of: its line moves by them
 RESET_S = 2.0  # how long the way back to the show's own values takes
 # How much of a view is shown, 0..1, beside the parameters: `look.view` dissolves from one to another over blend.time.
 SHOWN = {f"look.view.{choice}": choice for choice in ("latent", "noise")}
@@ -53,9 +62,11 @@ class Conductor(Mapping[str, Value]):
         words_at_once: bool = False,
         automata: Sequence[Automaton] = (),
         but_for: Collection[str] = (),
+        torn: Torn | None = None,
     ) -> None:
         """words_at_once: new words count as encoded as soon as they are wanted, and whoever dreams waits for them;
         else answer() says when they are. but_for: ids of palettes of which somebody will say so all the same.
+        torn: the text that the walk draws fragments from.
         automata: what moves parameters at every tick, beside the show's own automation and after it."""
         self.controls = Controls(show.registry, show.values)
         self.navigator = Navigator(
@@ -67,11 +78,15 @@ class Conductor(Mapping[str, Value]):
         )
         self._view = Dissolve(str(show.values["look.view"]))
         self.words = Words(self.navigator.materials, Palette.of([m.prompt for m in show.materials]))
+        self.water = Water(torn, self.navigator.seed, self.navigator.loop, float(show.values["pulp.turn"]))
+        self.pulp = Pulp(self.water.draw_up_loudest)
         self.visits = Visits()
         self.jumps = 0  # how often walk.jump was fired
+        self._captioner = Captioner(Language.load(str(show.values["docent.language"]), [show.path.parent]))
         self._at_once, self._but_for = words_at_once, frozenset(but_for)
         self.automation = Automation(show.registry, show.things, show.values)
-        self._automata: list[Automaton] = [self.automation, *automata]
+        self.lesson = Lesson()
+        self._automata: list[Automaton] = [self.automation, self.lesson, *automata]
         for name, time_s in show.things["smoothing"].items():
             self.controls.smooth(name, time_s)
         self._sources = list(sources)
@@ -132,7 +147,7 @@ class Conductor(Mapping[str, Value]):
 
     def to_dict(self) -> dict[str, Any]:
         """Where everything is that is steered, JSON-able: what a take begins with."""
-        parts = ("controls", "navigator", "words", "visits", "automation")
+        parts = ("controls", "navigator", "pulp", "water", "words", "visits", "automation", "lesson")
         return {name: getattr(self, name).to_dict() for name in parts} | {"view": self._view.to_dict()}
 
     def restore(self, data: Mapping[str, Any]) -> None:
@@ -140,9 +155,10 @@ class Conductor(Mapping[str, Value]):
         self.controls.restore(data["controls"])
         self.navigator.restore(data["navigator"])
         self.navigator.read(self.controls)
-        for name in ("words", "visits", "automation"):
+        for name in ("pulp", "water", "words", "visits", "automation", "lesson"):
             if name in data:
                 getattr(self, name).restore(data[name])
+        self.water.read(self.controls, self.navigator)
         if "view" in data:
             self._view.restore(data["view"])
 
@@ -158,15 +174,24 @@ class Conductor(Mapping[str, Value]):
                 said = ", ".join(shown(prompt) for prompt in palette.prompts)
                 log.warning("these words cannot be dreamt (%s): %s", refused[palette.id], said)
 
-    def visit(self, place: Place, palettes: Mapping[str, Palette], stay_s: float, leap: bool = False) -> None:
-        """Sends the walk to a place, where it stays and goes on from; leap: by way of a transition.
+    def visit(
+        self,
+        place: Place,
+        palettes: Mapping[str, Palette],
+        stay_s: float,
+        leap: bool = False,
+        about: Mapping[str, int] | None = None,
+    ) -> None:
+        """Sends the walk to a place, where it stays and goes on from; leap: by way of a transition; about: the fields
+        of Remembered, for the caption.
 
         Raises ValueError for a place that this show cannot go to.
         """
         if place.loop != self.navigator.loop:
             raise ValueError(f"a place must have walk.loop {self.navigator.loop:g} as the show has, got {place.loop:g}")
         words = {id: list(palettes[id].prompts) for id in place.palettes if id in palettes}
-        self.steer(VISIT, {"place": place.to_dict(), "words": words, "stay_s": min(stay_s, FOREVER_S), "leap": leap})
+        order = {"place": place.to_dict(), "words": words, "stay_s": min(stay_s, FOREVER_S), "leap": leap}
+        self.steer(VISIT, order | ({"about": dict(about)} if about else {}))
 
     def leave(self) -> None:
         """Leaves a place that the walk was sent to; it goes on from there."""
@@ -174,7 +199,8 @@ class Conductor(Mapping[str, Value]):
 
     def _go(self, order: Mapping[str, Any]) -> None:
         palettes = {id: Palette.of(prompts) for id, prompts in order["words"].items()}
-        self.visits.go(Place.from_dict(order["place"]), palettes, float(order["stay_s"]), bool(order["leap"]))
+        place, about = Place.from_dict(order["place"]), order.get("about")
+        self.visits.go(place, palettes, float(order["stay_s"]), bool(order["leap"]), about)
 
     def tick(self) -> None:
         """One step of TICK_S seconds for everything that is steered."""
@@ -194,21 +220,72 @@ class Conductor(Mapping[str, Value]):
         self.navigator.tick(self.controls)
         if self.navigator.epoch != epoch:
             self.jumps += 1
+            self.water.leap()
             self.visits.leave(leap=True)
             if self.visits.locked:  # what it would have leapt to is not shown; whoever curates may answer
                 self.navigator.epoch = epoch
-        self.words.need(self.visits.palettes)
+        self.pulp.tick(self.controls, self.navigator)
+        if not self.pulp.pulled:
+            self.water.draw_up(None)
+        self.water.tick(self.controls, self.navigator, is_still=self.visits.at is not None)
+        self.words.need([*self.visits.palettes, *self.water.palettes])
         self.words.tick(self.controls)
         if self._at_once:
             self.answer({palette.id for palette in self.words.wanted} - self._but_for, {})
+        self.water.hear(self.words.is_ready, float(self["blend.time"]))
         if self.visits.tick(self.words.is_ready, float(self["blend.time"])):
             self.navigator.leap()
         if (place := self.visits.at) is not None:
             self.navigator.settle(place.points)
+        if self.navigator.ticks % SEEN_TICKS == 0:
+            self._captioner.tick(bool(self["docent.caption"]), self.time_s, self._scene)
 
     def waypoint(self, ahead_s: float = 0.0) -> Waypoint:
         """Where the walk is, or will be `ahead_s` seconds on if nothing is touched."""
-        return self.visits.apply(self.words.apply(self.navigator.waypoint(ahead_s)))
+        walked = self.water.apply(self.pulp.hold(self.navigator.waypoint(ahead_s)), ahead_s)
+        torn = self.pulp.tear(self.words.apply(walked), self.navigator, ahead_s)
+        return self.visits.apply(self.water.scatter(torn, ahead_s))
+
+    @property
+    def caption(self) -> Caption:
+        """What is said of the picture, while docent.caption is on."""
+        return self._captioner.caption
+
+    @property
+    def afloat(self) -> tuple[Afloat, ...]:
+        """What is adrift over the picture, while pulp.scraps is above 0: the fragments in the water, and
+        the words of what is dreamt beside them."""
+        if not self["pulp.scraps"]:
+            return ()
+        fragments = self.water.fragments
+        words = [part for part in self._told(self.waypoint()) if part.text not in fragments]
+        return (*self.water.afloat, *of_words(words))
+
+    def _told(self, here: Waypoint) -> tuple[Told, ...]:
+        return told(here, self.words.palettes_of(here) | self.visits.palettes_of(here))
+
+    def _scene(self) -> Scene:
+        """What the caption tells of."""
+        names = {str(self[f"{m}.prompt"]): str(self[f"{m}.caption"]) for m in self.navigator.materials}
+        views = {choice: float(self[name]) for name, choice in SHOWN.items()}
+        views["shelves"] = float(self["memory.view"])
+        most = max(views, key=lambda view: views[view])
+        here, there = self.waypoint(), self.visits.at is not None
+        return Scene(
+            told=self._told(self.waypoint(SPOKEN_AHEAD_S)),
+            now=self._told(here),
+            names={prompt: name.strip() for prompt, name in names.items() if name.strip()},
+            focus=here.focus,
+            torn=0.0 if here.liquid is None else here.liquid.torn,
+            pulled=self.pulp.pulled,
+            shown=most if views[most] > 0.5 else "picture",
+            see=str(self["clouds.see"]).strip(),
+            phrases=self.words.phrases,
+            fragments=self.water.fragments,
+            visits=there,
+            travels=self.visits.going is not None and not there,
+            remembered=Remembered.of(self.visits.about),
+        )
 
     def _reset(self) -> None:
         """Every value back to the show's own, eased; the walk's place stays."""

@@ -26,10 +26,12 @@ from engine.control.take import Take
 from engine.dreamer.process import DreamerProcess, DreamSpec, Keyframe
 from engine.play import stats
 from engine.play.conductor import Conductor, play_through
+from engine.play.docent import Docent
 from engine.play.preroll import Preroll
 from engine.play.provenance import MACHINE, changes, provenance_of
 from engine.play.signals import StopRequest
 from engine.play.takes import replay
+from engine.play.torn import torn_text
 from engine.record.encoder import check as encoder_check
 from engine.record.film_file import FilmFile, Unfinished
 from engine.record.names import RecorderError, reason
@@ -37,11 +39,17 @@ from engine.record.recorder import Readback, Recorder
 from engine.show.config import Show
 from engine.show.params import Value
 from engine.stage.blend import Blend
+from engine.stage.docent import Seen
 from engine.stage.gl import create_context, finisher, make_target
+from engine.stage.lettering import Lettering
 from engine.stage.look import Look
 from engine.stage.numbers import NumbersView
 from engine.stage.shaders import Shaders
+from engine.stage.shelves import Shelves
 from engine.walk import plan
+from engine.walk.afloat import Afloat
+from engine.walk.caption import Caption
+from engine.walk.mix import TICK_S
 from engine.walk.palette import Palette
 from engine.walk.waypoint import Waypoint
 
@@ -76,14 +84,30 @@ class FilmJob:
         return max(1, round(self.duration_s * self.fps))
 
 
+@dataclass(frozen=True)
+class Moment:
+    """What one frame is drawn with beside its keyframes. time_s: the conductor's own."""
+
+    values: Mapping[str, Value]
+    afloat: tuple[Afloat, ...]
+    caption: Caption
+    time_s: float
+    step: str = ""  # of the docent's lesson
+
+    @staticmethod
+    def of(conductor: Conductor, time_s: float) -> "Moment":
+        return Moment(dict(conductor), conductor.afloat, conductor.caption, time_s, conductor.lesson.step)
+
+
 class _Script:
     """The conductor, as far ahead of the film as is dreamt ahead: waypoints to dream, values to draw with."""
 
     def __init__(self, conductor: Conductor, job: FilmJob, first: int, stop: StopRequest) -> None:
         """first: the frame that the film is drawn first, where the film begins or resumes."""
         self._conductor, self._job, self._first, self._stop = conductor, job, first, stop
+        self._start_s = (conductor.navigator.ticks - 1) * TICK_S  # where the film begins, by the conductor's time
         self.preroll = Preroll(first)
-        self._values: deque[Mapping[str, Value]] = deque()  # of the frames that are not drawn yet
+        self._moments: deque[Moment] = deque()  # of the frames that are not drawn yet
         self._words: dict[str, Palette] = {}  # all that were ever said
 
     def waypoints(self) -> Iterator[Waypoint]:
@@ -92,7 +116,9 @@ class _Script:
         for n, waypoint in enumerate(play_through(self._conductor, self._job.fps, frames)):
             self.preroll.note(n, waypoint, self._conductor)
             if n >= self._first:
-                self._values.append(dict(self._conductor))
+                self._moments.append(Moment.of(self._conductor, self._start_s + waypoint.time_s))
+            elif self._conductor.lesson.step or self._conductor["docent.map"] != "off":
+                raise FilmError("a film with the docent cannot be resumed once the docent spoke; --anew starts over")
             elif self._stop.asked:  # an hour takes a minute to walk through
                 raise KeyboardInterrupt
             self._words |= {palette.id: palette for palette in self._conductor.words.wanted}
@@ -100,11 +126,15 @@ class _Script:
 
     def palettes(self, waypoint: Waypoint) -> tuple[Palette, ...]:
         """Those that a waypoint names."""
-        return tuple(self._words[w.palette] for w in waypoint.wordings if w.palette)
+        return tuple(self._words[id] for id in waypoint.palettes if id)
 
-    def next_values(self) -> Mapping[str, Value]:
+    def words_of(self, waypoint: Waypoint) -> dict[str, Palette]:
+        """The same by their ids."""
+        return {palette.id: palette for palette in self.palettes(waypoint)}
+
+    def next_moment(self) -> Moment:
         """What the next frame is drawn with. Its waypoint must have been asked for, or there are none yet."""
-        return self._values.popleft()
+        return self._moments.popleft()
 
 
 class _Supply:
@@ -159,6 +189,16 @@ class _Feed:
         self.arithmetic = None if arithmetic is None else dict(arithmetic)
         self._watch = _Watch(dreamer)
         self._newest_s = -1.0
+        self.on_keyframe: Callable[[Keyframe], None] = lambda keyframe: None
+
+    def sketch(self, docent: Docent, step: str) -> None:
+        """Waits for the pictures of the docent's page that are dreamt beside the film."""
+        docent.step(self._dreamer, None, step)
+        while docent.is_waiting and not self._stop.asked:
+            self._take(0.05)
+            docent.step(self._dreamer, None, step)
+        if self._stop.asked:
+            raise KeyboardInterrupt
 
     def until(self, at_s: float) -> None:
         """Waits for a keyframe of that time or later. Raises FilmError, and KeyboardInterrupt if asked to stop."""
@@ -169,6 +209,7 @@ class _Feed:
                 self._take(0.05)
             else:
                 self._blend.upload(keyframe)
+                self.on_keyframe(keyframe)
                 self._newest_s = keyframe.waypoint.time_s
         if self._stop.asked:
             raise KeyboardInterrupt
@@ -205,6 +246,10 @@ class _Screen:
         self.readback = Readback(ctx, size)
         self._numbers = NumbersView(ctx, shaders)
         self._look = Look(ctx, shaders, show.stage.fit)
+        self._shelves = Shelves(ctx, shaders, show.stage.fit)
+        self.docent = Docent(ctx, shaders, show, wait=True)
+        self._lettering = Lettering(ctx, shaders, show.stage.fit, at_once=True)
+        self._seed = int(show.values["walk.seed"])
         self._target = make_target(ctx, size, "f1")
         self._finish = finisher(ctx)
 
@@ -217,11 +262,19 @@ class _Screen:
         for frame in preroll.fades:
             self._look.fade(bool(frame.values["stage.blackout"]), frame.time_s)
 
-    def draw(self, at_s: float, values: Mapping[str, Value]) -> np.ndarray | None:
+    def draw(self, at_s: float, moment: Moment) -> np.ndarray | None:
         """Draws the picture at that time; returns the one of two calls ago, or None while there is none."""
+        values = moment.values
         picture = self.blend.render(at_s, values, live=False)
+        self.docent.seen = Seen(picture, self.blend.numbers)
         picture = self._numbers.render(picture, self.blend.numbers, values, at_s)
+        if moment.step:  # a film reads no bank; the docent shows shelves with what the film has dreamt
+            self.docent.fill(self._shelves)
+            picture = self._shelves.render(picture, at_s, values, self._target.size)
         self._look.render(picture, self._target.framebuffer, values, at_s)
+        self._lettering.set(moment.afloat, self._seed, moment.caption)
+        self._lettering.render(self._target.framebuffer, picture, values, moment.time_s, self._look.light)
+        self.docent.draw(self._target.framebuffer, values, at_s, moment.step)
         self._finish()  # with nothing of one frame under way in the next, the film is the same every time
         return self.readback.push(self._target.framebuffer)
 
@@ -250,13 +303,16 @@ def run_film(
         stop = stack.enter_context(StopRequest(last_resort=True))
         ctx = create_context(headless=True)
         stack.callback(ctx.release)
+        torn = torn_text(show)
         known = provenance_of(show, size, job.fps, job.frames, str(ctx.info["GL_RENDERER"])) | _of_job(job)
+        if torn is not None:
+            known["the torn text"] = torn.digest
         about = {"show": show.name, "title": show.title, "command": job.command}
         file = stack.enter_context(FilmFile(job.out, known, about))  # before the model: refused at once
         unfinished = _unfinished(file, job)
         first = unfinished.frames if unfinished else 0
         clock = LockstepClock(job.fps, job.skipped + first)
-        conductor = replay(show, job.take) if job.take else Conductor(show, words_at_once=True)
+        conductor = replay(show, job.take, torn) if job.take else Conductor(show, words_at_once=True, torn=torn)
         script = _Script(conductor, job, clock.frame, stop)
         supply = _Supply(script.preroll.keyframes(plan.keyframes(script.waypoints(), show.film.gap)))
         spec = DreamSpec.from_show(show, film=True)
@@ -270,6 +326,7 @@ def run_film(
         supply.prepare()
         screen = _Screen(ctx, show, size)
         feed = _Feed(dreamer, supply, screen.blend, stop, unfinished.arithmetic if unfinished else None)
+        feed.on_keyframe = lambda k: screen.docent.follow(k, script.words_of(k.waypoint), k.waypoint.time_s)
         screen.go_through(script.preroll, feed.until)
         feed.until(clock.now())
         file.arithmetic = feed.arithmetic
@@ -281,7 +338,9 @@ def run_film(
             while clock.frame < job.skipped + job.frames:
                 at = clock.frame / clock.fps
                 feed.until(float(at))
-                _write(recorder, screen.draw(float(at), script.next_values()), stop)
+                moment = script.next_moment()
+                feed.sketch(screen.docent, moment.step)
+                _write(recorder, screen.draw(float(at), moment), stop)
                 if recorder.error:
                     raise FilmError(recorder.error)
                 meter.frame(time.perf_counter())

@@ -8,8 +8,10 @@
 The show's thread. What moves goes on doing what it did meanwhile.
 """
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
+from textwrap import wrap
 
 from engine.control.learn import Learner
 from engine.control.learn_file import LearnFile, obey
@@ -17,12 +19,18 @@ from engine.play.inputs import Inputs
 from engine.show.config import Show
 from engine.show.params import Value
 
+LINE = 76  # characters; the overlay's text shrinks until its longest line fits
+
+STILL_S = 0.8
+
 
 class Learning:
     """See the module's head. There is one from the key that begins it to the key that ends it."""
 
-    def __init__(self, show: Show, inputs: Inputs, folder: Path) -> None:
-        """folder: where a show that comes with Pedesis is copied to, before anything is written into it."""
+    def __init__(self, show: Show, inputs: Inputs, folder: Path, shown: bool = True) -> None:
+        """folder: where a show that comes with Pedesis is copied to, before anything is written into it.
+        shown: whether the stage shows it; a panel shows it itself."""
+        self.shown = shown
         self._inputs = inputs
         self._learner = Learner(show.registry, inputs.mapper.table)
         self._file = LearnFile(show.path, folder)
@@ -37,9 +45,28 @@ class Learning:
             self._inputs.mapper.use(self._learner.table)
         return True
 
+    @property
+    def name(self) -> str:
+        """The parameter that is chosen."""
+        return self._learner.param.name
+
+    def choose(self, name: str) -> None:
+        """Chooses a parameter by its name. Raises ValueError for one that cannot be learnt."""
+        self._learner.choose(name)
+
+    def clear(self) -> None:
+        """Nothing moves the chosen parameter any longer."""
+        self.key("x")
+
+    def bind_when_still(self) -> None:
+        """Binds the control that was moved, once a hand has let go of it; for who has no Enter key."""
+        moving = self._learner.moving
+        if moving is not None and time.perf_counter() - moving.last_s > STILL_S:
+            self.key("enter")
+
     def lines(self, values: Mapping[str, Value]) -> list[str]:
         """The parameter that is chosen, the control that moves, what is bound, and the keys."""
-        said = [self._file.said] if self._file.said else []
+        said = wrap(self._file.said, LINE)
         return [*self._learner.lines(values[self._learner.param.name]), *said]
 
     def close(self) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 import moderngl
 
 from engine.control.clock import Clock, RealClock
+from engine.control.feedback import Feedback
 from engine.control.mapping import Mapper
 from engine.control.osc import OscIn
 from engine.dreamer.models import ModelError
@@ -24,14 +25,21 @@ from engine.play import stats
 from engine.play.capture import Capture
 from engine.play.change import Change
 from engine.play.conductor import Conductor
+from engine.play.docent import Docent
 from engine.play.inputs import Inputs
 from engine.play.learning import Learning
+from engine.play.panel import Panel
+from engine.play.panel_link import Worker
 from engine.play.performance import Feed, Performance, Prepared
 from engine.play.signals import StopRequest
 from engine.show.config import Show
 from engine.show.files import ENDING_S
-from engine.stage.blend import Blend
+from engine.stage.blend import Blend, Picture
+from engine.stage.code import CodeView
+from engine.stage.docent import Seen
+from engine.stage.docent_params import MAPS
 from engine.stage.gl import is_software
+from engine.stage.lettering import Lettering
 from engine.stage.look import Look
 from engine.stage.numbers import NumbersView
 from engine.stage.overlay import Overlay
@@ -61,6 +69,7 @@ class LiveOptions:
     record: Path | None = None
     take: Path | None = None
     out: Path = Path("out")  # folder for stills, and for what is recorded by a message
+    panel: Worker | None = None  # what the panel's process runs; None: no panel
 
 
 class Player:
@@ -72,6 +81,9 @@ class Player:
         self._prepared = prepared = Prepared.of(show)
         stack.callback(prepared.inputs.close)
         self.osc = _open_osc(show, prepared.inputs.mapper, stack)
+        self.panel = Panel(show, options.panel)  # before there is a window: it is ready when the picture is
+        self.panel.start()
+        stack.callback(self.panel.close)
         prepared.inputs.open()
         self._let_hear(prepared.conductor, prepared.inputs)
         self.stage: Stage = open_stage(
@@ -88,6 +100,8 @@ class Player:
         self.numbers = NumbersView(self.stage.ctx, self.shaders)
         self.shelves = Shelves(self.stage.ctx, self.shaders, show.stage.fit)
         self.look = Look(self.stage.ctx, self.shaders, show.stage.fit)
+        self.lettering = Lettering(self.stage.ctx, self.shaders, show.stage.fit)
+        stack.callback(self.lettering.close)
         blend = Blend(self.stage.ctx, self.shaders, (show.model.width, show.model.height))
         self.playing = Performance(prepared, blend)
         stack.callback(lambda: self.playing.remember.close(ENDING_S))
@@ -100,8 +114,11 @@ class Player:
         stack.callback(self.stage.close)  # the window goes first: ending the dreamer can take a second
         stack.callback(self._drop_change, ending=True)
         self.overlay = Overlay(self.stage.ctx, self.shaders)
+        self.code = CodeView(self.stage.ctx, self.shaders)
         size = show.program.width or self.stage.size[0], show.program.height or self.stage.size[1]
         self.program = Program(self.stage.ctx, self.shaders, self.look, size, show.stage.fit)
+        self.docent = Docent(self.stage.ctx, self.shaders, show)
+        stack.callback(self.docent.close)
         self.capture = Capture(options.out, self.stage.ctx, self.program.size)
         self.capture.play(show, self.conductor, lambda: blend.showing)
         stack.callback(self.capture.close)
@@ -111,6 +128,7 @@ class Player:
         self._leaving: Performance | None = None  # that still shows, while the one on stage arrives
         self._look_ahead_s = 0.0  # of the look's time, which goes on whatever show is on stage
         self.learning: Learning | None = None
+        self.panel.begin(self)
         stack.callback(self._learn, on=False)
         self.quit = False
         self._waiting = Pacer(WAITING_HZ) if self._crowded else None
@@ -141,9 +159,10 @@ class Player:
             self.capture.take(self.options.take)
 
     def _let_hear(self, conductor: Conductor, inputs: Inputs) -> None:
-        """OSC first: the mappings hear what comes by it."""
+        """OSC first: the mappings hear what comes by it, or by the panel."""
         if self.osc:
             conductor.add(self.osc)
+        conductor.add(self.panel)
         conductor.add(inputs)
 
     def spec_of(self, show: Show) -> DreamSpec:
@@ -170,9 +189,13 @@ class Player:
         self._look_ahead_s += leaving.now_s - coming.now_s
         if self.osc:
             self.osc.use(coming.show.registry, coming.inputs.mapper)
+            if self.osc.feedback:
+                self.osc.feedback.use(coming.show.registry)
         self._let_hear(coming.conductor, coming.inputs)
         self.playing, self._leaving = coming, leaving
+        self.panel.begin(self)
         self.capture.play(coming.show, coming.conductor, lambda: coming.blend.showing)
+        self.docent.play(coming.show)
         log.info("playing the show %s", coming.show.name)
 
     def step(self) -> None:
@@ -183,11 +206,14 @@ class Player:
         self.conductor.listen()
         self.playing.walk(self.clock.now())
         self.capture.step()
+        self.panel.step(self)
+        if self.osc and self.osc.feedback:
+            self.osc.feedback.step(self.conductor.controls, self.panel.status, float(self.conductor["osc.status"]))
         self._take_pictures()
         self._tell_of_dreamer()
         now_s = self.playing.now_s + self._look_ahead_s
         framebuffer = self._draw(now_s)
-        for output in self.capture.outputs:
+        for output in (*self.capture.outputs, *self.panel.outputs):
             output.push(framebuffer, self.clock.now())  # in real time, also where the walk left some of it out
         self._show_overlay(now_s)
         self.stage.present()
@@ -209,7 +235,9 @@ class Player:
         for keyframe in self.dreamer.poll():
             if change:
                 change.before(keyframe)
-            self.playing.take_in(keyframe)
+            if self.playing.take_in(keyframe):
+                self.docent.follow(keyframe, self.playing.palettes_of(keyframe.waypoint), self.playing.now_s)
+        self.docent.step(self.dreamer, self.playing.remember.shelved, self.conductor.lesson.step)
         self.conductor.answer(self.dreamer.status.palettes, self.dreamer.status.refused)
         if change and not change.is_over:
             change.step()
@@ -245,17 +273,32 @@ class Player:
         """Draws the program and shows it; returns the framebuffer that holds it."""
         begun = time.perf_counter()
         picture = self.playing.draw()
+        self.docent.seen = Seen(picture, self.blend.numbers)
         picture = self.numbers.render(picture, self.blend.numbers, self.conductor, now_s)
-        if self.conductor["memory.view"]:
-            self.playing.remember.feed(self.shelves)
+        maps = [self.docent.view.map] if self.docent.view.shows_map else []
+        self.playing.remember.feed(self.shelves if self.conductor["memory.view"] else None, *maps)
         picture = self.shelves.render(picture, now_s, self.conductor, self.stage.size)
-        framebuffer = self.program.draw(picture, self.conductor, now_s, self.stage, self.capture.outputs)
+        self.playing.letter(self.lettering)
+        framebuffer = self.program.draw(
+            picture,
+            self.conductor,
+            now_s,
+            self.stage,
+            self.capture.outputs,
+            lambda target: self._draw_over(target, picture, now_s),
+        )
         took_s = time.perf_counter() - begun
         if self.meter.frames == 0 and self._waiting and took_s > COLD_S:
             warmer = Warmer(self.blend.size)
             self._stack.callback(warmer.stop)
             self.blend.may_warm = lambda: warmer.done
         return framebuffer
+
+    def _draw_over(self, target: moderngl.Framebuffer, picture: Picture, now_s: float) -> None:
+        """What lies over the picture, and belongs to the program."""
+        self.lettering.render(target, picture, self.conductor, self.playing.now_s, self.look.light)
+        if not self.look.is_black:
+            self.docent.draw(target, self.conductor, now_s, self.conductor.lesson.step)
 
     def _tell_of_dreamer(self) -> None:
         """Logs what becomes of the dreamer. Raises ModelError when it never dreamt and never will."""
@@ -277,7 +320,7 @@ class Player:
     def _key(self, key: str) -> None:
         if key == "l":
             self._learn(on=self.learning is None)
-        elif self.learning is not None and self.learning.key(key):
+        elif self.learning is not None and self.learning.shown and self.learning.key(key):
             self._overlay_at = 0.0
         elif key == "f":
             self._fullscreen(not self.stage.fullscreen)
@@ -296,10 +339,19 @@ class Player:
             self.conductor.set("memory.keep", 1.0)
         elif key == "v":
             self.conductor.set("memory.view", 0.0 if self.conductor.controls.target("memory.view") else 1.0)
+        elif key == "k":
+            shown = MAPS.index(str(self.conductor.controls.target("docent.map")))
+            self.conductor.set("docent.map", MAPS[(shown + 1) % len(MAPS)])
+        elif key in ("right", "left"):
+            self.conductor.set("docent.next" if key == "right" else "docent.back", 1.0)
         elif key == "s":
             self.capture.ask_for_still()
+        elif key == "c":
+            self.conductor.toggle("docent.caption")
         elif key == "h":
             self.conductor.toggle("stage.overlay")
+        elif key == "p":
+            self._show_code(not self.code.visible)
 
     def _learn(self, on: bool) -> None:
         """Begins or ends learning; the overlay shows it."""
@@ -308,6 +360,17 @@ class Player:
         self.learning = Learning(self.show, self.playing.inputs, Path.cwd()) if on else None
         self._overlay_at = 0.0
 
+    def _show_code(self, on: bool) -> None:
+        """Shows where the panel answers, with a code that phones can read."""
+        self.code.visible = on
+        at = self.panel.address
+        if at is None:
+            self.code.show((), "no panel")
+        elif at["network"]:
+            self.code.show(at["code"], str(at["address"]))
+        else:
+            self.code.show((), f"{at['address']}   this machine only; panel.host = '0.0.0.0' lets phones in")
+
     def _fullscreen(self, on: bool) -> None:
         try:
             self.stage.set_fullscreen(on)
@@ -315,14 +378,16 @@ class Player:
             log.warning("%s", error)
 
     def _show_overlay(self, now_s: float) -> None:
-        visible = bool(self.conductor["stage.overlay"]) or self.learning is not None
+        self.code.render(self.stage.framebuffer)
+        learning = self.learning if self.learning is not None and self.learning.shown else None
+        visible = bool(self.conductor["stage.overlay"]) or learning is not None
         if visible != self.overlay.visible:
             self.overlay.visible, self._overlay_at = visible, now_s
         if not visible:
             return
         if now_s >= self._overlay_at:
             self._overlay_at = now_s + 1 / OVERLAY_HZ
-            self.overlay.set_lines(self.learning.lines(self.conductor) if self.learning else help_lines(self))
+            self.overlay.set_lines(learning.lines(self.conductor) if learning else help_lines(self))
         self.overlay.render(self.stage.framebuffer)
 
 
@@ -350,6 +415,9 @@ def _open_osc(show: Show, mapper: Mapper, stack: ExitStack) -> OscIn | None:
     osc = OscIn(show.osc.host, show.osc.port, show.registry, patient=show.stage.resume, mapper=mapper)
     osc.start()
     stack.callback(osc.close)
+    osc.feedback = feedback = Feedback(show.registry, osc.send_to, show.osc.feedback, show.osc.reply, osc.is_own)
+    feedback.start()
+    stack.callback(feedback.close)
     for address in osc.addresses():
         log.info("steer me: OSC over UDP at %s port %d", address, osc.port)
     return osc
@@ -369,11 +437,13 @@ def help_lines(player: Player) -> list[str]:
     recent = list(status.intervals_s)[-20:]
     rate = len(recent) / sum(recent) if recent and sum(recent) > 0 else 0.0
     lines = [
-        "PEDESIS   F full-screen  SPACE pause  B blackout  R reset  S still  M keep  V shelves  L learn  H help  ESC",
+        "PEDESIS   F full-screen  SPACE pause  B blackout  R reset  S still  M keep  V shelves  C caption  K map  "
+        "ARROWS lesson  L learn  P panel  H help  ESC",
         f"stage {meter.fps:5.1f} fps   dreamer {rate:5.2f} pictures/s ({status.state})   restarts {status.restarts}",
         player.playing.remember.line(),
         *([player.capture.status] if player.capture.status else []),
         *_osc_lines(player.osc),
+        *([f"panel {player.panel.address['address']}"] if player.panel.address else []),
         *(said for said in (player.conductor.automation.cues.status, player.conductor.automation.score.status) if said),
         *([f"mapping: {player.playing.inputs.mistake}"] if player.playing.inputs.mistake else []),
         "",

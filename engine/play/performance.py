@@ -18,10 +18,13 @@ from engine.play.inputs import Inputs
 from engine.play.remember import Remember
 from engine.play.state import Memory
 from engine.play.stored import StoredPresets
+from engine.play.torn import torn_text
 from engine.show.config import Show
 from engine.show.files import ENDING_S
 from engine.stage.blend import Blend, Picture
+from engine.stage.lettering import Lettering
 from engine.walk.mix import TICK_S
+from engine.walk.palette import Palette
 from engine.walk.waypoint import Waypoint, same_place
 
 LONGEST_STEP_S = 0.25  # a longer frame (a machine suspended, or far too slow) moves the walk no further than this
@@ -40,15 +43,18 @@ class Prepared:
 
     @staticmethod
     def of(show: Show) -> "Prepared":
-        """Waits for the disk."""
+        """Waits for the disk. Raises PulpError."""
+        torn = torn_text(show)
         inputs, stored = Inputs(show), StoredPresets(show)
-        conductor = Conductor(show, automata=[inputs.mapper])
+        conductor = Conductor(show, automata=[inputs.mapper], torn=torn)
         conductor.steer(PRESETS, stored.load())
         return Prepared(show, conductor, inputs, Memory(show) if show.stage.resume else None, stored)
 
     def recall(self) -> bool:
         """Resumes the walk where it was left, if the show is one that remembers. Waits for the disk."""
-        return self.memory is not None and self.memory.recall(self.conductor.navigator, self.conductor.controls)
+        return self.memory is not None and self.memory.recall(
+            self.conductor.navigator, self.conductor.controls, self.conductor.water
+        )
 
 
 class Performance:
@@ -100,29 +106,39 @@ class Performance:
         self._given.append(here)
         return here
 
-    def take_in(self, keyframe: Keyframe) -> None:
+    def take_in(self, keyframe: Keyframe) -> bool:
         """Takes a picture, if it was dreamt of this show: one dreamer may go on from one to another."""
         if not any(waypoint is keyframe.waypoint for waypoint in self._given):
-            return
+            return False
         self.blend.upload(keyframe)
         self.remember.take_in(keyframe)
         self._newest = keyframe.waypoint
+        return True
+
+    def palettes_of(self, waypoint: Waypoint) -> dict[str, Palette]:
+        """The words that a waypoint of a short while ago names, by their ids."""
+        return self.conductor.words.palettes_of(waypoint) | self.conductor.visits.palettes_of(waypoint)
 
     def draw(self) -> Picture:
         """The picture of this moment."""
         return self.blend.render(self.now_s, self.conductor)
+
+    def letter(self, lettering: Lettering) -> None:
+        """Hands on what is written over the picture."""
+        conductor = self.conductor
+        lettering.set(conductor.afloat, int(self.show.values["walk.seed"]), conductor.caption)
 
     def save(self) -> None:
         """Keeps presets that were stored, and once in a while where the walk is, if the show is one that remembers."""
         self.stored.keep(self.conductor.automation.presets)
         if self.memory and self.now_s - self._saved_at >= SAVE_EVERY_S:
             self._saved_at = self.now_s
-            self.memory.keep(self.conductor.navigator)
+            self.memory.keep(self.conductor.navigator, self.conductor.water)
 
     def keep(self) -> Callable[[], None]:
         """Keeps where the walk is for the next time; what is returned waits for the disk."""
         if self.memory:
-            self.memory.keep(self.conductor.navigator)
+            self.memory.keep(self.conductor.navigator, self.conductor.water)
 
         def wait() -> None:
             if self.memory:

@@ -21,8 +21,9 @@ from engine.show.paths import shaders_dir
 
 LIBRARIES = ("torch", "diffusers", "transformers", "numpy", "moderngl", "av")
 _SAMPLE_BYTES = 1 << 16
-# Not in the film, or told apart.
-_ELSEWHERE = ("osc.", "window.", "program.", "stage.overlay", "film.width", "film.height", "film.fps")
+# Not in the film, or told apart, as what a torn text says is.
+_ELSEWHERE = ("osc.", "window.", "program.", "stage.overlay", "film.width", "film.height", "film.fps",
+              "pulp.source")  # fmt: skip
 _PLAYED = {"preset": "the presets", "cue": "the cues", "lfo": "the LFOs", "score": "the score"}
 _TOLD = 3  # changes that are told one by one
 MACHINE = (

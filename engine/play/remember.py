@@ -3,7 +3,7 @@
     remember = Remember(show, conductor)
     remember.step()                    # once a frame, before the dreamer is asked
     remember.take_in(keyframe)         # each that comes
-    remember.feed(shelves)             # while the shelves are seen
+    remember.feed(shelves, map)        # the views of the bank that are seen
     remember.close(timeout_s)
 
 The show's thread; whatever takes time is done by the keeper's (walk/memory/keeper.py). A recall comes to the walk as
@@ -13,6 +13,7 @@ an event with the number of its tick, so a take holds it, and a film of the take
 import logging
 import time
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -24,6 +25,7 @@ from engine.play.provenance import model_mark
 from engine.play.state import folder_of
 from engine.show.config import Show
 from engine.show.params import Value
+from engine.walk.memory.bank import Memory
 from engine.walk.memory.keeper import Keeper
 from engine.walk.memory.questions import (
     Answer,
@@ -39,7 +41,8 @@ from engine.walk.memory.questions import (
     Trouble,
 )
 from engine.walk.memory.recall import Asked, told_time, understood
-from engine.walk.visit import MAX_WORDINGS, Place
+from engine.walk.reading import MAX_WORDINGS
+from engine.walk.visit import Place
 from engine.walk.waypoint import Waypoint
 
 log = logging.getLogger("pedesis")
@@ -48,6 +51,7 @@ FOREVER_S = float("inf")
 OFFERED_S = 2.5  # between two pictures that are offered, once it is time for another
 ASKED_S = 5.0  # after which a thumbnail that has not come is asked for again
 TELL_S = 1.0  # between two lines in the log about where it goes
+NEWEST = 40  # memories that are listed
 AGAIN_S = 2.0  # between two questions for an approved memory, where there is none
 
 
@@ -60,14 +64,19 @@ class Dreamt(Protocol):
     def pixels(self) -> NDArray[np.uint8]: ...
 
 
-class Spheres(Protocol):
-    """The part of the stage's shelves that the bank feeds."""
+class View(Protocol):
+    """A view of the bank on stage: the shelves, the map."""
 
     wanted: list[int]
 
-    def set(self, spheres: NDArray[np.void]) -> None: ...
     def enter(self, identity: int | None) -> None: ...
     def put_thumbnail(self, identity: int, rgb: NDArray[np.uint8]) -> None: ...
+
+
+class Spheres(View, Protocol):
+    """The part of the stage's shelves that the bank feeds."""
+
+    def set(self, spheres: NDArray[np.void]) -> None: ...
 
 
 def bank_path(show: Show) -> Path:
@@ -133,25 +142,38 @@ class Remember:
         if self.at is not None and self._conductor.visits.is_idle:
             self.at = None
 
-    def feed(self, shelves: Spheres) -> None:
-        """Hands on to the view of the bank what is new, and asks for the pictures that it wants."""
-        if self._keeper is None:
+    @property
+    def shelved(self) -> Shelved | None:
+        """What is on the shelves, as it was last told."""
+        return self._shelved
+
+    def feed(self, shelves: Spheres | None, *others: View) -> None:
+        """Hands on to the views of the bank that are seen what is new, and asks for the pictures that they want."""
+        views: list[View] = [*([shelves] if shelves else []), *others]
+        if self._keeper is None or not views:
             return
-        if self._shelved is not None and self._is_new:
+        if shelves and self._shelved is not None and self._is_new:
             shelves.set(_spheres(self._shelved))
             self._is_new = False
-        shelves.enter(self.at)
+        for view in views:
+            view.enter(self.at)
         for thumbnail in self._thumbnails:
             self._wanted_at.pop(thumbnail.number, None)
-            shelves.put_thumbnail(thumbnail.number, thumbnail.pixels)
+            for view in views:
+                view.put_thumbnail(thumbnail.number, thumbnail.pixels)
         self._thumbnails.clear()
         now = time.monotonic()
-        for number in shelves.wanted:
+        for number in {number: None for view in views for number in view.wanted if number >= 0}:
             if now - self._wanted_at.get(number, -ASKED_S) >= ASKED_S:
                 self._wanted_at[number] = now
                 self._keeper.want(number)
         if len(self._wanted_at) > 1024:  # asked for and flown past
             self._wanted_at.clear()
+
+    @property
+    def newest(self) -> list[int]:
+        """Numbers of the newest memories, as far as it is known, the newest first."""
+        return [] if self._shelved is None else sorted((int(n) for n in self._shelved.numbers), reverse=True)[:NEWEST]
 
     def line(self) -> str:
         """How the bank is, for the overlay."""
@@ -179,13 +201,19 @@ class Remember:
         return self._keeper is not None
 
     def _offer(self, by_hand: bool) -> None:
-        if self._newest is None or self._keeper is None:
+        if self._keeper is None:
+            return
+        if self._newest is None:
+            if by_hand:
+                log.info("memory.keep: there is no picture to keep yet")
             return
         waypoint, pixels = self._newest
         palettes = self._conductor.words.palettes_of(waypoint) | self._conductor.visits.palettes_of(waypoint)
         place = Place.of(waypoint)
         if len(place.beside) > MAX_WORDINGS or any(id not in palettes for id in place.palettes):
-            return  # too much is being said at once to be said again
+            if by_hand:
+                log.info("memory.keep: not kept; too much is being said at once to be said again")
+            return
         time_s = self._conductor.time_s
         self._keeper.offer(Offer(place, palettes, pixels.copy(), self._steered(), by_hand, time_s))
 
@@ -238,7 +266,7 @@ class Remember:
         leap = curated or here["memory.by"] == "transition"
         stay_s = FOREVER_S if curated else float(here["memory.stay"])
         try:
-            here.visit(memory.place, memory.palettes, stay_s, leap)
+            here.visit(memory.place, memory.palettes, stay_s, leap, _about(memory))
         except ValueError as error:
             self._say(f"memory {memory.number} cannot be gone to: {error}")
             return
@@ -254,6 +282,17 @@ class Remember:
         if words not in self._said and len(self._said) < 256:
             self._said.add(words)
             log.warning("%s", words)
+
+
+def _about(memory: Memory) -> dict[str, int] | None:
+    """What a caption tells of a memory (walk/caption.py, Remembered); clocks have been wrong by thousands of years."""
+    try:
+        kept = datetime.fromtimestamp(memory.created).date()
+    except (ValueError, OverflowError, OSError):
+        return None
+    ago = (datetime.now().date() - kept).days
+    about = {"number": memory.number, "year": kept.year, "month": kept.month, "day": kept.day}
+    return about | {"weekday": kept.isoweekday(), "ago_days": ago}
 
 
 def _spheres(shelved: Shelved) -> NDArray[np.void]:

@@ -14,23 +14,29 @@ from engine.control import map_table as mapping
 from engine.control import params as control
 from engine.control.score import ScoreError, parse_score
 from engine.dreamer import params as dreamer
+from engine.play import panel_params as panel
 from engine.record import params as record
 from engine.show import config
 from engine.show.part import Part
+from engine.stage import docent_params as docent
 from engine.stage import params as stage
 from engine.walk import params as walk
 from engine.walk.memory import params as memory
+from engine.walk.pulp import params as pulp
 
 # In the order in which parameters are documented.
 PARTS: tuple[Part, ...] = (
     walk.PART,
+    pulp.PART,
     memory.PART,
     stage.PART,
+    docent.PART,
     control.PART,
     automation.PART,
     mapping.PART,
     dreamer.PART,
     record.PART,
+    panel.PART,
 )
 
 

@@ -27,6 +27,7 @@ from engine.show.config import Show
 from engine.show.files import DISK_TIMEOUT_S, in_time, read_text_bounded, set_aside, write_whole
 from engine.show.paths import show_state_dir
 from engine.walk.navigator import Navigator
+from engine.walk.pulp.water import Water
 
 log = logging.getLogger("pedesis")
 
@@ -62,9 +63,12 @@ class Memory:
         values = self._show.values
         return self.folder / f"seed-{values['walk.seed']}-loop-{values['walk.loop']:g}.json"
 
-    def keep(self, navigator: Navigator) -> None:
-        """Begins to write it, whole or not at all; while one is still being written, the newest waits its turn."""
-        self._newest = navigator.to_dict()
+    def keep(self, navigator: Navigator, water: Water | None = None) -> None:
+        """Begins to write it, whole or not at all; while one is still being written, the newest waits its turn.
+        water: how far a torn text was read on, if the show has one."""
+        self._newest = {"navigator": navigator.to_dict()}
+        if water is not None and water.torn is not None:
+            self._newest["water"] = water.to_dict()
         self._begin()
 
     def close(self, timeout_s: float = 1.0) -> None:
@@ -77,7 +81,7 @@ class Memory:
             if self._writer.is_alive():
                 self._writer.join(timeout_s)
 
-    def recall(self, navigator: Navigator, controls: Controls) -> bool:
+    def recall(self, navigator: Navigator, controls: Controls, water: Water | None = None) -> bool:
         """Resumes the walk that was kept; False when there is none, or none that can be used."""
         try:
             # Within a time limit: the state folder may lie on a network mount that is gone.
@@ -91,11 +95,19 @@ class Memory:
             except Exception as error:  # whatever stands in the file: it must not keep the show from starting
                 self._set_aside(file, error)
                 continue
+            if water is not None and "water" in note:
+                self._restore(water, note["water"], file)
             if "walk.seed" not in self._show.insisted:
                 # A seed steered by hand belongs to the place: without it the walk would turn back to the show's own.
                 controls.set("walk.seed", next(reversed(navigator.voices)))
             return True
         return False
+
+    def _restore(self, water: Water, data: Any, file: Path) -> None:
+        try:
+            water.restore(data, is_encoded=False)
+        except Exception as error:  # whatever stands there: the walk itself is good
+            log.warning("the torn text is read from its beginning, for %s is damaged: %r", file, error)
 
     def _begin(self) -> None:
         if self._newest is None or self._writer.is_alive():
@@ -121,7 +133,7 @@ class Memory:
         path.parent.mkdir(parents=True, exist_ok=True)
         # Numbered, since the clock of a machine may be wrong, or have been wrong when a file was written.
         counts = {file: self._count(file) for file in self._walks()}
-        note = {"count": 1 + max(counts.values(), default=0), "navigator": walk}
+        note = {"count": 1 + max(counts.values(), default=0), **walk}
         with suppress(FileNotFoundError):
             os.replace(path, _before(path))
         write_whole(path, json.dumps(note))

@@ -27,6 +27,7 @@ from engine.show.files import ANSWER_S, ENDING_S
 from engine.show.params import ParamError, did_you_mean, shown
 from engine.walk.mix import TICK_HZ
 from engine.walk.palette import Palette
+from engine.walk.pulp.water import Torn
 from engine.walk.visit import Place
 
 log = logging.getLogger("pedesis")
@@ -46,7 +47,7 @@ class TakeRecording:
         self._conductor = conductor
         self._first = conductor.navigator.ticks - 1  # of a show that begins, 0: both begin at their tick 1
         start: dict[str, Any] | None = conductor.to_dict()
-        if whole and not self._first and start == Conductor(show).to_dict():
+        if whole and not self._first and start == Conductor(show, torn=conductor.water.torn).to_dict():
             start = None
         head = Head(
             version=__version__,
@@ -124,14 +125,15 @@ def open_take(
     return show, _checked(take, show, strict=source is None)
 
 
-def replay(show: Show, take: Take) -> Conductor:
+def replay(show: Show, take: Take, torn: Torn | None = None) -> Conductor:
     """A conductor that does what was done. What the show insists on goes over what the take began with.
+    torn: the show's torn text.
 
     Raises TakeError.
     """
     # When words that were said then had been encoded is in the take; those that were written into it since are at once.
     answered = {event.value for event in take.events if event.name in (WORDS_READY, WORDS_REFUSED)}
-    conductor = Conductor(show, words_at_once=True, but_for=answered)
+    conductor = Conductor(show, words_at_once=True, but_for=answered, torn=torn)
     if take.head.start is not None:
         try:
             conductor.restore(_without(take.head.start, show.insisted))

@@ -36,6 +36,7 @@ from engine.show.specs import FilmSpec, Material, ModelSpec, OscSpec, ProgramSpe
 
 _MAX_FILE_BYTES = 1_000_000
 _FILES = ("model.name", "model.decoder", "memory.file")  # may name a folder or a file
+_BESIDE = ("pulp.source",)  # always names a file
 _NONE_IF_EMPTY = ("model.decoder", "model.scheduler")
 
 
@@ -193,7 +194,7 @@ class _Reader:
         if param is None:
             self._unknown(where, name)
         elif param.fires:
-            self.problems.append(f"{where}: {name} is a {param.kind}: it is sent while the show runs and has no value")
+            self.problems.append(f"{where}: {name} is {param.noun}: it is sent while the show runs and has no value")
         else:
             try:
                 self._keep(where, param, param.coerce(value))
@@ -244,7 +245,8 @@ class _Reader:
         return replace(material, weight=float(values[name]), prompt=str(values[f"{name}.prompt"]))
 
     def _keep(self, where: str, param: Param, value: Value) -> None:
-        if param.name in _FILES and str(value).startswith(("./", "../", "~")):
+        plain = param.name in _BESIDE and bool(str(value).strip())
+        if plain or (param.name in _FILES and str(value).startswith(("./", "../", "~"))):
             # A folder named in a file lies beside that file; one named on the command line, here.
             base = self.path.parent if where == str(self.path) else Path()
             value = os.path.abspath(base / os.path.expanduser(str(value)))

@@ -82,6 +82,11 @@ class Param:
         return "/" + self.name.replace(".", "/")
 
     @property
+    def noun(self) -> str:
+        """Its kind with an article: a number, an integer."""
+        return f"{'an' if self.kind == 'integer' else 'a'} {self.kind}"
+
+    @property
     def fires(self) -> bool:
         """Whether it does something each time it is sent, and has no value in between."""
         return self.kind in ("trigger", "call")

@@ -43,6 +43,9 @@ class OscSpec:
     host: str = "127.0.0.1"
     port: int = 7000
     enabled: bool = True
+    reply: bool = True
+    feedback: str = ""  # host:port of controllers, commas between them
+    status: float = 1.0  # seconds
 
 
 @dataclass(frozen=True)

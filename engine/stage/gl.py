@@ -241,7 +241,7 @@ class Pass:
         self,
         framebuffer: moderngl.Framebuffer,
         uniforms: Mapping[str, Uniform] | None = None,
-        textures: Mapping[str, moderngl.Texture] | None = None,
+        textures: Mapping[str, moderngl.Texture | moderngl.TextureArray] | None = None,
         strip: tuple[int, int] | None = None,
     ) -> None:
         """Draw. Names the program does not use are ignored: an optimiser may drop any uniform.

@@ -113,6 +113,11 @@ class Look:
         self._faded_s = 0.0
 
     @property
+    def light(self) -> float:
+        """How much light there was in the last frame, 0 to 1; less than 1 on the way to a blackout or out of it."""
+        return self._fade * self._fade * (3.0 - 2.0 * self._fade) if self._fade >= 0.0 else 1.0
+
+    @property
     def is_black(self) -> bool:
         """Whether a blackout has come to its end, so that nothing shows."""
         return self._fade == 0.0
@@ -162,7 +167,7 @@ class Look:
         step = max(time_s - self._faded_s, 0.0) / FADE_S
         self._faded_s = time_s
         self._fade += min(max(goal - self._fade, -step), step)
-        return self._fade * self._fade * (3.0 - 2.0 * self._fade)
+        return self.light
 
     def _prepare(
         self,

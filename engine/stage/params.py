@@ -3,7 +3,8 @@
 Plain data, any process; no GL.
 """
 
-from engine.show.params import Lands, Param
+from engine.show.language import ENGLISH, NAME
+from engine.show.params import Lands, Param, Rule
 from engine.show.part import Part, Things
 from engine.show.specs import ProgramSpec, StageSpec
 from engine.stage.transitions import FALLBACK_TRANSITION, list_transitions
@@ -12,7 +13,7 @@ VIEWS = ("picture", "latent", "noise")
 
 
 def _params(things: Things) -> list[Param]:
-    return [*_blend(), *_look(), *_shelves(), *_stage(), *_window()]
+    return [*_blend(), *_look(), *_shelves(), *_words(), *_stage(), *_window()]
 
 
 def _blend() -> list[Param]:
@@ -56,6 +57,19 @@ def _shelves() -> list[Param]:
               0, 1, smoothing_s=1.5),
         Param("memory.glide", "number", 1.0, "How fast the view glides along the shelves; 0 stands still.",
               0, 4, smoothing_s=1.0),
+    ]  # fmt: skip
+
+
+def _words() -> list[Param]:
+    named = Rule(lambda v: bool(NAME.fullmatch(v)), "the name of a language file, such as en")
+    return [
+        Param("pulp.scraps", "number", 0.0,
+              "Scraps of paper with the words of what is dreamt, adrift over the picture; 0 is none.",
+              0, 1, smoothing_s=1.0),
+        Param("docent.caption", "switch", False, "Says in plain words, below the picture, what one is seeing."),
+        Param("docent.language", "text", ENGLISH,
+              "The language that visitors are spoken to in: a file of that name in a folder docent beside the show, "
+              "or one that comes with Pedesis.", lands="start", rule=named),
     ]  # fmt: skip
 
 

@@ -9,7 +9,7 @@ screen is drawn for itself. As soon as an output needs the show's own size, the 
 and the window shows a copy. So a recording keeps its size whatever becomes of the window. GL thread only.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import moderngl
@@ -58,17 +58,27 @@ class Program:
         self._target: Target | None = None
 
     def draw(
-        self, picture: Picture, values: Values, time_s: float, stage: Shown, outputs: Sequence[Output] = ()
+        self,
+        picture: Picture,
+        values: Values,
+        time_s: float,
+        stage: Shown,
+        outputs: Sequence[Output] = (),
+        over: Callable[[moderngl.Framebuffer], None] = lambda framebuffer: None,
     ) -> moderngl.Framebuffer:
-        """Draws the picture with the look and shows it on the stage; returns the framebuffer that holds the program."""
+        """Draws the picture with the look and shows it on the stage; returns the framebuffer that holds the program.
+
+        over: draws what lies over the picture, and belongs to the program."""
         apart = any(output.own_size for output in outputs) and stage.size != self.size
         if not apart:
             self._look.render(picture, stage.framebuffer, values, time_s)
+            over(stage.framebuffer)
             return stage.framebuffer
         if self._target is None:
             self._target = make_target(self._ctx, self.size, "f1")
             self._target.texture.filter = (moderngl.LINEAR, moderngl.LINEAR)
         self._look.render(picture, self._target.framebuffer, values, time_s)
+        over(self._target.framebuffer)
         self._copy(self._target, stage.framebuffer)
         return self._target.framebuffer
 

@@ -29,7 +29,16 @@ _PASSES = {
     "plain.frag": _SOURCE + "void main() { colour = texture(u_source, v_uv); }",
     "numbers.frag": _PICTURE + "void main() { colour = picture(); }",
     "overlay.frag": "uniform sampler2D u_text;\nvoid main() { colour = texture(u_text, vec2(v_uv.x, 1.0 - v_uv.y)); }",
+    "caption.frag": "uniform sampler2D u_text;\nuniform float u_alpha;\nuniform float u_fade;\n"
+    "void main() { vec4 t = texture(u_text, vec2(v_uv.x, 1.0 - v_uv.y)) * u_alpha;\n"
+    "    colour = vec4(vec3(t.r) * u_fade, max(t.r, 0.6 * t.g)); }",
     "hall.frag": "void main() { colour = vec4(0.004, 0.006, 0.012, 1.0); }",
+    "card.frag": _PICTURE + "uniform float u_alpha;\nuniform float u_shows;\nuniform vec4 u_veil;\n"
+    "void main() { colour = vec4(u_shows > 0.5 ? pow(max(picture().rgb, 0.0), vec3(1.0 / 2.2)) : u_veil.rgb, 1.0) * u_alpha; }",
+    "ink.frag": "uniform sampler2D u_ink;\nuniform vec4 u_tone;\nuniform float u_drawn;\n"
+    "void main() { vec4 ink = texture(u_ink, vec2(v_uv.x, 1.0 - v_uv.y));\n"
+    "    colour = (u_drawn > 0.5 ? ink : vec4(u_tone.rgb, 1.0) * ink.r) * u_tone.a; }",
+    "mapground.frag": "void main() { colour = vec4(0.002, 0.003, 0.006, 1.0); }",
     "inside.frag": "uniform sampler2D u_live;\nuniform vec2 u_screen;\nuniform vec4 u_disc;\nuniform vec2 u_fill;\n"
     "void main() { vec2 p = v_place * u_screen - u_disc.xy;\n"
     "    if (length(p) > u_disc.z) discard;\n"
@@ -62,6 +71,49 @@ flat in vec4 v_light;
 void main() {
     if (dot(v_p, v_p) > 1.0) discard;
     colour = vec4(v_light.rgb, 1.0) * v_light.a;
+}""",
+    ),
+    "map.frag": (
+        """in vec4 i_line;
+in vec4 i_shape;
+in vec4 i_colour;
+uniform vec2 u_half;
+out vec2 v_p;
+flat out vec4 v_light;
+void main() {
+    v_p = vec2(gl_VertexID & 1, gl_VertexID >> 1) * 2.0 - 1.0;
+    v_light = i_colour * (i_shape.y == 1.0 ? 0.0 : 1.0);
+    gl_Position = vec4((i_line.zw + v_p * i_shape.x) / u_half, 0.0, 1.0);
+}""",
+        """in vec2 v_p;
+flat in vec4 v_light;
+void main() {
+    if (dot(v_p, v_p) > 1.0) discard;
+    colour = vec4(v_light.rgb, 1.0) * v_light.a;
+}""",
+    ),
+    "scraps.frag": (
+        """in vec4 i_place;
+in vec4 i_turn;
+in vec4 i_tile;
+in vec3 i_stock;
+uniform vec2 u_screen;
+out vec3 v_uv;
+flat out vec4 v_paper;
+void main() {
+    vec2 corner = vec2(gl_VertexID & 1, gl_VertexID >> 1);
+    v_uv = vec3(corner * i_tile.xy, i_turn.w);
+    v_paper = vec4(i_stock, i_turn.z);
+    gl_Position = vec4((i_place.xy + (corner * 2.0 - 1.0) * i_place.zw) / u_screen * 2.0 - 1.0, 0.0, 1.0);
+}""",
+        """in vec3 v_uv;
+flat in vec4 v_paper;
+uniform sampler2DArray u_atlas;
+uniform float u_opacity;
+uniform float u_fade;
+void main() {
+    vec4 t = texture(u_atlas, v_uv);
+    colour = vec4(v_paper.rgb * (1.0 - t.r) * u_fade, 1.0) * t.g * v_paper.a * u_opacity;
 }""",
     ),
     "boards.frag": ("void main() { gl_Position = vec4(0.0); }", "void main() { colour = vec4(0.0); }"),

@@ -49,10 +49,13 @@ def draw(size: tuple[int, int]) -> None:
     from engine.dreamer.spec import Keyframe
     from engine.stage.blend import Blend, Picture
     from engine.stage.gl import create_context, make_target
+    from engine.stage.lettering import Lettering
     from engine.stage.look import Look
     from engine.stage.params import PART
     from engine.stage.shaders import Shaders
     from engine.stage.shelves import SPHERE, Shelves
+    from engine.walk.afloat import Afloat
+    from engine.walk.caption import Caption
     from engine.walk.waypoint import Waypoint
 
     values = {param.name: param.default for param in PART.params({})}
@@ -73,6 +76,9 @@ def draw(size: tuple[int, int]) -> None:
     shelves.set(np.zeros(1, SPHERE))
     for view in (0.3, 1.0):
         shelves.render(crossfade, 0.5, {**values, "memory.view": view}, target.size)
+    lettering = Lettering(ctx, shaders, at_once=True)
+    lettering.set([Afloat(1, "a", 0, 1.0)], 0, Caption("a", (1.0,)))
+    lettering.render(target.framebuffer, crossfade, {**values, "pulp.scraps": 1.0, "walk.pedesis": 0.0}, 5.0)
     ctx.finish()
 
 

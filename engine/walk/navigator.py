@@ -101,11 +101,20 @@ class Navigator:
             time_s=self.time_s + ahead_s,
             epoch=self.epoch,
             points=self._points(phase),
-            weights=material_weights(heard(self.voices), phase, self._now["going"], self._now["bias"], self.loop),
+            weights=self.weights_at(phase),
             loop=self.loop,
             palette=self.palette,
             focus=self._now["walk.focus"],
         )
+
+    def weights_at(self, phase: float) -> tuple[float, ...]:
+        """The weights of the materials at any phase, as everything is steered now."""
+        return material_weights(heard(self.voices), phase, self._now["going"], self._now["bias"], self.loop)
+
+    @property
+    def faders(self) -> tuple[float, ...]:
+        """Those of the materials, as they are now."""
+        return tuple(self._now["bias"])
 
     def leap(self) -> None:
         """The next waypoint is shown by a transition instead of a crossfade."""

@@ -8,7 +8,7 @@ from engine.show.part import Part, Report, Table, Things
 from engine.show.specs import Material
 
 MAX_MATERIALS = 16
-_KEYS = ("name", "prompt", "weight")
+_KEYS = ("name", "prompt", "weight", "caption")
 
 
 def _params(things: Things) -> list[Param]:
@@ -87,6 +87,8 @@ def _materials(materials: tuple[Material, ...]) -> list[Param]:
                   0, 1, smoothing_s=0.5, lands="keyframe"),
             Param(f"material.{m.name}.prompt", "text", m.prompt,
                   f"The words of {m.name.replace('_', ' ')}.", lands="palette", rule=said),
+            Param(f"material.{m.name}.caption", "text", "",
+                  f"What captions call {m.name.replace('_', ' ')}; without it, its words in short."),
         )
     ]  # fmt: skip
 
@@ -102,7 +104,7 @@ def read_materials(content: object, report: Report) -> Table:
     for n, entry in enumerate(entries, 1):
         key = f"[[material]] {n}"
         if not isinstance(entry, dict):
-            report(key, "a table with name, prompt and weight", shown(entry))
+            report(key, "a table with name, prompt, weight and caption", shown(entry))
             continue
         for unknown in entry.keys() - set(_KEYS):
             report(f"{key}", f"made of {', '.join(_KEYS)}", shown(unknown), nearest_word(unknown, _KEYS))
@@ -115,6 +117,8 @@ def read_materials(content: object, report: Report) -> Table:
             found[name] = Material(name, str(prompt))
         if name and "weight" in entry:
             weights[f"material.{name}"] = entry["weight"]
+        if name and "caption" in entry:
+            weights[f"material.{name}.caption"] = entry["caption"]
     return Table(tuple(found.values()), weights)
 
 

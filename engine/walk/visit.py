@@ -9,20 +9,17 @@ On the way the noise is a mixture of both places, of unit variance. A place that
 last bit. Belongs to the thread that runs the show's loop; no torch.
 """
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from engine.show.params import SEED_MAX, shown
-from engine.walk.mix import MAX_MIX, TICK_S, heard, turned
+from engine.walk.mix import TICK_S, heard, turned
 from engine.walk.palette import Palette
-from engine.walk.waypoint import Point, Waypoint, Wording, normalise, scaled
+from engine.walk.pulp.liquid import mixed, over
+from engine.walk.reading import id_from, liquid_from, number, points_from, weights_from, wordings_from
+from engine.walk.waypoint import Liquid, Point, Waypoint, Wording, normalise, scaled
 
 TRAVEL = 3.0  # how much longer than blend.time the way to a place takes
-MAX_POINTS = 256  # of a place read from a file
-MAX_WORDINGS = 32
-FARTHEST = 1e12
 
 
 @dataclass(frozen=True)
@@ -35,14 +32,15 @@ class Place:
     beside: tuple[Wording, ...] = ()
     focus: float = 1.0
     loop: float = 0.0
+    liquid: Liquid | None = None
 
     @staticmethod
     def of(waypoint: Waypoint) -> "Place":
         w = waypoint
-        return Place(w.points, w.weights, w.palette, w.beside, w.focus, w.loop)
+        return Place(w.points, w.weights, w.palette, w.beside, w.focus, w.loop, w.liquid)
 
     def at(self, waypoint: Waypoint) -> Waypoint:
-        """The waypoint, at this place."""
+        """The waypoint, at this place. What tears the walk tears the place too."""
         return replace(
             waypoint,
             points=self.points,
@@ -51,17 +49,20 @@ class Place:
             beside=self.beside,
             focus=self.focus,
             loop=self.loop,
+            liquid=over(self.liquid, waypoint.liquid),
         )
 
     @property
     def palettes(self) -> tuple[str, ...]:
         """Ids of all palettes that it names."""
-        return tuple(dict.fromkeys([self.palette, *(w.palette for w in self.beside)]))
+        return self.waypoint.palettes
 
     @property
     def waypoint(self) -> Waypoint:
         """This place, at no time."""
-        return Waypoint(0.0, 0, self.points, self.weights, self.loop, self.palette, self.beside, self.focus)
+        return Waypoint(
+            0.0, 0, self.points, self.weights, self.loop, self.palette, self.beside, self.focus, self.liquid
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON-able form."""
@@ -70,17 +71,11 @@ class Place:
     @staticmethod
     def from_dict(data: Mapping[str, Any]) -> "Place":
         """What to_dict gave, or a waypoint's. Raises KeyError, TypeError or ValueError on damaged data."""
-        points = tuple(
-            Point(_whole(p["seed"]), _number(p["phase"]), _number(p["pedesis"], 0, 1), _number(p["gain"]))
-            for p in _few(data["points"], MAX_POINTS)
-        )
-        normalise(points, loop := _number(data.get("loop", 0.0), 0, 10000))
-        beside = tuple(
-            Wording(_id(w["palette"]), _weights(w["weights"]), _number(w["share"], 0, 1))
-            for w in _few(data.get("beside", ()), MAX_WORDINGS, 0)
-        )
-        focus = _number(data.get("focus", 1.0), 0, 1)
-        return Place(points, _weights(data["weights"]), _id(data["palette"]), beside, focus, loop)
+        points = points_from(data["points"], loop := number(data.get("loop", 0.0), 0, 10000))
+        beside = wordings_from(data.get("beside", ()), 0)
+        focus = number(data.get("focus", 1.0), 0, 1)
+        liquid = liquid_from(data.get("liquid"), loop)
+        return Place(points, weights_from(data["weights"]), id_from(data["palette"]), beside, focus, loop, liquid)
 
 
 @dataclass(frozen=True)
@@ -99,17 +94,27 @@ class Visits:
         self._left_s = 0.0
         self._order: _Order | None = None
         self._palettes: dict[str, Palette] = {}
+        self.about: Mapping[str, Any] = {}  # what is known of the place that it was last sent to
         self.locked = False  # whether it shows places only, and never what the walk meets on its own
 
-    def go(self, place: Place, palettes: Mapping[str, Palette], stay_s: float, leap: bool = False) -> None:
+    def go(
+        self,
+        place: Place,
+        palettes: Mapping[str, Palette],
+        stay_s: float,
+        leap: bool = False,
+        about: Mapping[str, Any] | None = None,
+    ) -> None:
         """Sets out as soon as the words of the place are encoded. palettes: the words of each that it names.
         stay_s: from the arrival on, inf until it is sent elsewhere. leap: at once, and the stage has a transition.
+        about: what is known of the place, for those who tell of it.
 
         Raises ValueError when words are missing.
         """
         if missing := [id for id in place.palettes if id not in palettes]:
             raise ValueError(f"a place needs the words of all its palettes, got none for {', '.join(missing)}")
         self._order = _Order(place, stay_s, leap)
+        self.about = about or {}
         self._palettes |= {id: palettes[id] for id in place.palettes}
 
     def leave(self, leap: bool = False) -> None:
@@ -138,7 +143,7 @@ class Visits:
 
     def palettes_of(self, waypoint: Waypoint) -> dict[str, Palette]:
         """The palettes of places that a waypoint names, by their ids."""
-        return {w.palette: self._palettes[w.palette] for w in waypoint.wordings if w.palette in self._palettes}
+        return {id: self._palettes[id] for id in waypoint.palettes if id in self._palettes}
 
     @property
     def going(self) -> Place | None:
@@ -173,6 +178,7 @@ class Visits:
             "order": self._order and [self._order.place.to_dict(), self._order.stay_s, self._order.leap],
             "words": {id: list(palette.prompts) for id, palette in self._palettes.items()},
             "locked": self.locked,
+            "about": dict(self.about),
         }
 
     def restore(self, data: Mapping[str, Any]) -> None:
@@ -191,6 +197,7 @@ class Visits:
         self._palettes = {str(id): Palette.of(prompts) for id, prompts in data["words"].items()}
         self._mix, self._wanted, self._order = mix, read(data["wanted"]), order
         self._left_s, self.locked = float(data["left_s"]), bool(data["locked"])
+        self.about = dict(data.get("about", {}))
 
     def apply(self, waypoint: Waypoint) -> Waypoint:
         """The walk's waypoint, as far as it is on its way to a place, or from one."""
@@ -204,6 +211,7 @@ class Visits:
             waypoint,
             points=points,
             focus=sum(part.focus * share for part, share in parts),
+            liquid=mixed([(part.liquid, share) for part, share in parts], waypoint.loop),
             weights=parts[0][0].weights,
             palette=parts[0][0].palette,
             beside=_beside(parts),
@@ -219,37 +227,3 @@ def _beside(parts: list[tuple[Waypoint, float]]) -> tuple[Wording, ...]:
             said[key] = said.get(key, 0.0) + wording.share * share
     said.pop((parts[0][0].palette, parts[0][0].weights), None)
     return tuple(Wording(*key, share) for key, share in said.items() if share > 0.0)
-
-
-def _few(items: Any, most: int, least: int = 1) -> Any:
-    if not isinstance(items, list | tuple) or not least <= len(items) <= most:
-        raise ValueError(f"a place needs a list of {least} to {most}, got {shown(items)}")
-    return items
-
-
-def _number(value: Any, low: float = -FARTHEST, high: float = FARTHEST) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TypeError(f"a place needs a number, got {shown(value)}")
-    if not low <= value <= high:
-        raise ValueError(f"a place needs a number from {low:g} to {high:g}, got {shown(value)}")
-    return float(value)
-
-
-def _whole(value: Any) -> int:
-    if not isinstance(value, int):
-        raise TypeError(f"a place needs a whole number, got {shown(value)}")
-    _number(value, 0, SEED_MAX)
-    return value
-
-
-def _id(value: Any) -> str:
-    if not isinstance(value, str) or len(value) > 64:
-        raise TypeError(f"a place needs a palette's id, got {shown(value)}")
-    return value
-
-
-def _weights(items: Any) -> tuple[float, ...]:
-    weights = tuple(_number(w, 0, 1) for w in _few(items, 4 * MAX_MIX))
-    if not math.isclose(sum(weights), 1.0, abs_tol=1e-6):
-        raise ValueError(f"a place needs weights that sum to 1, got {sum(weights):g}")
-    return weights

@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 from engine.walk.spectrum import K, coefficients
 
+TORN = 2.0  # what a full change of the patches counts in a distance
+SHEETS = 3  # that a picture may be torn into beside its own
 SAME = 1e-3  # a distance that moves no pixel by a whole step of eight bits
 
 
@@ -40,6 +42,29 @@ class Wording:
 
 
 @dataclass(frozen=True)
+class Sheet:
+    """A picture of its own, which lies in pieces among those of others."""
+
+    points: tuple[Point, ...]  # its noise, of unit variance
+    words: tuple[Wording, ...]  # what is said on it; shares sum to 1
+
+
+@dataclass(frozen=True)
+class Liquid:
+    """How a picture is torn: the waypoint's own sheet and others, in patches (see dreamer/liquid.py)."""
+
+    amount: float  # 0 the waypoint's own sheet, whole; up to 1, patches as small as cells
+    points: tuple[Point, ...]  # where the water has carried the patches: a walk of its own, of unit variance
+    sheets: tuple[Sheet, ...]  # the others, 1 to SHEETS
+    drawn: float = 0.0  # 0..1, how far the waypoint's own sheet has been lifted out of the water, from the top down
+
+    @property
+    def torn(self) -> float:
+        """0..1, how much of it is in pieces, and how small."""
+        return self.amount * (1.0 - self.drawn)
+
+
+@dataclass(frozen=True)
 class Waypoint:
     """Everything needed to dream one picture again."""
 
@@ -51,6 +76,7 @@ class Waypoint:
     palette: str = ""  # id of the palette that the weights belong to; empty: the one a dreamer begins with
     beside: tuple[Wording, ...] = ()  # other words, at the cost of the share of the palette's own
     focus: float = 1.0  # 0..1, how far the noise is turned up: 0 the mean of everything, 1 this one picture
+    liquid: Liquid | None = None  # None: one whole sheet
 
     @property
     def wordings(self) -> tuple[Wording, ...]:
@@ -58,9 +84,23 @@ class Waypoint:
         rest = max(0.0, 1.0 - sum(w.share for w in self.beside))
         return Wording(self.palette, self.weights, rest), *self.beside
 
+    @property
+    def sheets(self) -> tuple[Sheet, ...]:
+        """All that lie in the water, the waypoint's own first."""
+        return Sheet(self.points, self.wordings), *(self.liquid.sheets if self.liquid else ())
+
+    @property
+    def palettes(self) -> tuple[str, ...]:
+        """Ids of all palettes that it names."""
+        others = [w.palette for sheet in self.sheets[1:] for w in sheet.words]
+        return tuple(dict.fromkeys([self.palette, *(w.palette for w in self.beside), *others]))
+
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON-able form."""
-        return asdict(self)
+        """Plain JSON-able form. Of a whole sheet it is as it was before there was liquid, and so is a memory's mark."""
+        plain = asdict(self)
+        if self.liquid is None:
+            del plain["liquid"]
+        return plain
 
 
 def spread(points: Sequence[Point], loop: float = 0.0) -> dict[int, NDArray[np.float64]]:
@@ -123,27 +163,48 @@ def distance(a: Waypoint, b: Waypoint) -> float:
 
     The root mean square of the difference of the noises, sqrt(2 (1 - correlation)), which is the phase step for a
     small step of the smooth walk, plus the total variation between the material weights, plus twice the step of focus.
+    Where both are torn, the sheets count by how much of the picture they have; and what tears them counts too.
     """
-    ours, theirs = spread(a.points, a.loop), spread(b.points, a.loop)
+    change = 2.0 * abs(a.focus - b.focus)
+    own = _gap(a.points, b.points, a.loop) + _change_of_words(a.wordings, b.wordings)
+    ours, theirs = a.liquid or b.liquid, b.liquid or a.liquid
+    if ours is None or theirs is None:
+        return own + change
+    ours = ours if a.liquid else replace(ours, amount=0.0)  # a whole one is torn by nothing
+    theirs = theirs if b.liquid else replace(theirs, amount=0.0)
+    return change + _change_of_liquid(ours, theirs, own, a.loop)
+
+
+def _gap(a: Sequence[Point], b: Sequence[Point], loop: float) -> float:
+    """Root mean square of the difference between two noises."""
+    ours, theirs = spread(a, loop), spread(b, loop)
     none = np.zeros(2 * K)
     gaps = [ours.get(s, none) - theirs.get(s, none) for s in ours.keys() | theirs.keys()]
-    noise = math.sqrt(sum(sorted(float(g @ g) for g in gaps)))  # sorted: a set has no order, and a sum has one
-    return noise + 2.0 * abs(a.focus - b.focus) + _change_of_words(a, b)
+    return math.sqrt(sum(sorted(float(g @ g) for g in gaps)))  # sorted: a set has no order, and a sum has one
 
 
-def _change_of_words(a: Waypoint, b: Waypoint) -> float:
-    """Total variation between what two waypoints say, 0..1."""
-    if a.palette == b.palette and not a.beside and not b.beside:
-        return 0.5 * sum(abs(x - y) for x, y in zip(a.weights, b.weights, strict=True))
+def _change_of_liquid(a: Liquid, b: Liquid, own: float, loop: float) -> float:
+    """How much two torn pictures differ. own: how much their own sheets do."""
+    torn = (a.torn + b.torn) / 2
+    share = min(1.0, 2.0 * torn) / (1 + max(len(a.sheets), len(b.sheets)))  # of the picture, that each other sheet has
+    pairs = zip(a.sheets, b.sheets, strict=False)
+    others = sum(_gap(x.points, y.points, loop) + _change_of_words(x.words, y.words) for x, y in pairs)
+    others += 2.0 * abs(len(a.sheets) - len(b.sheets))
+    moved = math.sqrt(torn) * _gap(a.points, b.points, loop) + abs(a.torn - b.torn)
+    return (1 - share * len(a.sheets)) * own + share * others + TORN * moved
+
+
+def _change_of_words(a: Sequence[Wording], b: Sequence[Wording]) -> float:
+    """Total variation between what is said here and there, 0..1."""
     ours, theirs = _said(a), _said(b)
     gaps = [ours.get(k, 0.0) - theirs.get(k, 0.0) for k in {**ours, **theirs}]
     return 0.5 * sum(abs(gap) for gap in gaps)
 
 
-def _said(waypoint: Waypoint) -> dict[tuple[str, int], float]:
+def _said(wordings: Sequence[Wording]) -> dict[tuple[str, int], float]:
     """How much each prompt of each palette is heard."""
     said: dict[tuple[str, int], float] = {}
-    for wording in waypoint.wordings:
+    for wording in wordings:
         for n, weight in enumerate(wording.weights):
             key = wording.palette, n
             said[key] = said.get(key, 0.0) + wording.share * weight

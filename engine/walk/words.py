@@ -83,6 +83,11 @@ class Words:
         """The palettes that are heard, or will be once they are encoded; the same object until they change."""
         return self._needed
 
+    @property
+    def phrases(self) -> frozenset[str]:
+        """The phrases that are heard now."""
+        return frozenset(phrase.palette.prompts[0] for phrase in self._phrases)
+
     def is_ready(self, id: str) -> bool:
         return id in self._ready
 
@@ -107,7 +112,7 @@ class Words:
 
     def palettes_of(self, *waypoints: Waypoint) -> dict[str, Palette]:
         """The palettes that waypoints of a short while ago name, by their ids."""
-        names = [wording.palette for waypoint in waypoints for wording in waypoint.wordings]
+        names = [name for waypoint in waypoints for name in waypoint.palettes]
         return {name: self._recent[name] for name in names if name in self._recent}
 
     def tick(self, steer: Steering) -> None:
@@ -130,11 +135,14 @@ class Words:
         self._forget()
 
     def apply(self, waypoint: Waypoint) -> Waypoint:
-        """The waypoint with everything that is said. Its weights are those of the materials."""
+        """The waypoint with everything that is said. Its weights are those of the materials; what stands beside them
+        already, which is the water's, stays."""
         shares = heard(self._mix)
         total = sum(shares.values())
         own = next(reversed(shares))
-        said = [Wording(id, waypoint.weights, share / total) for id, share in shares.items() if id != own]
+        left = 1 - sum(w.share for w in waypoint.beside)
+        said = [Wording(id, waypoint.weights, left * share / total) for id, share in shares.items() if id != own]
+        said += waypoint.beside
         if self._phrases:
             said = self._with_phrases(said)
         if see := self._see_share(waypoint.focus):

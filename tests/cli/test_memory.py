@@ -86,10 +86,10 @@ def test_a_busy_bank_is_called_so(bank: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_forgetting_and_approving(bank: Path) -> None:
-    assert "2 forgotten, 38 left" in said("forget", bank, 1, 2, 999)
+    assert "2 forgotten, 38 left; 1 is not there" in said("forget", bank, 1, 2, 999, code=1)
     assert "13 forgotten, 25 left" in said("forget", bank, "--words", "glass spheres")
     assert "forget needs" in said("forget", bank, code=2)
-    assert "2 approved; 1 are not there" in said("approve", bank, 4, 5, 999)
+    assert "2 approved; 1 is not there" in said("approve", bank, 4, 5, 999, code=1)
     assert said("approve", bank).split()[0] == "4"
     assert "1 no longer approved" in said("approve", bank, 4, "--undo")
     assert "25 forgotten, 0 left" in said("forget", bank, "--older", 1)

@@ -214,3 +214,13 @@ def test_calls_of_several_names_are_taken_in_the_order_they_came() -> None:
     taken = [c.take_first_call(names) for _ in range(4)]
     assert taken == [("preset.delete", "q"), ("preset.store", "q"), ("preset.delete", "r"), None]
     assert c.take_call("say") == "x" and c.take_call("say") is None
+
+
+def test_the_triggers_of_one_frame_are_taken_in_the_order_in_which_they_were_hit() -> None:
+    steer = controls()
+    for name in ("record.stop", "record.start", "take.start"):
+        steer.hit(name)
+    asked = ("record.start", "record.stop")
+    assert [steer.take_first(asked) for _ in range(3)] == ["record.stop", "record.start", None]
+    assert steer.take("take.start") == 1.0
+    assert steer.take_first(("take.start",)) is None

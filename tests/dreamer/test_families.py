@@ -1,26 +1,18 @@
 """Today's families: our picture is the one that the library's own pipeline makes; what cannot be walked says why."""
 
 import inspect
-import json
-import logging
-import re
-import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from diffusers import DiffusionPipeline
 
-from engine.dreamer import models
-from engine.dreamer.families import FAMILIES, why_not
 from engine.dreamer.generic import PipelineSampler
 from engine.dreamer.load import Dreamer
-from engine.dreamer.models import ModelError
 from tests import tiny_models
-from tests.dreamer.test_dreamer import assert_same, damaged, dreamer, waypoint, with_config
+from tests.dreamer.test_dreamer import assert_same, dreamer, waypoint
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # the libraries' advice to themselves
 
@@ -74,5 +66,5 @@ def test_a_family_mixes_materials_of_any_length_and_moves_a_little_at_a_time(fol
     here = ours.dream(waypoint()).astype(int)
     near, far = waypoint(weights=(0.21, 0.49, 0.3)), waypoint(9.0, (1.0, 0.0, 0.0))
     assert np.abs(ours.dream(waypoint()) - here).max() == 0
-    assert 0 < np.abs(ours.dream(far) - here).mean()
+    assert np.abs(ours.dream(far) - here).mean() > 0
     assert np.abs(ours.dream(near) - here).mean() < np.abs(ours.dream(far) - here).mean() / 5

@@ -7,6 +7,7 @@ import pytest
 from huggingface_hub import constants
 
 from engine.dreamer import models
+from engine.dreamer.families import is_fast
 from engine.dreamer.models import ModelError, find, safetensors_fault
 
 _HEADER = json.dumps({"a": {"dtype": "U8", "shape": [4], "data_offsets": [0, 4]}}).encode()
@@ -47,7 +48,7 @@ def test_a_folder_is_found(tmp_path: Path) -> None:
     place = find(str(make(tmp_path / "m")))
     assert (place.source, place.pipeline) == ("folder", "StableDiffusionPipeline")
     assert place.components["unet"] == ("diffusers", "UNet2DConditionModel")
-    assert "safety_checker" not in place.components and models.is_fast(place.pipeline)
+    assert "safety_checker" not in place.components and is_fast(place.pipeline)
 
 
 def test_the_built_in_model_is_found_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -103,6 +103,8 @@ def test_a_recorded_network_is_given_texts_of_one_length(caplog: pytest.LogCaptu
         texts = palettes.mix(says(id, (0.5, 0.5)))["prompt_embeds"]
         assert texts.shape == (1, 6, 4) and float(texts.min()) == value, "repeated, not filled with nothing"
     assert caplog.text.count("3 tokens are dropped") == 1
+    palettes.add("brief", rows(4.0, length=9), is_brief=True)
+    assert caplog.text.count("dropped") == 1, "a fragment of a text is cut unsaid"
 
 
 def test_words_beside_have_their_share() -> None:

@@ -399,6 +399,23 @@ def test_only_the_newest_palettes_are_kept(started: Callable[..., DreamerProcess
     assert dreamer.status.palettes == {palette.id for palette in palettes[-PALETTES:]}
 
 
+def test_sketches_come_beside_the_show_one_at_a_time(started: Callable[..., DreamerProcess]) -> None:
+    dreamer = started(fake_worker.steady)
+    waypoint = Waypoint(0.0, 0, (Point(3, 77.0, 0.1, 1.0),), (1.0,))
+    assert not dreamer.sketch(1, waypoint), "nothing is dreamt yet"
+    until(dreamer, "dreaming")
+    assert dreamer.sketch(5, waypoint, steps=True) and not dreamer.sketch(6, waypoint)
+    keyframes, sketched = 0, dreamer.take_sketched()
+    for _ in range(400):
+        keyframes += len(dreamer.poll(0.05))
+        sketched += dreamer.take_sketched()
+        if sketched and keyframes > 3:
+            break
+    assert [(s.number, len(s.pictures), s.calls) for s in sketched] == [(5, 2, 1)] and keyframes > 3
+    assert (sketched[0].pictures[0] == 77).all() and dreamer.take_sketched() == []
+    assert dreamer.sketch(6, waypoint)
+
+
 @pytest.mark.parametrize("worker", [fake_worker.steady, fake_worker.deaf, fake_worker.stillborn])
 def test_stopping_takes_no_longer_than_it_may_and_leaves_nothing(
     started: Callable[..., DreamerProcess], worker: Callable[..., None]

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from engine.dreamer.families import FAMILIES, Family
 from engine.dreamer.models import ModelError
 from engine.dreamer.palettes import Palettes
 from engine.dreamer.prompts import encode, pieces
@@ -123,6 +124,19 @@ def test_words_that_a_model_does_not_read_are_said_once(caplog: pytest.LogCaptur
     assert nothing == [], "without guidance the negative prompt is not read at all"
 
 
+def test_a_fragment_that_is_too_long_is_cut_to_one_piece_and_nothing_is_said(
+    sd: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    text = "torn paper " * 60
+    assert len(pieces(sd, text)) > 1
+    with caplog.at_level(logging.WARNING, "pedesis"):
+        brief = encode(sd, (text,), "", False, is_brief=True)
+        encode(tiny_models.pixart(), (text,), "", False, is_brief=True)
+    assert warned(caplog) == []
+    first = encode(sd, (pieces(sd, text)[0],), "", False)
+    assert torch.equal(brief.mix((1.0,))["prompt_embeds"], first.mix((1.0,))["prompt_embeds"])
+
+
 def test_words_that_another_text_encoder_reads_are_not_called_dropped(caplog: pytest.LogCaptureFixture) -> None:
     pipe = tiny_models.flux()
     with caplog.at_level(logging.WARNING, "pedesis"):
@@ -132,6 +146,14 @@ def test_words_that_another_text_encoder_reads_are_not_called_dropped(caplog: py
         assert len(warned(caplog)) == 1
         encode(tiny_models.sd3(), (LONG,), "", False)  # both of its encoders are CLIP's here
         assert len(warned(caplog)) == 1
+
+
+@pytest.fixture
+def known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pipelines below, by the names of what they answer."""
+    for kind in (Pipeline, Guided, Nameless, Asking):
+        monkeypatch.setitem(FAMILIES, kind.__name__, Family(("", "prompt_attention_mask", "prompt_embeds")))
+    monkeypatch.setitem(FAMILIES, "Matching", Family(("prompt_embeds", "negative_prompt_embeds")))
 
 
 class Pipeline:
@@ -165,6 +187,18 @@ class Matching(Guided):
         return prompt_embeds, negative_prompt_embeds
 
 
+class Nameless(Pipeline):
+    def encode_prompt(self, prompt: str, **_: object) -> tuple[object, ...]:  # type: ignore[override]
+        """Another number of parts than is known of it."""
+        return torch.zeros(1, 2, 2), None
+
+
+class Asking(Pipeline):
+    def encode_prompt(self, prompt: str, picture: object) -> tuple[object, ...]:  # type: ignore[override]
+        raise AssertionError
+
+
+@pytest.mark.usefixtures("known")
 def test_parts_of_a_prompt_are_found_by_name_and_masks_count_a_token_where_any_material_has_one() -> None:
     mixed = encode(Pipeline(), ("a", "abc"), "mud", True).mix((0.5, 0.5))
     assert sorted(mixed) == ["prompt_attention_mask", "prompt_embeds"]
@@ -177,16 +211,8 @@ def test_parts_of_a_prompt_are_found_by_name_and_masks_count_a_token_where_any_m
     assert matching["negative_prompt_embeds"].tolist() == [[[5.0, 5.0]] * 3]
 
 
+@pytest.mark.usefixtures("known")
 def test_a_pipeline_whose_prompts_cannot_be_encoded_is_one_sentence() -> None:
-    class Nameless(Pipeline):
-        def encode_prompt(self, prompt: str, **_: object) -> tuple[object, ...]:
-            first, second = torch.zeros(1, 2, 2), None
-            return first, second
-
-    class Asking(Pipeline):
-        def encode_prompt(self, prompt: str, picture: object) -> tuple[object, ...]:  # type: ignore[override]
-            raise AssertionError
-
     with pytest.raises(ModelError, match="Nameless cannot be walked: its encode_prompt answers with 2 parts"):
         encode(Nameless(), ("a",), "", False)
     with pytest.raises(ModelError, match="Asking cannot be walked: its encode_prompt also needs picture; name a"):

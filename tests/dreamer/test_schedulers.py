@@ -63,6 +63,17 @@ def pipe() -> Iterator[Any]:
         yield made
 
 
+def test_the_guesses_on_the_way_end_in_the_picture_and_begin_as_the_noise(pipe: Any) -> None:
+    parts = Parts(pipe.unet, pipe.vae, pick_scheduler("DDIMScheduler", pipe.scheduler), False)
+    palettes = Palettes("", encode(pipe, [PROMPT], "", False))
+    sampler = UNetSampler(parts, palettes, Settings(64, 64, STEPS, 1.0, 8))
+    steps = sampler.steps(WAYPOINT, 6)
+    assert len(steps) == STEPS + 1 and torch.equal(steps[-1], sampler.picture(WAYPOINT))
+    far = [float((step.float() - steps[-1].float()).abs().mean()) for step in steps]
+    assert far[0] == max(far) and far[-2] < far[1]
+    assert len(sampler.steps(WAYPOINT, 2)) == 3, "of many, some"
+
+
 def dreamt(pipe: Any, scheduler: Any) -> tuple[np.ndarray, torch.Tensor]:
     """Our picture (H, W, 3), and the noise it began with."""
     parts = Parts(pipe.unet, pipe.vae, scheduler, False)

@@ -413,3 +413,22 @@ def test_a_recording_gives_every_picture_the_time_it_was_drawn_at(
         player.capture.recording.close()
     assert written == drawn
     assert "2 of 9 pictures came faster than they could be encoded" in caplog.text
+
+
+def test_the_arrows_lead_through_the_lesson_and_k_shows_the_map(player: Player) -> None:
+    run(player, 4.0)
+    press(player, "right")
+    for _ in range(60):  # type is set in a thread of its own
+        frame = run(player, 0.5)[-1]
+        if frame[72:104, :, 2].max() > 120:  # light on a picture that has no blue
+            break
+    assert player.conductor.lesson.step == "definition" and frame[72:104, :, 2].max() > 120
+    press(player, "left")
+    run(player, 0.1)
+    assert player.conductor.lesson.step == ""
+    seen = []
+    for _ in range(3):
+        press(player, "k")
+        run(player, 0.1)
+        seen.append(player.conductor["docent.map"])
+    assert seen == ["inset", "full", "off"]

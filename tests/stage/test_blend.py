@@ -247,7 +247,7 @@ def test_transitions_and_passes_are_compiled_while_waiting(
     blend = Blend(ctx, Shaders(ctx), SIZE)
     blend.render(0.0, DEFAULTS)
     assert compiled == ["waiting.frag"], "nothing else before the first picture"
-    for k in range(90):
+    for k in range(120):
         blend.render(k / 30, DEFAULTS)
     transitions = {f"{name}.glsl" for name in list_transitions()}
     assert set(compiled) == transitions | set(NATIVES), "each has a last good one to fall back on"

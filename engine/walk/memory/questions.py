@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.show.params import Value
+from engine.walk.memory.chart import Chart
 from engine.walk.memory.params import CAPACITY, EVERY_S, HALF_LIFE_H
 from engine.walk.memory.recall import Asked
 from engine.walk.memory.remembered import Memory
@@ -97,6 +98,8 @@ class Shelved:
     colours: NDArray[np.uint8]
     names: Mapping[int, str]  # of the kinds
     count: int  # memories in the bank
+    map: NDArray[np.float32]  # (N, 2) where each lies on the map; nothing (0, 2) while there is none
+    chart: Chart | None = None  # which puts there what is not in the bank
 
 
 @dataclass(frozen=True)

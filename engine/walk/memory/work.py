@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from engine.show.params import shown
 from engine.walk.memory.bank import Bank, BankError
+from engine.walk.memory.chart import Chart, fitted
 from engine.walk.memory.embedding import SIZE, embedding
 from engine.walk.memory.file import identity, is_damage
 from engine.walk.memory.index import Index, Summary
@@ -56,6 +57,7 @@ READ_SHARE = 0.05  # of the time that may be spent on it
 SHELVED = 16_384  # spheres in a list, the strongest
 GROWN = 1.05  # a bank so much larger may be of other words
 FORGOTTEN = 16  # at once, at least: a slip of the hand on memory.capacity must not empty a bank
+PLACED = 1024  # memories put on the map in one bite
 BITE = 250  # memories put on other shelves in one bite
 
 _Task = Generator[None, None, None]
@@ -76,6 +78,8 @@ class Work:
         self._sort_at = 0
         self._changed, self._shelved_at = True, -SHELVED_S
         self._names: dict[int, str] = {}
+        self._chart: Chart | None = None
+        self._charted = np.empty(0, np.int64), np.empty((0, 2), np.float32)  # numbers, and where they lie on it
         self._named_count = -1
         self._first_s: float | None = None  # the show's time of the first offer,
         self._kept_s: float | None = None  # of the last that was kept unasked,
@@ -196,6 +200,9 @@ class Work:
         sorted_count = int(self._bank.note("sorted"))
         self._sort_at = max(16, 2 * sorted_count)
         self.is_ready, self._changed, self._named_count = True, True, -1
+        self._chart = fitted(index.embeddings, index.rows["kind"])
+        yield
+        yield from self._place_all()
         took_s = time.monotonic() - begun
         self._look_again_at = time.monotonic() + max(OTHERS_S, took_s / READ_SHARE)
 
@@ -221,7 +228,38 @@ class Work:
             yield
         if not self._bank.read_only:
             self._bank.set_note("sorted", count)
+        self._chart = fitted(self._index.embeddings, rows["kind"])
+        yield
+        yield from self._place_all()
         self._changed, self._named_count = True, -1
+
+    def _place_all(self) -> _Task:
+        """Puts every memory on a new chart."""
+        self._charted = np.empty(0, np.int64), np.empty((0, 2), np.float32)
+        if self._chart is None:
+            return
+        numbers, places = [], []
+        for at in range(0, len(self._index), PLACED):
+            numbers.append(self._index.rows["number"][at : at + PLACED].copy())
+            places.append(self._chart.at(self._index.embeddings[at : at + PLACED]))
+            yield
+        if numbers:
+            self._charted = np.concatenate(numbers), np.concatenate(places)
+
+    def _map(self, numbers: NDArray[np.int64]) -> NDArray[np.float32]:
+        """(N, 2) where these lie; those that came since it was made are put on it now."""
+        if self._chart is None:
+            self._chart = fitted(self._index.embeddings, self._index.rows["kind"])
+            if self._chart is None:
+                return np.empty((0, 2), np.float32)
+        known, places = self._charted
+        new = ~np.isin(self._index.rows["number"], known)
+        if new.any():
+            known = np.append(known, self._index.rows["number"][new])
+            places = np.concatenate([places, self._chart.at(self._index.embeddings[new])])
+            order = np.argsort(known)
+            self._charted = known, places = known[order], places[order]
+        return places[np.searchsorted(known, numbers)]
 
     # Keeping
 
@@ -408,7 +446,8 @@ class Work:
     def _shelve(self) -> None:
         if not 0 <= self._named_count <= len(self._index) <= max(GROWN * self._named_count, self._named_count + 4):
             self._names, self._named_count = named(self._bank.words_of_kinds()), len(self._index)
-        self._say(shelved(self._summary(), self._index.looks, self._names))
+        found = shelved(self._summary(), self._index.looks, self._names)
+        self._say(replace(found, map=self._map(found.numbers), chart=self._chart))
         self._changed = False
 
 
@@ -425,8 +464,15 @@ def shelved(summary: Summary, looks: NDArray[np.float16], names: dict[int, str])
         places[mine] = np.arange(len(mine))
     strengths = np.minimum(summary.strengths[rows], 1.0).astype(np.float32)
     return Shelved(
-        summary.numbers[rows], kinds, places, strengths, colours(looks[rows]), names, count
-    )  # fmt: skip
+        summary.numbers[rows],
+        kinds,
+        places,
+        strengths,
+        colours(looks[rows]),
+        names,
+        count,
+        np.empty((0, 2), np.float32),
+    )
 
 
 def _begun_anew(aside: Path) -> str:

@@ -1,0 +1,1 @@
+"""The show's face on the network, in a process of its own: OSCQuery, web panel, health."""
