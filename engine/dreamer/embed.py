@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from engine.dreamer import models
 from engine.dreamer.device import pick_device, pick_dtype
 from engine.dreamer.families import is_fast
 from engine.dreamer.load import quiet
@@ -33,7 +32,7 @@ class TextEncoder:
     def __init__(self, where: ReaderPlace, device: str = "auto") -> None:
         """device: as model.device."""
         place, part = where.model, where.encoder
-        small = models.weight_bytes(place.path / part) < _SMALL_BYTES
+        small = place.part_bytes(part) < _SMALL_BYTES
         self._device = torch.device("cpu") if small and device == "auto" else pick_device(device)
         if self._device.type == "cpu":
             torch.set_num_threads(usable_cpus())

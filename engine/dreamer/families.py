@@ -20,7 +20,9 @@ from engine.show.files import read_text_bounded
 
 INSTEAD = "name a model of another family, such as Stable Diffusion, SDXL, SD3 or Flux"
 FAST = ("StableDiffusionPipeline", "StableDiffusionXLPipeline", "LatentConsistencyModelPipeline")
+DECODERS = ("AutoencoderTiny", "AutoencoderKL", "AutoencoderDC")
 _LONGEST_CONFIG = 1_000_000
+_OTHER_DECODER = "tiny ones are madebyollin/taesd (SD), taesdxl (SDXL), taesd3 (SD 3) and taef1 (Flux)"
 
 # What encode_prompt answers, in its order; "" is what __call__ does not take back.
 _ONE = ("prompt_embeds",)
@@ -173,9 +175,9 @@ def _tokenizer_fault(components: Mapping[str, tuple[str, str]], folder: Path) ->
 
 def _channels_fault(family: Family, folder: Path) -> str | None:
     """A network that takes more than the noise has a picture, a mask or a depth map in its other channels."""
-    network = _config(folder / family.network)
+    network = config(folder / family.network)
     taken = network.get("in_channels")
-    kept = latent_channels(_config(folder / family.decoder)) if family.decoder else None
+    kept = latent_channels(config(folder / family.decoder)) if family.decoder else None
     if not family.packed or not isinstance(taken, int) or not kept or taken == kept * family.packed:
         return None
     if taken > kept * family.packed:
@@ -188,13 +190,43 @@ def _channels_fault(family: Family, folder: Path) -> str | None:
     )
 
 
+def decoder_fault(own: Mapping[str, Any], other: Mapping[str, Any]) -> str | None:
+    """Why a decoder cannot take the place of a model's own, told by their configurations; None if it can.
+
+    Its latents must have as many channels, as many pixels a cell, and the same scale. A tiny one takes them as the
+    network leaves them, with no scale of its own.
+    """
+    kind = other.get("_class_name")
+    if kind not in DECODERS:
+        return f"it must be one of {', '.join(DECODERS)}, got {kind!r}"
+    if "z_dim" in own or "batch_norm_eps" in own:
+        return "this model's latents come in a form that only its own decoder takes; leave out model.decoder"
+    wanted, taken = latent_channels(own), latent_channels(other)
+    if wanted and taken and wanted != taken:
+        return f"it takes latents of {taken} channels, and this model's have {wanted}; {_OTHER_DECODER}"
+    wanted, taken = _cell_px(own), _cell_px(other)
+    if wanted and taken and wanted != taken:
+        return f"it makes {taken} pixels of a cell, and this model's own {wanted}; {_OTHER_DECODER}"
+    scales = [(c.get("scaling_factor"), c.get("shift_factor") or 0.0) for c in (own, other)]
+    if kind != "AutoencoderTiny" and None not in scales[0] + scales[1] and scales[0] != scales[1]:
+        return f"it is made for latents of another scale ({scales[1][0]:g}, this model's {scales[0][0]:g}); {_OTHER_DECODER}"
+    return None
+
+
 def latent_channels(decoder: Mapping[str, Any]) -> int | None:
     """Numbers in one cell of the latents that a decoder takes, from its configuration."""
     found = decoder.get("latent_channels") or decoder.get("z_dim")
     return found if isinstance(found, int) else None
 
 
-def _config(folder: Path) -> dict[str, Any]:
+def _cell_px(decoder: Mapping[str, Any]) -> int | None:
+    """Pixels that a cell becomes, each way: every level after the first doubles them."""
+    names = ("decoder_block_out_channels", "block_out_channels", "encoder_block_out_channels")
+    levels = next((decoder[n] for n in names if decoder.get(n)), None)
+    return 2 ** (len(levels) - 1) if isinstance(levels, list | tuple) else None
+
+
+def config(folder: Path) -> dict[str, Any]:
     """A part's configuration; empty where there is none that can be read."""
     try:
         read = json.loads(read_text_bounded(folder / "config.json", _LONGEST_CONFIG))

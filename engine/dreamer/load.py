@@ -46,7 +46,7 @@ class Dreamer:
 
     def __init__(self, spec: DreamSpec, progress: Progress = lambda _: None) -> None:
         self.spec = spec
-        place = models.find(spec.model.name)
+        place = models.find(spec.model.name, spec.model.decoder)
         self.device = pick_device(spec.model.device)
         if self.device.type == "cuda":
             torch.cuda.set_device(self.device)  # events and streams are the current card's
@@ -185,7 +185,7 @@ class Dreamer:
         xl = place.pipeline == "StableDiffusionXLPipeline"
         options: dict[str, Any]
         if xl:
-            index = models.read_json(place.name, place.path / "model_index.json")
+            index = {} if place.layout else models.read_json(place.name, place.path / "model_index.json")
             zeros = index.get("force_zeros_for_empty_prompt", True)
             options = {"add_watermarker": False, "force_zeros_for_empty_prompt": zeros}
         else:

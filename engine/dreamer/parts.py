@@ -12,8 +12,10 @@ from typing import Any
 import torch
 
 from engine.dreamer import models
+from engine.dreamer.families import DECODERS
 from engine.dreamer.faults import to_model_error
 from engine.dreamer.models import ModelError, ModelPlace
+from engine.dreamer.single_file import load_from_file
 
 Progress = Callable[[str], None]
 _PACKAGES = {"opencv": "opencv-python", "PIL": "pillow", "note_seq": "note-seq"}  # by the names that diffusers has
@@ -46,6 +48,8 @@ def load_part(place: ModelPlace, name: str, dtype: torch.dtype, progress: Progre
     progress(f"reading the {name.replace('_', ' ')}")
     folder = place.path / name
     with to_model_error(f"{place.name}: its {name}"):
+        if place.layout is not None:
+            return load_from_file(place.path, place.layout, name, dtype)
         kind = getattr(importlib.import_module(library), class_name)
         if class_name.endswith(models.WEIGHTLESS):
             return kind.from_pretrained(folder, local_files_only=True)
@@ -65,8 +69,8 @@ def read_decoder(name: str, dtype: torch.dtype) -> Any:
 
     folder = models.find_decoder(name)
     class_name = models.read_json(name, folder / "config.json").get("_class_name")
-    if class_name not in ("AutoencoderTiny", "AutoencoderKL"):
-        raise ModelError(f"model.decoder must be an AutoencoderTiny or AutoencoderKL, got {class_name!r} ({name})")
+    if class_name not in DECODERS:
+        raise ModelError(f"model.decoder must be one of {', '.join(DECODERS)}, got {class_name!r} ({name})")
     options = {
         "torch_dtype": dtype,
         "use_safetensors": True,

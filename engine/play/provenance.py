@@ -93,7 +93,8 @@ def model_mark(show: Show) -> str:
 
 
 def _model_files(show: Show) -> Iterable[Path]:
-    yield from models.find(show.model.name).path.rglob("*")
+    path = models.find(show.model.name, show.model.decoder).path
+    yield from path.rglob("*") if path.is_dir() else [path]
     if show.model.decoder:
         yield from models.find_decoder(show.model.decoder).rglob("*")
 

@@ -519,7 +519,7 @@ def with_config(**changes: Any) -> Callable[[Path], object]:
     ("part", "change", "said"),
     [
         ("unet/config.json", with_config(block_out_channels=[16, 64]), "its unet cannot be loaded"),
-        ("vae/config.json", with_config(latent_channels=8), "its vae cannot be loaded"),
+        ("vae/config.json", with_config(latent_channels=8), "its vae has 8; they are not of one model"),
         ("scheduler/scheduler_config.json", Path.unlink, "its scheduler cannot be loaded"),
         ("tokenizer/tokenizer.json", lambda f: f.write_text("{"), "its tokenizer cannot be loaded"),
         ("unet/config.json", with_config(cross_attention_dim=48), "cannot be loaded"),
