@@ -209,7 +209,8 @@ def decoder_fault(own: Mapping[str, Any], other: Mapping[str, Any]) -> str | Non
         return f"it makes {taken} pixels of a cell, and this model's own {wanted}; {_OTHER_DECODER}"
     scales = [(c.get("scaling_factor"), c.get("shift_factor") or 0.0) for c in (own, other)]
     if kind != "AutoencoderTiny" and None not in scales[0] + scales[1] and scales[0] != scales[1]:
-        return f"it is made for latents of another scale ({scales[1][0]:g}, this model's {scales[0][0]:g}); {_OTHER_DECODER}"
+        both = f"{scales[1][0]:g}, this model's {scales[0][0]:g}"
+        return f"it is made for latents of another scale ({both}); {_OTHER_DECODER}"
     return None
 
 

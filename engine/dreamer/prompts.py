@@ -13,12 +13,14 @@ import textwrap
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from engine.dreamer import emphasis
 from engine.dreamer.families import FAMILIES, INSTEAD
 from engine.dreamer.models import ModelError
 from engine.dreamer.noise import Conditioning
@@ -33,16 +35,20 @@ def encode(pipe: Any, prompts: Sequence[str], negative: str, guided: bool, is_br
     """Every prompt through the pipeline's text encoders, once.
 
     A text that is too long is encoded in pieces where the text encoders are CLIP's. Elsewhere its last words are
-    dropped, which is said. guided: whether the negative prompt is used. is_brief: no text has more than one piece, and
-    nothing is said of what is dropped.
+    dropped, which is said. CLIP's also take weights (emphasis.py), but for a brief text, whose brackets are its own.
+    guided: whether the negative prompt is used. is_brief: no text has more than one piece, and nothing is said of what
+    is dropped.
     """
     against = negative if guided else ""
     zeros = not against and pipe.config.get("force_zeros_for_empty_prompt", False)  # SDXL: and not the empty text
     one = partial(_encode_one, pipe, guided=guided, zeros=zeros)
     if _takes_pieces(pipe):
         most = 1 if is_brief else None
-        *texts, away = _alike([*(pieces(pipe, text)[:most] for text in prompts), pieces(pipe, against)])
-        rows = [_join([one(p, a) for p, a in zip(text, away, strict=True)]) for text in texts]
+        plain = [(text, [1.0] * len(text)) if is_brief else emphasis.read(text) for text in prompts]
+        cut = [_weighed(text, pieces(pipe, text)[:most], weights) for text, weights in plain]
+        text, weights = emphasis.read(against)
+        *texts, away = _alike([*cut, _weighed(text, pieces(pipe, text), weights)])
+        rows = [_join([_stressed(pipe, one, p, a) for p, a in zip(text, away, strict=True)]) for text in texts]
     else:
         rows = []
         for n, prompt in enumerate(prompts):
@@ -86,6 +92,52 @@ def _fitting(text: str, is_too_long: Callable[[str], bool]) -> int:
     return max(1, bisect_left(range(1, len(text)), True, key=lambda end: is_too_long(text[:end])))
 
 
+@dataclass(frozen=True)
+class Piece:
+    """A part of a text, and its letters that have a weight: from, to, weight."""
+
+    text: str
+    runs: tuple[tuple[int, int, float], ...] = ()
+
+
+def _weighed(text: str, parts: list[str], weights: list[float]) -> list[Piece]:
+    """The pieces of a text with the weights of its letters."""
+    made, end = [], 0
+    for part in parts:
+        begin = text.index(part, end)
+        end = begin + len(part)
+        made.append(Piece(part, tuple(emphasis.runs(weights[begin:end]))))
+    return made
+
+
+def _stressed(pipe: Any, one: Callable[[str, str], dict[str, Tensor]], said: Piece, away: Piece) -> dict[str, Tensor]:
+    """A piece as the text encoders have it, each token as far from what the empty text has in its place as its weight
+    says: z = z_0 + w (z - z_0), as ComfyUI does it. Without weights, as it is."""
+    row = one(said.text, away.text)
+    if not (said.runs or away.runs):
+        return row
+    empty = one("", "")["prompt_embeds"]
+    for name, piece in (("prompt_embeds", said), ("negative_prompt_embeds", away)):
+        if name in row and piece.runs:
+            plain = row[name]  # (1, L, D)
+            weights = _token_weights(_tokenizers(pipe)[0], piece, plain.shape[1]).to(plain)[None, :, None]
+            row[name] = torch.where(weights == 1.0, plain, empty + weights * (plain - empty))
+    return row
+
+
+def _token_weights(tokenizer: Any, piece: Piece, length: int) -> Tensor:
+    """The weight of every token of a piece, (L,). A token before which as many stand as the text before a mark has is
+    the first of those that it marks: whole words, as CLIP's tokens never reach over a space."""
+
+    def before(letters: int) -> int:
+        return len(tokenizer(piece.text[:letters], add_special_tokens=False).input_ids)
+
+    weights = torch.ones(length)
+    for begin, end, weight in piece.runs:
+        weights[1 + before(begin) : min(1 + before(end), length - 1)] = weight  # after the token that begins the text
+    return weights
+
+
 def _takes_pieces(pipe: Any) -> bool:
     """Whether every text encoder is CLIP's, and its answer a sequence that the network reads at any length."""
     encoders = [getattr(pipe, n, None) for n in ("text_encoder", "text_encoder_2")]
@@ -98,7 +150,7 @@ def _tokenizers(pipe: Any) -> list[Any]:
     return [t for t in parts if t is not None]
 
 
-def _alike(texts: list[list[str]]) -> list[list[str]]:
+def _alike(texts: list[list[Piece]]) -> list[list[Piece]]:
     """The same number of pieces for every text, by repeating them.
 
     A network reads a text that stands there twice as it reads it once, so a short material looks as it does beside

@@ -1,18 +1,25 @@
 """Today's families: our picture is the one that the library's own pipeline makes; what cannot be walked says why."""
 
+import ast
 import inspect
+import logging
+import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 import torch
 from diffusers import DiffusionPipeline
 
+from engine.dreamer import models
+from engine.dreamer.families import FAMILIES, decoder_fault, why_not
 from engine.dreamer.generic import PipelineSampler
 from engine.dreamer.load import Dreamer
+from engine.dreamer.models import ModelError
 from tests import tiny_models
-from tests.dreamer.test_dreamer import assert_same, dreamer, waypoint
+from tests.dreamer.test_dreamer import assert_same, damaged, dreamer, waypoint, with_config
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # the libraries' advice to themselves
 
@@ -158,11 +165,11 @@ def test_a_class_that_the_library_has_a_dummy_for_names_the_package(
     import diffusers
 
     class Dummy:
-        _backends: ClassVar = ["torch", "no_such_package"]
+        _backends: ClassVar[list[str]] = ["torch", "no_such_package"]
 
     monkeypatch.setattr(diffusers, "AutoencoderKLQwenImage", Dummy)
     with pytest.raises(
-        ModelError, match="its AutoencoderKLQwenImage needs another package; .*pip install no_such_pack"
+        ModelError, match=r"its AutoencoderKLQwenImage needs another package; .*pip install no_such_pack"
     ):
         dreamer(folder("krea2"))
 

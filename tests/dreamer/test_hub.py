@@ -280,4 +280,4 @@ def test_fetch_asks_nobody_for_a_name_that_cannot_be_one(monkeypatch: pytest.Mon
 
 def test_the_vocabulary_that_checkpoints_in_one_file_need_is_fetched_without_its_network() -> None:
     names = ["config.json", "merges.txt", "model.safetensors", "pytorch_model.bin", "tokenizer.json", "vocab.json"]
-    assert wanted("openai/clip-vit-large-patch14", names, None) == ["vocab.json", "merges.txt", "tokenizer.json"]
+    assert hub.wanted("openai/clip-vit-large-patch14", names, None) == ["vocab.json", "merges.txt", "tokenizer.json"]

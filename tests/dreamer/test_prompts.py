@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from engine.dreamer import emphasis
 from engine.dreamer.families import FAMILIES, Family
 from engine.dreamer.models import ModelError
 from engine.dreamer.palettes import Palettes
@@ -217,3 +218,52 @@ def test_a_pipeline_whose_prompts_cannot_be_encoded_is_one_sentence() -> None:
         encode(Nameless(), ("a",), "", False)
     with pytest.raises(ModelError, match="Asking cannot be walked: its encode_prompt also needs picture; name a"):
         encode(Asking(), ("a",), "", False)
+
+
+@pytest.mark.parametrize(
+    ("text", "plain", "marked"),
+    [
+        ("a cloud", "a cloud", {}),
+        ("a (golden:1.3) cloud", "a golden cloud", {"golden": 1.3}),
+        ("a (golden) [red] cloud", "a golden red cloud", {"golden": 1.1, "red": 1 / 1.1}),
+        ("((very) far:0.5)", "very far", {"very": 0.55, " far": 0.5}),
+        ("a \\(real\\) bracket (", "a (real) bracket (", {}),
+        ("loose ) and ] and [half:1.2)", "loose ) and ] and [half:1.2)", {}),
+        ("(too much:9)", "too much", {"too much": 3.0}),
+    ],
+)
+def test_marks_are_read_as_other_programs_have_them(text: str, plain: str, marked: dict[str, float]) -> None:
+    said, weights = emphasis.read(text)
+    assert said == plain and len(weights) == len(said)
+    found = {said[a:b]: w for a, b, w in emphasis.runs(weights)}
+    assert found == pytest.approx(marked)
+
+
+@pytest.mark.parametrize("kind", ["sd", "sdxl"])
+def test_a_word_with_a_weight_moves_its_own_tokens_and_no_others(kind: str, request: Any) -> None:
+    pipe = request.getfixturevalue(kind)
+    plain, marked = (
+        encode(pipe, (text,), "", False).mix((1.0,))["prompt_embeds"] for text in ("a red sky", "a (red:1.5) sky")
+    )
+    empty = encode(pipe, ("",), "", False).mix((1.0,))["prompt_embeds"]
+    moved = (marked - plain).abs().amax((0, 2)) > 1e-7
+    assert moved.nonzero().flatten().tolist() == [2, 3, 4]  # a letter a token, after the one that begins the text
+    torch.testing.assert_close(marked[:, 2:5], empty[:, 2:5] + 1.5 * (plain - empty)[:, 2:5])
+
+
+def test_weights_reach_over_the_pieces_of_a_long_text_and_into_the_negative_prompt(sd: Any) -> None:
+    marked = LONG.replace("beside another", "(beside another:1.4)")
+    plain, other = (encode(sd, (text,), "", False).mix((1.0,))["prompt_embeds"] for text in (LONG, marked))
+    where = ((other - plain).abs().amax((0, 2)) > 1e-7).nonzero().flatten()
+    assert where.min() == 49 and len(where) == len("besideanother")  # in the last of three pieces of 24
+    names = ("negative_prompt_embeds", "prompt_embeds")
+    mud, more = (encode(sd, (SHORT,), text, True).mix((1.0,)) for text in ("mud", "(mud:1.5)"))
+    assert [torch.equal(mud[n], more[n]) for n in names] == [False, True]
+
+
+def test_brackets_of_a_fragment_and_of_other_families_are_their_own(sd: Any) -> None:
+    brief = encode(sd, ("a (red:1.5) sky",), "", False, is_brief=True).mix((1.0,))["prompt_embeds"]
+    assert not torch.equal(brief, encode(sd, ("a red sky",), "", False).mix((1.0,))["prompt_embeds"])
+    flux = tiny_models.flux()
+    one, other = (encode(flux, (text,), "", False).mix((1.0,))["prompt_embeds"] for text in ("(red)", "red"))
+    assert not torch.equal(one, other), "Flux is given the brackets themselves"
