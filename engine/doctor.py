@@ -87,7 +87,8 @@ _PANEL = """
 import json
 from importlib.util import find_spec
 needed, helpful = ["starlette", "uvicorn", "websockets"], ["segno", "zeroconf", "prometheus_client", "PIL"]
-print(json.dumps({"missing": [n for n in needed if not find_spec(n)], "less": [n for n in helpful if not find_spec(n)]}))
+missing, less = ([name for name in names if not find_spec(name)] for names in (needed, helpful))
+print(json.dumps({"missing": missing, "less": less}))
 """
 _PROBES = {
     "panel": _PANEL,
@@ -301,8 +302,8 @@ def _panel(answer: dict[str, Any], port: int | None = None) -> Check:
 
     port = Settings.port if port is None else port
     if missing := answer.get("missing", [answer["error"]] if "error" in answer else []):
-        return Check("panel", None, f"shows run without one: {', '.join(missing)} is missing",
-                     f"pip install {' '.join(answer.get('missing', ['starlette', 'uvicorn', 'websockets']))}")  # fmt: skip
+        names = " ".join(answer.get("missing", ["starlette", "uvicorn", "websockets"]))
+        return Check("panel", None, f"shows run without one: {', '.join(missing)} is missing", f"pip install {names}")
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as trial:
         if os.name == "posix":
             trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -313,7 +314,8 @@ def _panel(answer: dict[str, Any], port: int | None = None) -> Check:
             return Check("panel", None, f"TCP {port} cannot be had: {fault.strerror}", cure)
     if less := answer.get("less"):
         names = " ".join(less).replace("prometheus_client", "prometheus-client").replace("PIL", "pillow")
-        return Check("panel", None, f"TCP {port} is free; some of it is missing: {', '.join(less)}", f"pip install {names}")
+        gone = f"TCP {port} is free; some of it is missing: {', '.join(less)}"
+        return Check("panel", None, gone, f"pip install {names}")
     return Check("panel", True, f"TCP {port} is free; a show's panel is at http://127.0.0.1:{port}/")
 
 

@@ -1,6 +1,6 @@
 """The benchmark: every speed claim of the README as a ratio measured side by side in one run.
 
-Usage: `scripts/bench [--quick] [--only dreamer,stage,osc,control,film,memory] [--json out/bench.json]`.
+Usage: `scripts/bench [--quick] [--only dreamer,stage,osc,control,film,memory,pulp,panel] [--json out/bench.json]`.
 Absolute figures belong to the machine and the minute; the ratios are what is claimed. Nothing else should
 run on the machine meanwhile.
 """
@@ -28,6 +28,8 @@ from typing import Any
 import numpy as np
 import psutil
 from bench_mapping import RATE, bench_mappings, mapped, packets
+from bench_panel import bench_panel
+from bench_pulp import bench_pulp
 
 from engine.play.shows import load_show
 from engine.show.config import Show
@@ -592,7 +594,7 @@ def _memory(stage: psutil.Process) -> tuple[float, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="shorter runs, noisier figures")
-    parser.add_argument("--only", default="dreamer,stage,osc,control,film,memory")
+    parser.add_argument("--only", default="dreamer,stage,osc,control,film,memory,pulp,panel")
     parser.add_argument("--show", default="house")
     parser.add_argument("--json", type=Path, default=Path("out/bench.json"))
     arguments = parser.parse_args()
@@ -604,6 +606,8 @@ def main() -> None:
         "control": lambda: bench_control(show),
         "film": lambda: bench_film(show, arguments.quick),
         "memory": lambda: bench_memory(arguments.show, arguments.quick),
+        "panel": lambda: bench_panel(Live, arguments.show, arguments.quick),
+        "pulp": lambda: bench_pulp(Live, arguments.show, arguments.quick),
     }
     results = []
     for name in arguments.only.split(","):

@@ -29,6 +29,8 @@ SLOW = (
     "walk/test_navigator.py",
     "walk/memory/test_large.py",
     "control/test_osc_flood.py",
+    "panel/test_page.py",
+    "panel/test_page_live.py",
     "test_packaging.py",
     "test_scripts.py",
     "cli/test_cli.py",

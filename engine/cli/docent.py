@@ -5,10 +5,14 @@ pedesis docent --film lesson.mp4     the whole lesson as a film
 pedesis docent --text                only what it says, to be read aloud
 """
 
+import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from engine.show.config import Show
 
 SIZE = "1280x720"
 
@@ -53,7 +57,7 @@ def docent(
         sets.append(f"docent.language={language}")
     opened = cli.open_show(show, sets, None)
     if text:
-        _print_text(opened.values["docent.language"], opened.path.parent, step)
+        _print_text(opened, step)
         return
     cli.guarded(lambda: cli.find_model(opened))
     if film is not None:
@@ -69,11 +73,31 @@ def docent(
     cli.guarded(lambda: run_live(opened, options))
 
 
-def _print_text(language: object, folder: Path, first: int) -> None:
+def _print_text(show: "Show", first: int) -> None:
     from engine.play.docent import sentence_of
     from engine.show.language import Language
     from engine.stage.docent_params import STEPS
 
-    spoken = Language.load(str(language), [folder])
+    spoken = Language.load(str(show.values["docent.language"]), [show.path.parent])
+    figures = _figures(show)
     for number, name in enumerate(STEPS[first - 1 :], first):
-        typer.echo(f"{number:2}  {spoken.say(sentence_of(name)).replace('*', '')}")
+        typer.echo(f"{number:2}  {spoken.say(sentence_of(name), **figures).replace('*', '')}")
+
+
+def _figures(show: "Show") -> dict[str, str]:
+    """How many numbers there are, as far as the show and its model's files tell; "…" for what they do not."""
+    from engine.dreamer.models import ModelError, find
+
+    many, few = show.model.width * show.model.height * 3, 0
+    try:
+        vae = json.loads((find(show.model.name).path / "vae" / "config.json").read_text("utf-8"))
+        side = 2 ** (len(vae["block_out_channels"]) - 1)  # pixels to a cell of the latent
+        few = vae["latent_channels"] * (show.model.width // side) * (show.model.height // side)
+    except (ModelError, OSError, ValueError, KeyError, TypeError):
+        few = 0
+    return {
+        "pixels": f"{many:,}",
+        "few": f"{few:,}" if few else "…",
+        "times": f"{round(many / few)}" if few else "…",
+        "count": str(show.model.steps),
+    }

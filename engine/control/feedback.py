@@ -7,8 +7,8 @@
     feedback.close()
 
 Who is told: the controllers named in the show, and those that have sent to an address of the show, or asked for one,
-within the last five minutes; what changes after they came. A sensor that only sends to addresses of its own is left in peace. Each is told in the form it uses itself:
-who sends to /norm/walk/speed hears of it there.
+within the last five minutes; what changes after they came. A sensor that only sends to addresses of its own is left in
+peace. Each is told in the form it uses itself: who sends to /norm/walk/speed hears of it there.
 
 No loops: what a controller has sent is what it knows, and it is told only what differs from that, and nothing about a
 fader while a hand is still on it. At most RATE_HZ times a second, and of each parameter the newest value.

@@ -28,7 +28,7 @@ class Listener:
     def __init__(self, client: int) -> None:
         self.client = client
         self.is_new = True  # everything is to be told
-        self.values: dict[str, Value] = {}
+        self.values: Mapping[str, Value] = {}
         self.lists: dict[str, Any] = {}
         self.status: Mapping[str, Any] | None = None
         self.log: deque[Mapping[str, Any]] = deque(maxlen=LOG_KEPT)
@@ -112,7 +112,8 @@ class Board:
         if said.status is not None:
             self.status, self.heard_at = said.status, time.monotonic()
         for listener in self.listeners:
-            listener.values |= said.values
+            # The same object for all who keep up, so that it is put into words once (sockets.Words).
+            listener.values = {**listener.values, **said.values} if listener.values else said.values
             listener.lists |= said.lists
             listener.log.extend(said.log)
             listener.status = said.status or listener.status

@@ -26,7 +26,9 @@ Server to page:
     {"type": "values", "values": {name: value}}        at most 20 times a second, only what changed
     {"type": "lists", ..}                              those of materials, presets, cues, memories, learn that changed
     {"type": "status", "status": {"fps": .., "keyframes": pictures dreamt a second, "phase": .., "recording": bool,
-        "uptime_s": .., "visiting": name or "", "blackout": bool, "take": bool, "health": {"ok": bool, "why": [..]}}}
+        "uptime_s": .., "visiting": name or "", "blackout": bool, "take": bool, "health": {"ok": bool, "why": [..]},
+        "cue": where it is in the list, in words, "cue_place": number of the present cue, 0 before the first,
+        "dreamer": "starting|loading|dreaming|restarting|failed"}}
                                                        about once a second
     {"type": "log", "lines": [like log above]}
     {"type": "refused", "name": .., "why": ".."}       a set, fire, call or learn that could not be done

@@ -27,7 +27,7 @@ from engine.panel.files import File
 from engine.panel.guard import Guard
 from engine.panel.health import health, metrics
 from engine.panel.orders import Outgoing
-from engine.panel.sockets import page_socket, query_socket
+from engine.panel.sockets import Words, page_socket, query_socket
 from engine.panel.tree import EXTENSIONS, KNOWN, NOT_OURS
 from engine.play.panel_messages import Picture
 
@@ -69,8 +69,10 @@ def build(panel: Panel) -> ASGIApp:
 
         return endpoint
 
+    words = Words()
+
     async def page(websocket: WebSocket) -> None:
-        await page_socket(panel.board, panel.outgoing, websocket)
+        await page_socket(panel.board, panel.outgoing, websocket, words)
 
     async def query(websocket: WebSocket) -> None:
         await query_socket(panel.board, panel.outgoing, websocket)

@@ -1,6 +1,6 @@
 """The two kinds of websocket: the page's own (protocol.py), and OSCQuery's.
 
-    await page_socket(board, outgoing, websocket)
+    await page_socket(board, outgoing, websocket, words)
     await query_socket(board, outgoing, websocket)
 
 Each has two halves that end together: one hears, one tells what is new at most TELL_HZ times a second, and the newest
@@ -9,7 +9,7 @@ value of each parameter only. A socket that says too much is closed. The event l
 
 import asyncio
 import json
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -24,15 +24,36 @@ from engine.panel.protocol import MAX_MESSAGE_BYTES, Ping, Refused, read
 from engine.panel.tree import READ, Node, value_of
 from engine.show.params import Value
 
-TELL_S = 0.05  # between two tellings
+TELL_S = 0.02  # between two tellings; the stage tells 20 times a second itself
 MOST_LISTENERS = 128
 BROKE_A_RULE, TRY_LATER = 1008, 1013
 OWN_S = 0.3  # in which what somebody sent is not sent back to them
 LISTS = ("materials", "presets", "cues", "memories", "learn")
 
 
-async def page_socket(board: Board, outgoing: Outgoing, websocket: WebSocket) -> None:
-    """A page, until it leaves."""
+class Words:
+    """Messages as text, those that go to everybody written once."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, tuple[object, str]] = {}  # by type: what was said last, and its text
+
+    def of(self, said: Mapping[str, Any]) -> str:
+        """The text of a message of news()."""
+        kind = said["type"]
+        content = said.get(kind)  # the very object that others are told
+        known = self._last.get(kind)
+        if content is not None and known is not None and known[0] is content:
+            return known[1]
+        if kind == "values":
+            said = {"type": kind, "values": {name: plain(value) for name, value in said["values"].items()}}
+        text = json.dumps(said, separators=(",", ":"), ensure_ascii=False)
+        if content is not None:
+            self._last[kind] = content, text
+        return text
+
+
+async def page_socket(board: Board, outgoing: Outgoing, websocket: WebSocket, words: Words) -> None:
+    """A page, until it leaves. words: shared by all pages."""
     pongs: asyncio.Queue[int | float] = asyncio.Queue(maxsize=32)
 
     async def hear(listener: Listener) -> None:
@@ -61,7 +82,7 @@ async def page_socket(board: Board, outgoing: Outgoing, websocket: WebSocket) ->
         while True:
             await listener.wait()
             for said in news(board, listener):
-                await websocket.send_text(json.dumps(said, separators=(",", ":"), ensure_ascii=False))
+                await websocket.send_text(words.of(said))
             while not pongs.empty():
                 await websocket.send_text(json.dumps({"type": "pong", "id": pongs.get_nowait()}))
             await asyncio.sleep(TELL_S)
@@ -81,7 +102,7 @@ def news(board: Board, listener: Listener) -> list[dict[str, Any]]:
         messages.append(hello(board))
     if listener.values:
         values, listener.values = listener.values, {}
-        messages.append({"type": "values", "values": {name: plain(value) for name, value in values.items()}})
+        messages.append({"type": "values", "values": values})
     if listener.lists:
         lists, listener.lists = listener.lists, {}
         messages.append({"type": "lists", **lists})

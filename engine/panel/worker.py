@@ -58,6 +58,9 @@ def main(pipe: Connection, settings: Settings, nice: int) -> None:
         asyncio.run(_Serving(pipe, settings, sockets).run())
     except (EOFError, BrokenPipeError, ConnectionResetError):
         os._exit(0)  # the stage has gone
+    except Exception as error:
+        _say(pipe, fault=f"{type(error).__name__}: {error}")
+        os._exit(1)
 
 
 class _Serving:

@@ -131,7 +131,8 @@ class Panel:
         now_s = time.perf_counter()
         if link is None or now_s < self._next_s:
             return
-        self._next_s = now_s + 1 / TELL_HZ
+        # On the average: frames of 50 ms, each a little early for the next, would make it ten a second.
+        self._next_s = max(self._next_s + 1 / TELL_HZ, now_s + 0.5 / TELL_HZ)
         link.watch()
         if self.preview is not None:
             self.preview.is_wanted = link.looking
@@ -182,10 +183,12 @@ class Panel:
         for row in player.show.registry.rows():
             if row["name"] not in HIDDEN:
                 kept = {key: row[key] for key in _KEYS}
-                rows.append({**kept, "group": row["name"].partition(".")[0]})
+                default = player.show.values.get(row["name"], row["default"])  # where the show has it, for its faders
+                rows.append({**kept, "default": default, "group": row["name"].partition(".")[0]})
         self._told = self._values(player)
         self._lists = self._listed(player)
         self._mapped = player.playing.inputs.mapper.table
+        self._tail.take()  # they are among those that are kept
         return Description(
             player.show.name, __version__, tuple(rows), dict(self._told), dict(self._lists), _mapped(player),
             player.osc.port if player.osc else None, self._tail.kept,

@@ -64,7 +64,7 @@ class PanelLink:
         for each in self._wake:
             each.setblocking(False)
         self._stuck_since: float | None = None
-        self._trouble, self._again, self._said = "", True, ""
+        self._trouble, self._again, self._said, self._fault = "", True, "", ""
         self._thread = threading.Thread(target=self._run, name="panel", daemon=True)
 
     @property
@@ -125,7 +125,7 @@ class PanelLink:
         ends = 0
         while not self._closing.is_set():
             born = time.monotonic()
-            self._trouble = ""
+            self._trouble = self._fault = ""
             try:
                 self._spawn()
             except (OSError, RuntimeError) as error:  # no memory or no handles left, for now
@@ -150,7 +150,8 @@ class PanelLink:
         if self._trouble:
             words = f"the show goes on without its panel: {self._trouble}"
         else:
-            words = "the panel has ended and is started again"
+            of = f" ({self._fault})" if self._fault else ""
+            words = f"the panel has ended{of} and is started again"
         if words != self._said or not self._trouble:
             self._said = words
             log.warning("%s", words)
@@ -203,6 +204,7 @@ class PanelLink:
     def _take(self, said: Heard) -> None:
         if said.trouble:
             self._trouble, self._again = said.trouble, said.again
+        self._fault = said.fault or self._fault
         if said.ready is not None:
             self.ready, self.is_new, self._said = said.ready, True, ""
         if said.looking is not None:

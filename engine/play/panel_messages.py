@@ -96,6 +96,7 @@ class Heard:
     again: bool = True  # whether it may be otherwise another time
     looking: bool | None = None
     clients: int | None = None
+    fault: str = ""  # what it ends of
 
 
 def encode(said: Mapping[str, Any]) -> bytes:
@@ -120,6 +121,7 @@ def decode(raw: bytes) -> Heard:
         bool(said.get("again", True)),
         looking if isinstance(looking, bool) else None,
         clients if isinstance(clients, int) else None,
+        str(said.get("fault", ""))[:TEXT_MAX],
     )
 
 

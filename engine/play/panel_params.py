@@ -8,7 +8,7 @@ from engine.show.params import Param, Rule
 from engine.show.part import Part, Things
 
 _TOKEN = Rule(
-    lambda v: not v or (len(v) >= 8 and len(v) <= 128 and v.isascii() and v.isprintable() and not set(v) & set(" &#+%?=/")),
+    lambda v: not v or (8 <= len(v) <= 128 and v.isascii() and v.isprintable() and not set(v) & set(" &#+%?=/")),
     "text of 8 to 128 letters and digits, or empty",
 )  # fmt: skip
 

@@ -23,6 +23,7 @@ from engine.show.config import Show
 from engine.show.files import ENDING_S
 from engine.stage.blend import Blend, Picture
 from engine.stage.lettering import Lettering
+from engine.walk.caption import Caption
 from engine.walk.mix import TICK_S
 from engine.walk.palette import Palette
 from engine.walk.waypoint import Waypoint, same_place
@@ -125,8 +126,11 @@ class Performance:
 
     def letter(self, lettering: Lettering) -> None:
         """Hands on what is written over the picture."""
-        conductor = self.conductor
-        lettering.set(conductor.afloat, int(self.show.values["walk.seed"]), conductor.caption)
+        conductor, seed = self.conductor, int(self.show.values["walk.seed"])
+        if self._newest is None:  # nothing that words could be about
+            lettering.set((), seed, Caption())
+        else:
+            lettering.set(conductor.afloat, seed, conductor.caption)
 
     def save(self) -> None:
         """Keeps presets that were stored, and once in a while where the walk is, if the show is one that remembers."""

@@ -44,6 +44,7 @@ class StatusWatch:
             "blackout": bool(conductor["stage.blackout"]),
             "dreamer": dreamer.state,
             "cue": conductor.automation.cues.status,
+            "cue_place": conductor.automation.cues.place,
             "health": self._health(player, now_s),
             "counts": {
                 "frames": player.meter.frames,

@@ -34,7 +34,8 @@ _PASSES = {
     "    colour = vec4(vec3(t.r) * u_fade, max(t.r, 0.6 * t.g)); }",
     "hall.frag": "void main() { colour = vec4(0.004, 0.006, 0.012, 1.0); }",
     "card.frag": _PICTURE + "uniform float u_alpha;\nuniform float u_shows;\nuniform vec4 u_veil;\n"
-    "void main() { colour = vec4(u_shows > 0.5 ? pow(max(picture().rgb, 0.0), vec3(1.0 / 2.2)) : u_veil.rgb, 1.0) * u_alpha; }",
+    "void main() { vec3 shown = u_shows > 0.5 ? pow(max(picture().rgb, 0.0), vec3(1.0 / 2.2)) : u_veil.rgb;\n"
+    "    colour = vec4(shown, 1.0) * u_alpha; }",
     "ink.frag": "uniform sampler2D u_ink;\nuniform vec4 u_tone;\nuniform float u_drawn;\n"
     "void main() { vec4 ink = texture(u_ink, vec2(v_uv.x, 1.0 - v_uv.y));\n"
     "    colour = (u_drawn > 0.5 ? ink : vec4(u_tone.rgb, 1.0) * ink.r) * u_tone.a; }",

@@ -37,7 +37,11 @@ def rows(show: str = "stage") -> list[dict[str, Any]]:
     """The parameters of a show, as the stage describes them. Not to be changed."""
     loaded = load_show(show)
     return [
-        {**{key: row[key] for key in KEYS}, "default": loaded.values[row["name"]], "group": row["name"].partition(".")[0]}
+        {
+            **{key: row[key] for key in KEYS},
+            "default": loaded.values[row["name"]],
+            "group": row["name"].partition(".")[0],
+        }
         for row in loaded.registry.rows()
         if row["name"] not in HIDDEN
     ]

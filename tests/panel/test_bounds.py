@@ -1,4 +1,4 @@
-"""What a stranger may try: a thousand connections, half a message, reading nothing, and whatever hypothesis thinks of."""
+"""What a stranger may try: a thousand connections, half a message, reading nothing, whatever hypothesis thinks of."""
 
 import json
 import socket
@@ -76,8 +76,16 @@ def test_half_a_request_is_given_up(rig: Rig, said: bytes) -> None:
     assert alive(rig)
 
 
-@pytest.mark.parametrize("said", [b"\x16\x03\x01\x02\0\x01", b"\0" * 100000, b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 20000,
-                                  b"GET /" + b"x" * 100000, b"GET / HTTP/9.9\r\n\r\n"])  # fmt: skip
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"\x16\x03\x01\x02\0\x01",
+        b"\0" * 100000,
+        b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 20000,
+        b"GET /" + b"x" * 100000,
+        b"GET / HTTP/9.9\r\n\r\n",
+    ],
+)
 def test_what_is_no_request_is_turned_away(rig: Rig, said: bytes) -> None:
     with raw(rig) as opened:
         with suppress(ConnectionError):
@@ -199,8 +207,11 @@ def test_it_is_well_after_all_that(rig: Rig) -> None:
 
 
 @quick
-@given(raw=st.binary(max_size=200) | said.map(lambda each: json.dumps(each).encode())
-       | st.lists(said, max_size=3).map(lambda each: json.dumps({"orders": each, "packets": each}).encode()))  # fmt: skip
+@given(
+    raw=st.binary(max_size=200)
+    | said.map(lambda each: json.dumps(each).encode())
+    | st.lists(said, max_size=3).map(lambda each: json.dumps({"orders": each, "packets": each}).encode())
+)
 def test_the_stage_believes_nothing_that_is_no_message(raw: bytes) -> None:
     with suppress(ValueError, TypeError):
         decode(raw)

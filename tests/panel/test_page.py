@@ -1,4 +1,4 @@
-"""The panel's page in a real browser, against the panel's real web server (stand_in.py): what hands and eyes rely on."""
+"""The panel's page in a real browser, against the panel's real web server (stand_in.py): what hands and eyes need."""
 
 import re
 from collections.abc import Iterator
@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from tests.panel.stand_in import StandIn, rows
 
 from engine.play.panel_messages import Update
+from tests.panel.stand_in import StandIn, rows
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 expect = playwright.expect
@@ -52,6 +52,7 @@ def opened(browser: "playwright.Browser", address: str, **how: object) -> Iterat
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.goto(address, wait_until="domcontentloaded")
     expect(page.locator("#desk")).to_be_enabled(timeout=10_000)
+    page.evaluate("new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))")  # keys count now
     yield page
     context.close()
     assert not errors
@@ -105,7 +106,7 @@ def test_what_is_under_the_hand_is_not_moved_by_the_network(browser: "playwright
         page.mouse.move(x, y)
         page.mouse.down()
         page.mouse.move(x - width / 4, y, steps=3)
-        show.wait(lambda orders: bool(orders))
+        show.wait(lambda orders: bool(orders) and abs(orders[-1][2] - 0.75) < 0.01)
         show.values({"walk.radius": 0.1, "walk.focus": 0.3})
         expect(fader(page, "walk.focus")).to_have_attribute("aria-valuetext", "0.30")  # what came with it has arrived
         assert float(fader(page, "walk.radius").get_attribute("aria-valuenow") or 0) > 0.7
@@ -158,6 +159,17 @@ def test_words_are_set_by_enter_and_a_draft_is_not_overwritten(browser: "playwri
         expect(words).to_have_value("a letter that burns")
 
 
+def test_a_list_that_changes_leaves_what_somebody_is_writing(browser: "playwright.Browser", show: StandIn) -> None:
+    with opened(browser, show.address) as page:
+        box = page.get_by_label("A memory to visit")
+        box.press_sequentially("an hour")
+        show.tell(Update(lists={"memories": [{"id": 13, "name": "memory 13"}, *LISTS["memories"]]}))
+        expect(page.get_by_role("button", name="Visit memory 13")).to_be_visible()
+        page.keyboard.type(" ago")
+        page.keyboard.press("Enter")
+        assert show.wait(lambda orders: bool(orders)) == [("call", "memory.recall", "an hour ago")]
+
+
 def test_what_is_pressed_and_said_reaches_the_show(browser: "playwright.Browser", show: StandIn) -> None:
     with opened(browser, show.address) as page:
         page.get_by_label("A phrase for the picture").fill("a whale")
@@ -184,6 +196,16 @@ def test_what_is_pressed_and_said_reaches_the_show(browser: "playwright.Browser"
         expect(page.locator("#blackout")).to_have_attribute("aria-pressed", "true")
 
 
+def test_the_present_cue_is_marked_and_the_next_one_named(browser: "playwright.Browser", show: StandIn) -> None:
+    with opened(browser, show.address) as page:
+        expect(page.locator("#next-cue")).to_contain_text("opening")
+        show.status(cue_place=1)
+        expect(page.locator("#next-cue")).to_contain_text("a whale")
+        expect(page.locator('[aria-current="step"]')).to_contain_text("opening")
+        show.status(cue_place=2)
+        expect(page.locator("#next-cue")).to_contain_text("that was the last")
+
+
 def test_two_browsers_agree(browser: "playwright.Browser", show: StandIn) -> None:
     with opened(browser, show.address) as one, opened(browser, show.address) as other:
         x, y, width = grip(one, "walk.focus")
@@ -208,7 +230,8 @@ def test_on_a_phone_a_touch_moves_nothing_and_a_drag_goes_on_from_there(
             box = page.locator(f"#{name}").bounding_box()
             assert box and box["height"] >= 48 and box["width"] >= 90 and box["y"] + box["height"] <= 740
         small = page.evaluate(
-            "[...document.querySelectorAll('button, .fader, summary, .choice label')].filter((e) => e.checkVisibility())"
+            "[...document.querySelectorAll('button, .fader, summary, .choice label')]"
+            ".filter((e) => e.checkVisibility())"
             ".filter((e) => e.getBoundingClientRect().height < 40).map((e) => e.outerHTML.slice(0, 80))"
         )
         assert small == []
@@ -229,6 +252,9 @@ def test_on_a_phone_a_touch_moves_nothing_and_a_drag_goes_on_from_there(
         finger("touchEnd")
         values = [order[2] for order in show.wait(lambda orders: bool(orders) and orders[-1][2] < 0.16)]
         assert max(values) <= 0.3  # it began where the fader stood, not where the finger was
+        finger("touchStart", x)
+        show.wait(lambda orders: orders[-1] == ("set", "walk.pedesis", 0.3))  # a long press: the show's own value
+        finger("touchEnd")
 
 
 def test_it_comes_back_by_itself_and_says_so(browser: "playwright.Browser", show: StandIn) -> None:
@@ -321,8 +347,9 @@ def test_everything_can_be_named_and_reached_by_keyboard(browser: "playwright.Br
     with opened(browser, show.address) as page:
         page.evaluate("document.querySelectorAll('details').forEach((each) => (each.open = true))")
         bare = page.evaluate(
-            "[...document.querySelectorAll('button, input, textarea, select, [role=slider]')].filter((e) =>"
-            " e.checkVisibility() && !(e.ariaLabel || e.textContent.trim() || e.labels?.length)).map((e) => e.outerHTML)"
+            "[...document.querySelectorAll('button, input, textarea, select, [role=slider]')]"
+            ".filter((e) => e.checkVisibility())"
+            ".filter((e) => !(e.ariaLabel || e.textContent.trim() || e.labels?.length)).map((e) => e.outerHTML)"
         )
         assert bare == []
         page.locator("#blackout").focus()

@@ -67,8 +67,12 @@ def test_what_cannot_be_done_goes_back_to_who_asked_alone(rig: Rig) -> None:
 def test_triggers_calls_learning_and_pings(rig: Rig) -> None:
     with rig.page() as page:
         hear(page, "hello")
-        for said in ({"type": "fire", "name": "walk.jump"}, {"type": "call", "name": "say", "text": "a <b>whale</b>"},
-                     {"type": "learn", "action": "start", "name": "walk.speed"}, {"type": "ping", "id": 7}):  # fmt: skip
+        for said in (
+            {"type": "fire", "name": "walk.jump"},
+            {"type": "call", "name": "say", "text": "a <b>whale</b>"},
+            {"type": "learn", "action": "start", "name": "walk.speed"},
+            {"type": "ping", "id": 7},
+        ):
             page.send(json.dumps(said))
         assert hear(page, "pong")["id"] == 7
         rig.wait(lambda: [o for o in rig.orders if o.kind == "learn"])

@@ -1,4 +1,4 @@
-"""The show's end of its panel, in a player stepped by hand; the process at the other end says what the test tells it."""
+"""The show's end of its panel, in a player stepped by hand; the process at the other end says what a test tells it."""
 
 import logging
 from collections.abc import Iterator
@@ -145,7 +145,7 @@ def test_presets_and_the_log_are_told(player: Player, caplog: pytest.LogCaptureF
     assert any("stored the preset" in line for line in lines)
 
 
-def test_learning_from_the_panel_binds_and_is_not_shown_on_stage(player: Player, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_learning_from_the_panel_binds_and_is_not_shown(player: Player, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("engine.play.learning.STILL_S", 0.0)
     want(player, ("learn", "look.grain", "start"))
     assert player.learning is not None and not player.overlay.visible
@@ -238,7 +238,8 @@ def test_a_preview_is_the_program_made_small(ctx: Any, shaders: Any, is_slow: bo
     for n in range(4):
         preview.push(target.framebuffer, 10 + n * 1.0)
     picture = preview.take()
-    assert picture is not None and picture.width <= 480 and picture.width / picture.height == pytest.approx(16 / 9, 0.02)
+    assert picture is not None and picture.width <= 480
+    assert picture.width / picture.height == pytest.approx(16 / 9, 0.02)
     pixels = np.frombuffer(picture.rgb, np.uint8).reshape(picture.height, picture.width, 3)
     assert np.abs(pixels[-20].astype(int) - (200, 100, 50)).max() <= 1 and pixels[20].max() <= 1
     preview.is_wanted = False

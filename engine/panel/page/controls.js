@@ -10,6 +10,7 @@ import { allowed, hasFader, plain, read, stepped, written } from "./numbers.js";
 import { landsWords, shortName } from "./words.js";
 
 const TEXT_MAX = 1000; // characters, as the show takes them
+const GROWS = CSS.supports("field-sizing", "content"); // a box for words that grows with them by itself
 const SELECT_FROM = 6; // choices that no longer fit beside each other
 
 /** A whole row for one parameter. */
@@ -45,7 +46,8 @@ function footnote(param) {
   return `${param.name}: ${range}seen ${landsWords(param.lands)}`;
 }
 
-function bindButton(param, desk, label) {
+/** Binds a fader, knob or sensor of the room to a parameter; seen only while learning. */
+export function bindButton(param, desk, label) {
   if (param.lands === "start" || param.kind === "text" || param.kind === "call") return null;
   return button("Learn", () => desk.learn("start", param.name), { class: "bind", "aria-label": `Learn a control for ${label}` });
 }
@@ -191,7 +193,11 @@ export function textBox(param, desk, { label, describedBy, className = "" }) {
   const drop = button("Leave it", () => put(), { class: "quiet", "aria-label": `Leave ${label} as it was` });
   const tail = make("div", { class: "drafting", hidden: true }, said, drop, send);
   const isDraft = () => box.value !== value;
-  const fit = () => (tail.hidden = !isDraft());
+  const fit = () => {
+    tail.hidden = !isDraft();
+    if (!GROWS) grow(box);
+  };
+  if (!GROWS) new ResizeObserver(() => grow(box)).observe(box);
   const put = () => {
     box.value = value;
     fit();
@@ -200,7 +206,7 @@ export function textBox(param, desk, { label, describedBy, className = "" }) {
     if (!isDraft() || !desk.set(param.name, box.value)) return;
     value = box.value;
     fit();
-    desk.say(`${param.name} is set.`);
+    desk.say("The new words are sent; they show once they are read.");
   };
   box.addEventListener("input", fit);
   box.addEventListener("keydown", (event) => {
@@ -222,6 +228,13 @@ export function textBox(param, desk, { label, describedBy, className = "" }) {
   });
   put();
   return make("div", { class: "words" }, box, tail);
+}
+
+/** As high as its words. A box that is folded away has no height, and gets one when it is seen. */
+function grow(box) {
+  if (!box.offsetWidth) return;
+  box.style.height = "auto";
+  box.style.height = `${box.scrollHeight + box.offsetHeight - box.clientHeight}px`;
 }
 
 function trigger(param, desk, { label, describedBy }) {

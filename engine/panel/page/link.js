@@ -1,6 +1,6 @@
 /* The page's line to the show: one websocket that opens itself again, and the token that it was opened with.
 
-   const link = new Link({ said, away })       said(message), away(sentence, isFirst)
+   const link = new Link({ said, away })       said(message), away(sentence)
    link.open(); link.send({ type: "set", ... }) -> false while the show is away
    link.address("/picture.jpg")                with the token, where there is one
 

@@ -162,7 +162,8 @@ function status(message) {
   const rates = [];
   if (typeof said.keyframes === "number") rates.push(`${figure(said.keyframes)} pictures dreamt a second`);
   if (typeof said.fps === "number") rates.push(`${figure(said.fps)} shown`);
-  if (typeof said.phase === "number") rates.push(`phase ${said.phase.toFixed(2)}`);
+  if (typeof said.phase === "number") rates.push(`${said.phase.toFixed(2)} along the walk`);
+  if (["starting", "loading", "restarting"].includes(said.dreamer)) rates.unshift("The dreamer is getting ready");
   write(byId("caption"), said.visiting ? `Visiting ${said.visiting}` : rates.join(", "));
   const why = well ? ["All is well."] : said.health.why;
   const lines = why.map((each) => Object.assign(document.createElement("p"), { textContent: each }));
@@ -191,6 +192,7 @@ function away(sentence) {
   write(byId("away"), sentence + (drafts ? " What you typed is kept here, not sent yet." : ""));
   byId("away").hidden = false;
   preview.stop();
+  byId("told").classList.remove("shown");
   desk.showAll();
 }
 

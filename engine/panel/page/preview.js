@@ -43,14 +43,21 @@ export class Preview {
     if (runs === this.runs) return;
     this.runs = runs;
     clearTimeout(this.timer);
-    if (!runs) this.image.src = NOTHING;
-    else this.open();
+    if (runs) this.open();
+    else this.close();
   }
 
   open() {
     const address = this.link.address("/stream.mjpg");
     this.image.src = `${address}${address.includes("?") ? "&" : "?"}at=${Math.round(performance.now())}`;
     this.image.hidden = false;
+  }
+
+  close() {
+    this.image.hidden = true;
+    this.image.src = NOTHING;
+    write(this.words, this.wanted ? "" : "No picture while the show is away");
+    this.words.hidden = false;
   }
 
   arrive() {

@@ -3,7 +3,7 @@
    const sections = new Sections(desk, say); sections.build(hello); sections.lists(message); sections.status(status)
 */
 
-import { callBox, control, textBox } from "./controls.js";
+import { bindButton, callBox, control, textBox } from "./controls.js";
 import { button, freshId, make, write } from "./make.js";
 
 const LOG_KEPT = 200; // lines
@@ -85,6 +85,7 @@ export class Sections {
       make("div", { class: "head" }, make("h3", {}, title), fader.beside ?? null),
       textBox(words, this.desk, { label: `the words of ${title}`, className: "prompt" }),
       fader.element ?? null,
+      weight ? bindButton(weight, this.desk, `${title}, how much`) : null,
     );
   }
 
@@ -139,8 +140,8 @@ export class Sections {
     );
     items.forEach((item, place) => {
       const cue = this.known.cues[place];
-      item.firstChild.append(make("span", { class: "figure" }, String(cue.number)), make("span", {}, cue.name));
-      item.firstChild.setAttribute("aria-label", `Go to cue ${cue.number}, ${cue.name}`);
+      item.firstChild.append(make("span", { class: "figure" }, String(cue.number)), make("span", {}, cue.name || "without a name"));
+      item.firstChild.setAttribute("aria-label", `Go to cue ${cue.number}, ${cue.name || "without a name"}`);
     });
     this.put(
       "cues",
@@ -178,7 +179,7 @@ export class Sections {
               { class: "pair" },
               this.does("Keep this picture", "memory.keep", "plain"),
               this.does("Visit any", "memory.random", "plain"),
-              this.does("Leave it", "memory.leave", "plain"),
+              this.does("Leave the memory", "memory.leave", "plain"),
             ),
             this.visiting,
             callBox(recall, this.desk, {
@@ -221,7 +222,6 @@ export class Sections {
     const { on, name, lines } = this.known.learn ?? {};
     const strip = byId("learning");
     strip.hidden = !on;
-    document.body.classList.toggle("bound", Boolean(on));
     write(byId("learning-title"), on ? `Learning: move a control for ${name}` : "");
     byId("learning-lines").replaceChildren(...(on ? (lines ?? []) : []).map((line) => make("p", {}, line)));
   }
@@ -239,9 +239,12 @@ export class Sections {
       write(each, runs ? each.dataset.end : each.dataset.begin);
     }
     for (const each of document.querySelectorAll("[data-cue]")) {
-      const isNow = this.state.cue !== undefined && String(this.state.cue) === each.dataset.cue;
-      each.firstChild.toggleAttribute("aria-current", isNow);
+      const isNow = String(this.state.cue_place) === each.dataset.cue;
+      if (isNow) each.firstChild.setAttribute("aria-current", "step");
+      else each.firstChild.removeAttribute("aria-current");
     }
+    const next = this.known.cues[this.state.cue_place ?? 0];
+    write(byId("next-cue-name"), next ? next.name || `number ${next.number}` : "that was the last");
     if (this.visiting) {
       const { visiting } = this.state;
       write(this.visiting, visiting ? `Visiting ${visiting}` : "");
@@ -280,20 +283,37 @@ export class Sections {
 
   put(id, parts) {
     const there = parts.filter(Boolean);
-    byId(`${id}-list`).replaceChildren(...there);
+    const list = byId(`${id}-list`);
+    const restore = keep(list);
+    list.replaceChildren(...there);
+    restore();
     byId(id).hidden = !there.length;
     for (const link of document.querySelectorAll(`a[href="#${id}"]`)) link.hidden = !there.length;
   }
 }
 
+/** What somebody is in the middle of, in a part that is about to be drawn anew: words in a box, focus, how far it was
+    scrolled. The function that it returns puts it back. */
+function keep(list) {
+  const key = (element) => element.dataset.name ?? element.getAttribute("aria-label");
+  const typed = new Map([...list.querySelectorAll("form input")].map((box) => [key(box), box.value]));
+  const scrolled = list.querySelector(".lines")?.scrollTop ?? 0;
+  const focused = list.contains(document.activeElement) ? key(document.activeElement) : null;
+  return () => {
+    for (const box of list.querySelectorAll("form input")) box.value = typed.get(key(box)) ?? "";
+    list.querySelector(".lines")?.scrollTo(0, scrolled);
+    const again = focused && [...list.querySelectorAll("input, button, [tabindex]")].find((each) => key(each) === focused);
+    if (again) again.focus({ preventScroll: true });
+  };
+}
+
 /** A group of rows that folds. Which are open is remembered by this browser. */
 export function fold(key, title, line, rows, isOpen) {
   const heading = freshId();
-  const details = make(
+  return make(
     "details",
     { class: "group", open: isOpen, data: { group: key } },
     make("summary", { id: heading }, make("span", { class: "title" }, title), line ? make("span", { class: "line" }, line) : null),
     make("div", { class: "rows", role: "group", "aria-labelledby": heading }, ...rows),
   );
-  return details;
 }
