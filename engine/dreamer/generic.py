@@ -134,7 +134,11 @@ class PipelineSampler:
             for n, t in mixed.items()
         }
         options |= {n: list(options[n]) for n in self._listed if n in options}  # [(L, D)]
-        if s.steps != 2:  # Sana Sprint has one of its own, which it refuses at any other number of steps
+        given = s.plan.given if s.plan else {}
+        if lacking := [name for name in given if name not in self._takes]:
+            raise ValueError(f"it takes no {lacking[0]} of its own")
+        options |= given
+        if s.steps != 2 or given:  # Sana Sprint has one of its own, which it refuses at any other number of steps
             options["intermediate_timesteps"] = None
         return options | {
             "prompt": None,
@@ -144,6 +148,7 @@ class PipelineSampler:
             "height": s.height,
             "num_inference_steps": s.steps,
             "guidance_scale": self._guidance,
+            "eta": s.plan.eta if s.plan else 0.0,
             "true_cfg_scale": 1.0 if self._distilled else s.guidance,
             "generator": torch.Generator("cpu").manual_seed(NOISE_SEED),
             "output_type": "np",

@@ -26,6 +26,7 @@ from engine.dreamer.noise import Conditioning
 from engine.dreamer.palettes import Palettes
 from engine.dreamer.parts import Progress, check_classes, load_part, read_decoder, variant
 from engine.dreamer.prompts import encode
+from engine.dreamer.recipes import plan_of
 from engine.dreamer.ring import Shapes
 from engine.dreamer.sampler import HalfOverflow, Parts, Settings, UNetSampler
 from engine.dreamer.schedule import pick_scheduler
@@ -47,6 +48,7 @@ class Dreamer:
     def __init__(self, spec: DreamSpec, progress: Progress = lambda _: None) -> None:
         self.spec = spec
         place = models.find(spec.model.name, spec.model.decoder)
+        self._plan = plan_of(spec.model)
         self.device = pick_device(spec.model.device)
         if self.device.type == "cuda":
             torch.cuda.set_device(self.device)  # events and streams are the current card's
@@ -139,7 +141,8 @@ class Dreamer:
         """The curve that pictures so far were made with, or the one in the model's folder, or what was measured on this
         machine; else it is measured when the first picture needs it."""
         m, sampler = self.spec.model, self._sampler
-        how = (type(sampler).__name__, m.steps, m.guidance, m.scheduler)
+        more = [said for said in (m.recipe, m.scheduler_options) if said not in ("", "none")]
+        how = (type(sampler).__name__, m.steps, m.guidance, m.scheduler, *more)
         kept = focus.kept_file(place, how)
 
         def learn() -> focus.Curve:
@@ -160,7 +163,7 @@ class Dreamer:
 
     def _settings(self, factor: int) -> Settings:
         m = self.spec.model
-        return Settings(self.spec.width, self.spec.height, m.steps, m.guidance, factor)
+        return Settings(self.spec.width, self.spec.height, m.steps, m.guidance, factor, self._plan)
 
     def _load_fast(self, place: ModelPlace, progress: Progress) -> UNetSampler:
         import diffusers
@@ -181,7 +184,7 @@ class Dreamer:
         if self.spec.model.decoder:
             progress(f"reading the decoder {self.spec.model.decoder}")
             parts["vae"] = read_decoder(self.spec.model.decoder, self.dtype)
-        parts["scheduler"] = pick_scheduler(self.spec.model.scheduler, parts["scheduler"])
+        parts["scheduler"] = pick_scheduler(self._plan.scheduler, parts["scheduler"], self._plan.options)
         xl = place.pipeline == "StableDiffusionXLPipeline"
         options: dict[str, Any]
         if xl:
@@ -221,7 +224,7 @@ class Dreamer:
         pipe = kind.from_pretrained(place.path, **options, **without)
         if self.spec.model.decoder:
             pipe.vae = read_decoder(self.spec.model.decoder, self.dtype)
-        pipe.scheduler = pick_scheduler(self.spec.model.scheduler, pipe.scheduler)
+        pipe.scheduler = pick_scheduler(self._plan.scheduler, pipe.scheduler, self._plan.options)
         pipe.set_progress_bar_config(disable=True)
         try:
             palettes = self._read_palette(pipe, progress)

@@ -5,6 +5,7 @@ Plain data, any process; no torch.
 
 import re
 
+from engine.dreamer.recipes import RECIPES, is_options
 from engine.show.params import Param, Rule
 from engine.show.part import Part, Things
 from engine.show.specs import ModelSpec
@@ -35,6 +36,12 @@ def _params(things: Things) -> list[Param]:
         Param("model.decoder", "text", "", "A tiny decoder in place of the model's own.", lands="start"),
         Param("model.scheduler", "text", "", "A diffusers scheduler class in place of the model's own.",
               lands="start"),
+        Param("model.scheduler_options", "text", "",
+              "Settings of the scheduler, as in timestep_spacing=trailing, timesteps=[999, 749], eta=0.3.",
+              lands="start", rule=Rule(is_options, "name=value, separated by commas, as in shift=3")),
+        Param("model.recipe", "choice", ModelSpec.recipe,
+              "Scheduler and settings of a few-step family, as its authors sample it.",
+              choices=("none", *RECIPES), lands="start"),
         Param("model.negative", "text", ModelSpec.negative, "What to keep away from, when there is guidance.",
               lands="start"),
     ]  # fmt: skip

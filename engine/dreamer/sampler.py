@@ -23,6 +23,7 @@ from engine.dreamer.liquid import MIDDLE, by_area, carry, make_regional, native_
 from engine.dreamer.models import ModelError
 from engine.dreamer.noise import Noise
 from engine.dreamer.palettes import Palettes
+from engine.dreamer.recipes import Plan
 from engine.dreamer.schedule import Program, compile_schedule
 from engine.walk.waypoint import SHEETS, Point, Waypoint, Wording
 
@@ -59,6 +60,7 @@ class Settings:
     steps: int
     guidance: float
     factor: int  # pixels per latent cell
+    plan: Plan | None = None  # of the steps, where they are more than a number
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ class UNetSampler:
         network = Network(parts, settings, parameter.dtype, parameter.device)
         self._text_names = network.text_names
         self.hears_negative = network.guided
-        solver = compile_schedule(parts.scheduler, settings.steps, shape)
+        solver = compile_schedule(parts.scheduler, settings.plan or settings.steps, shape)
         self.compiled = isinstance(solver, Program)
         if isinstance(solver, Program):
             solver.to(parameter.device)
