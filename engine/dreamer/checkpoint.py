@@ -22,6 +22,7 @@ VOCABULARY = "openai/clip-vit-large-patch14"  # a repository that has it, for `p
 LAYOUTS = Path(__file__).with_name("layouts")
 _LONGEST_HEADER = 100_000_000  # bytes; the safetensors library refuses longer ones
 _LONGEST_VOCABULARY = 20_000_000
+_WORDS = 4  # tensors in the file of an embedding, which teaches a word: one a text encoder
 _UNET, _VAE = "model.diffusion_model.", ("first_stage_model.", "vae.")
 _SD1, _SD2 = "cond_stage_model.transformer.", "cond_stage_model.model."
 _XL_1, _XL_2 = "conditioner.embedders.0.transformer.", "conditioner.embedders.1.model."
@@ -110,15 +111,23 @@ def no_vocabulary(layout: Layout) -> str | None:
     )
 
 
+def addition(header: Mapping[str, Any]) -> str | None:
+    """What a file adds to a model: "a LoRA", "an embedding"; None if it is a model, or part of one."""
+    if any("lora" in name for name in header):
+        return "a LoRA"
+    named = any("emb" in n or n in ("clip_l", "clip_g", "*") for n in header)
+    return "an embedding" if len(header) <= _WORDS and _FIRST not in header and named else None
+
+
 def _family(header: Mapping[str, dict[str, Any]]) -> str:
     """sd1, sd2 or sdxl. Raises CheckpointError for everything else, and says what it is."""
     names = " ".join(header)
     if not header:
         raise CheckpointError("its header cannot be read; copy or download the file again")
-    if "lora" in names:
+    if (kind := addition(header)) == "a LoRA":
         raise CheckpointError("this is a LoRA, an addition to a model, and no model; name the model that it is for")
-    if len(header) <= 4 and _FIRST not in header and any("emb" in n or n in ("clip_l", "clip_g", "*") for n in header):
-        raise CheckpointError("this is an embedding, which teaches a model a word, and no model")
+    if kind:
+        raise CheckpointError(f"this is {kind}, which teaches a model a word, and no model")
     if _FIRST not in header:
         what = next((said for words, said in _OTHERS if re.search(words, names)), None)
         if what is None and any(n.startswith(("decoder.", *_VAE)) for n in header):

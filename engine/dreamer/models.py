@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.dreamer.about import HOUSE, PICKLES, about_file, about_folder, about_nothing
-from engine.dreamer.checkpoint import CheckpointError, Layout, no_vocabulary, read_header, read_layout
+from engine.dreamer.checkpoint import CheckpointError, Layout, addition, no_vocabulary, read_header, read_layout
 from engine.dreamer.families import FAMILIES, config, decoder_fault, is_fast, why_not
 from engine.show.errors import CannotStart
 from engine.show.files import open_regular, read_text_bounded
@@ -28,7 +28,6 @@ WEIGHTLESS = (*_TOKENIZERS, "Scheduler", "Processor", "FeatureExtractor", "Guida
 _PARTS = {n for f in FAMILIES.values() for n in (*f.readers, f.network, f.decoder, "scheduler")}
 NEVER_LOADED = ("safety_checker", "feature_extractor", "image_encoder")  # never loaded for dreaming
 _LONGEST_JSON = 10_000_000
-_WORDS = 4  # tensors in the file of an embedding, which teaches a word: one a text encoder
 _LONGEST_HEADER = 100_000_000  # bytes; the safetensors library refuses longer ones
 # The names that the libraries look for, with a variant before or after the number of one of several files.
 _WEIGHTS = re.compile(
@@ -227,8 +226,7 @@ def unused(folder: Path) -> list[str]:
     """What is said of weights that lie beside a model and are not part of it, such as a LoRA; one sentence a file."""
     said = []
     for file in sorted(folder.glob("*.safetensors")):
-        names = " ".join(read_header(file))
-        what = "a LoRA" if "lora" in names else "an embedding" if len(names.split()) <= _WORDS else "a model of its own"
+        what = addition(read_header(file)) or "a model of its own"
         said.append(f"{file.name} lies beside the model's parts and is not used: it is {what}")
     return said
 

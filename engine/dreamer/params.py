@@ -20,8 +20,8 @@ _DEVICE = Rule(
 def _params(things: Things) -> list[Param]:
     return [
         Param("model.name", "text", ModelSpec.name,
-              "The built-in model (house), a folder, or a Hugging Face repository.",
-              lands="start", rule=Rule(lambda v: bool(v.strip()), "a name, a folder or a repository")),
+              "The built-in model (house), a folder, a .safetensors file, or a Hugging Face repository.",
+              lands="start", rule=Rule(lambda v: bool(v.strip()), "a name, a folder, a file or a repository")),
         Param("model.steps", "integer", ModelSpec.steps, "Sampling steps a picture; fewer is faster.",
               1, 100, lands="start"),
         Param("model.guidance", "number", ModelSpec.guidance,

@@ -45,9 +45,9 @@ def encode(pipe: Any, prompts: Sequence[str], negative: str, guided: bool, is_br
     if _takes_pieces(pipe):
         most = 1 if is_brief else None
         plain = [(text, [1.0] * len(text)) if is_brief else emphasis.read(text) for text in prompts]
-        cut = [_weighed(text, pieces(pipe, text)[:most], weights) for text, weights in plain]
+        said = [_weighed(text, pieces(pipe, text)[:most], weights) for text, weights in plain]
         text, weights = emphasis.read(against)
-        *texts, away = _alike([*cut, _weighed(text, pieces(pipe, text), weights)])
+        *texts, away = _alike([*said, _weighed(text, pieces(pipe, text), weights)])
         rows = [_join([_stressed(pipe, one, p, a) for p, a in zip(text, away, strict=True)]) for text in texts]
     else:
         rows = []
