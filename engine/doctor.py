@@ -331,7 +331,8 @@ def _sense(name: str, answer: dict[str, Any]) -> Check:
 
 def _house() -> Check:
     """The built-in model: its parts are there and its weights are whole, which is what find() looks for."""
-    from engine.dreamer.models import HOUSE, ModelError, find
+    from engine.dreamer.about import HOUSE
+    from engine.dreamer.models import ModelError, find
 
     cure = "a fresh clone in a checkout; else pip install --force-reinstall pedesis"
     try:

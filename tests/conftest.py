@@ -13,7 +13,10 @@ from engine.stage.shaders import Shaders
 SLOW = (
     "house_model",
     "dreamer/test_dreamer.py",
+    "dreamer/test_checkpoint.py",
+    "dreamer/test_families.py",
     "dreamer/test_palettes.py",
+    "dreamer/test_recipes.py",
     "dreamer/test_prompts.py",
     "dreamer/test_schedulers.py",
     "dreamer/test_process.py",

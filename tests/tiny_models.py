@@ -77,7 +77,7 @@ def letters(max_length: int = 24) -> PreTrainedTokenizerFast:
     return made
 
 
-def _seeded(build: Callable[[], Any], seed: int) -> Any:
+def seeded(build: Callable[[], Any], seed: int) -> Any:
     # Modules initialise from the global generator; fork_rng keeps that from leaking into the tests.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -98,13 +98,13 @@ def _text(width: int, length: int, seed: int, projection: int | None = None) -> 
         pad_token_id=53,
     )
     kind = CLIPTextModelWithProjection if projection else CLIPTextModel
-    return _seeded(lambda: kind(config), seed)
+    return seeded(lambda: kind(config), seed)
 
 
-def _vae(
+def vae(
     widths: tuple[int, ...], latent: int, seed: int, groups: int = 4, shift: float | None = None
 ) -> AutoencoderKL:
-    return _seeded(
+    return seeded(
         lambda: AutoencoderKL(
             block_out_channels=widths,
             down_block_types=("DownEncoderBlock2D",) * len(widths),
@@ -135,10 +135,10 @@ def sd(scheduler: Any = None, seed: int = 0, **unet: Any) -> StableDiffusionPipe
         "norm_num_groups": 8,
     }
     return StableDiffusionPipeline(
-        vae=_vae((8, 8, 16, 16), 4, seed + 1),
+        vae=vae((8, 8, 16, 16), 4, seed + 1),
         text_encoder=_text(32, 24, seed + 2),
         tokenizer=tokenizer(),
-        unet=_seeded(lambda: UNet2DConditionModel(**(config | unet)), seed),
+        unet=seeded(lambda: UNet2DConditionModel(**(config | unet)), seed),
         scheduler=scheduler
         or DDIMScheduler(clip_sample=False, beta_schedule="scaled_linear", steps_offset=1),
         safety_checker=None,
@@ -150,7 +150,7 @@ def sd(scheduler: Any = None, seed: int = 0, **unet: Any) -> StableDiffusionPipe
 def sdxl(scheduler: Any = None, seed: int = 0) -> StableDiffusionXLPipeline:
     """A Stable Diffusion XL pipeline: two text encoders, pooled text and size conditioning."""
     time_width, projection = 8, 32
-    unet = _seeded(
+    unet = seeded(
         lambda: UNet2DConditionModel(
             sample_size=8,
             in_channels=4,
@@ -171,7 +171,7 @@ def sdxl(scheduler: Any = None, seed: int = 0) -> StableDiffusionXLPipeline:
         seed,
     )
     return StableDiffusionXLPipeline(
-        vae=_vae((8, 8, 16, 16), 4, seed + 1),
+        vae=vae((8, 8, 16, 16), 4, seed + 1),
         text_encoder=_text(32, 24, seed + 2),
         text_encoder_2=_text(32, 24, seed + 3, projection),
         tokenizer=tokenizer(),
@@ -185,7 +185,7 @@ def sdxl(scheduler: Any = None, seed: int = 0) -> StableDiffusionXLPipeline:
 
 def sd3(seed: int = 0) -> StableDiffusion3Pipeline:
     """A Stable Diffusion 3 pipeline without its third text encoder: the transformer family of the tests."""
-    transformer = _seeded(
+    transformer = seeded(
         lambda: SD3Transformer2DModel(
             sample_size=8,
             patch_size=1,
@@ -203,7 +203,7 @@ def sd3(seed: int = 0) -> StableDiffusion3Pipeline:
     return StableDiffusion3Pipeline(
         transformer=transformer,
         scheduler=FlowMatchEulerDiscreteScheduler(),
-        vae=_vae((8, 8, 16, 16), 4, seed + 1, shift=0.05),
+        vae=vae((8, 8, 16, 16), 4, seed + 1, shift=0.05),
         text_encoder=_text(32, 24, seed + 2, 32),
         tokenizer=tokenizer(),
         text_encoder_2=_text(32, 24, seed + 3, 32),
@@ -213,14 +213,14 @@ def sd3(seed: int = 0) -> StableDiffusion3Pipeline:
     )
 
 
-def _t5(seed: int) -> T5EncoderModel:
+def t5(seed: int) -> T5EncoderModel:
     sizes = {"d_model": 32, "d_kv": 8, "d_ff": 32, "num_heads": 4, "num_layers": 1, "vocab_size": 64}
-    return _seeded(lambda: T5EncoderModel(T5Config(**sizes)), seed)
+    return seeded(lambda: T5EncoderModel(T5Config(**sizes)), seed)
 
 
 def flux(seed: int = 0, distilled: bool = False) -> FluxPipeline:
     """A Flux pipeline: latents in packed patches. distilled: takes guidance as a number, as Flux dev does."""
-    transformer = _seeded(
+    transformer = seeded(
         lambda: FluxTransformer2DModel(
             in_channels=16,
             num_layers=1,
@@ -237,17 +237,17 @@ def flux(seed: int = 0, distilled: bool = False) -> FluxPipeline:
     return FluxPipeline(
         transformer=transformer,
         scheduler=FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True),
-        vae=_vae((8, 8, 16, 16), 4, seed + 1, shift=0.05),
+        vae=vae((8, 8, 16, 16), 4, seed + 1, shift=0.05),
         text_encoder=_text(32, 24, seed + 2),
         tokenizer=tokenizer(),
-        text_encoder_2=_t5(seed + 3),
+        text_encoder_2=t5(seed + 3),
         tokenizer_2=letters(),
     )
 
 
 def pixart(seed: int = 0) -> PixArtAlphaPipeline:
     """A PixArt pipeline: T5 alone, with masks."""
-    transformer = _seeded(
+    transformer = seeded(
         lambda: PixArtTransformer2DModel(
             num_attention_heads=2,
             attention_head_dim=16,
@@ -262,8 +262,8 @@ def pixart(seed: int = 0) -> PixArtAlphaPipeline:
     return PixArtAlphaPipeline(
         transformer=transformer,
         scheduler=DPMSolverMultistepScheduler(),
-        vae=_vae((8, 8, 16, 16), 4, seed + 1),
-        text_encoder=_t5(seed + 2),
+        vae=vae((8, 8, 16, 16), 4, seed + 1),
+        text_encoder=t5(seed + 2),
         tokenizer=letters(),
     )
 
@@ -271,7 +271,7 @@ def pixart(seed: int = 0) -> PixArtAlphaPipeline:
 def hunyuandit(seed: int = 0) -> HunyuanDiTPipeline:
     """A HunyuanDiT pipeline: two text encoders, one a call, with a mask each."""
     bert = {"hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 4}
-    transformer = _seeded(
+    transformer = seeded(
         lambda: HunyuanDiT2DModel(
             sample_size=8,
             num_layers=2,
@@ -291,10 +291,10 @@ def hunyuandit(seed: int = 0) -> HunyuanDiTPipeline:
     return HunyuanDiTPipeline(
         transformer=transformer,
         scheduler=DDPMScheduler(),
-        vae=_vae((8, 8, 16, 16), 4, seed + 1),
-        text_encoder=_seeded(lambda: BertModel(BertConfig(vocab_size=64, **bert)), seed + 2),
+        vae=vae((8, 8, 16, 16), 4, seed + 1),
+        text_encoder=seeded(lambda: BertModel(BertConfig(vocab_size=64, **bert)), seed + 2),
         tokenizer=letters(77),
-        text_encoder_2=_t5(seed + 3),
+        text_encoder_2=t5(seed + 3),
         tokenizer_2=letters(256),
         safety_checker=None,
         feature_extractor=None,
@@ -309,7 +309,7 @@ def qwen(seed: int = 0) -> QwenImagePipeline:
     rope = {"rope_type": "default", "rope_theta": 1e6, "mrope_section": [2, 3, 3]}
     sight = {"depth": 1, "hidden_size": 16, "intermediate_size": 16, "num_heads": 2, "out_hidden_size": 32}
     reader = Qwen2_5_VLConfig(text_config=language | {"rope_parameters": rope}, vision_config=sight)
-    transformer = _seeded(
+    transformer = seeded(
         lambda: QwenImageTransformer2DModel(
             in_channels=16,
             out_channels=4,
@@ -326,8 +326,8 @@ def qwen(seed: int = 0) -> QwenImagePipeline:
     return QwenImagePipeline(
         transformer=transformer,
         scheduler=FlowMatchEulerDiscreteScheduler(),
-        vae=_seeded(lambda: AutoencoderKLQwenImage(**shape, **scale), seed + 1),
-        text_encoder=_seeded(lambda: Qwen2_5_VLForConditionalGeneration(reader), seed + 2),
+        vae=seeded(lambda: AutoencoderKLQwenImage(**shape, **scale), seed + 1),
+        text_encoder=seeded(lambda: Qwen2_5_VLForConditionalGeneration(reader), seed + 2),
         tokenizer=letters(1024),
     )
 
@@ -336,7 +336,7 @@ def zimage(seed: int = 0) -> ZImagePipeline:
     """A Z-Image pipeline: embeddings in lists, and a guidance of which 0 is none."""
     reader = {"hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
     reader |= {"num_key_value_heads": 2, "head_dim": 8, "vocab_size": 64}
-    transformer = _seeded(
+    transformer = seeded(
         lambda: ZImageTransformer2DModel(
             in_channels=4,
             dim=32,
@@ -353,15 +353,15 @@ def zimage(seed: int = 0) -> ZImagePipeline:
     return ZImagePipeline(
         transformer=transformer,
         scheduler=FlowMatchEulerDiscreteScheduler(),
-        vae=_vae((8, 8, 16, 16), 4, seed + 1, shift=0.05),
-        text_encoder=_seeded(lambda: Qwen3Model(Qwen3Config(**reader)), seed + 2),
+        vae=vae((8, 8, 16, 16), 4, seed + 1, shift=0.05),
+        text_encoder=seeded(lambda: Qwen3Model(Qwen3Config(**reader)), seed + 2),
         tokenizer=letters(512),
     )
 
 
 def house(seed: int = 0) -> StableDiffusionPipeline:
     """The built-in model's shape with random weights: 256x256 pictures from 16x16 latents of 16 numbers."""
-    unet = _seeded(
+    unet = seeded(
         lambda: UNet2DConditionModel(
             sample_size=16,
             in_channels=16,
@@ -380,7 +380,7 @@ def house(seed: int = 0) -> StableDiffusionPipeline:
         prediction_type="flow_prediction", use_flow_sigmas=True, solver_order=1, steps_offset=1
     )
     return StableDiffusionPipeline(
-        vae=_vae((8, 16, 48, 96, 160), 16, seed + 1, groups=1),
+        vae=vae((8, 16, 48, 96, 160), 16, seed + 1, groups=1),
         text_encoder=_text(256, 24, seed + 2),
         tokenizer=tokenizer(),
         unet=unet,
@@ -393,7 +393,7 @@ def house(seed: int = 0) -> StableDiffusionPipeline:
 
 def tiny_decoder(latent: int = 4, seed: int = 9) -> AutoencoderTiny:
     """An AutoencoderTiny of four stages, as taesd is, eight channels wide."""
-    return _seeded(
+    return seeded(
         lambda: AutoencoderTiny(
             encoder_block_out_channels=(8, 8, 8, 8),
             decoder_block_out_channels=(8, 8, 8, 8),
@@ -421,5 +421,7 @@ BUILDERS: dict[str, Callable[[], Any]] = {
 
 def save(kind: str, folder: Path) -> Path:
     """Build the pipeline of one kind and save it to a folder in diffusers layout; returns the folder."""
-    BUILDERS[kind]().save_pretrained(folder, safe_serialization=True)
+    from tests import tiny_families  # which builds on this module
+
+    (BUILDERS | tiny_families.BUILDERS)[kind]().save_pretrained(folder, safe_serialization=True)
     return folder

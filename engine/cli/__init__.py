@@ -148,7 +148,7 @@ def find_model(show: Show) -> "ModelPlace":
     """Looks before anything starts that the show's model is here. Raises ModelError."""
     from engine.dreamer import models
 
-    return models.find(show.model.name)
+    return models.find(show.model.name, show.model.decoder)
 
 
 def check_stats(path: Path | None) -> None:
@@ -523,21 +523,27 @@ def models_list(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")
 
 @models_app.command("inspect")
 def models_inspect(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="house, a folder, or a repository that was fetched.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="house, a folder, a file, or a repository that was fetched.")
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
-    """What a model is made of, and whether it takes the fast path."""
+    """What a model is made of, and whether it can be walked: exit 2 if it cannot."""
     from engine.dreamer import models
 
     found = guarded(lambda: models.inspect(name))
     if as_json:
         typer.echo(json.dumps(found, indent=2))
-        return
+        raise typer.Exit(2 if found["why_not"] else 0)
     for key, value in found.items():
-        if key != "components":
+        if key not in ("components", "why_not", "unused") and value is not None:
             typer.echo(f"{key:<10} {value}")
     for part, what in found["components"].items():
         typer.echo(f"  {part:<18} {what['class']:<32} {what['bytes'] / 1e6:8.1f} MB")
+    for said in found["unused"]:
+        typer.echo(f"note       {said}")
+    typer.echo(f"walks      {'no: ' + found['why_not'] if found['why_not'] else 'yes'}")
+    raise typer.Exit(2 if found["why_not"] else 0)
 
 
 @models_app.command("fetch")

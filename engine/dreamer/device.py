@@ -15,7 +15,6 @@ from pathlib import Path
 
 import torch
 
-from engine.dreamer import models
 from engine.dreamer.faults import NotYet
 from engine.dreamer.models import ModelError, ModelPlace
 from engine.show.machine import usable_cpus
@@ -144,7 +143,7 @@ def pick_threads(place: ModelPlace, crowded: bool, film: bool = False) -> int:
     if os.environ.get("OMP_NUM_THREADS", "").isdigit():
         return max(1, int(os.environ["OMP_NUM_THREADS"]))
     network = "unet" if "unet" in place.components else "transformer"
-    if models.weight_bytes(place.path / network) < _SMALL_BYTES:
+    if place.part_bytes(network) < _SMALL_BYTES:
         return 1 if film or (crowded and usable_cpus() < 4) else min(2, usable_cpus())
     return usable_cpus()
 

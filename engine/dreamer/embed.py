@@ -14,9 +14,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from engine.dreamer import models
 from engine.dreamer.device import pick_device, pick_dtype
-from engine.dreamer.load import load_part, quiet
+from engine.dreamer.families import is_fast
+from engine.dreamer.load import quiet
+from engine.dreamer.parts import load_part
 from engine.dreamer.reader import ReaderPlace
 from engine.show.machine import usable_cpus
 
@@ -31,11 +32,11 @@ class TextEncoder:
     def __init__(self, where: ReaderPlace, device: str = "auto") -> None:
         """device: as model.device."""
         place, part = where.model, where.encoder
-        small = models.weight_bytes(place.path / part) < _SMALL_BYTES
+        small = place.part_bytes(part) < _SMALL_BYTES
         self._device = torch.device("cpu") if small and device == "auto" else pick_device(device)
         if self._device.type == "cpu":
             torch.set_num_threads(usable_cpus())
-        dtype = torch.float32 if small else pick_dtype("auto", self._device, 0, models.is_fast(place.pipeline))
+        dtype = torch.float32 if small else pick_dtype("auto", self._device, 0, is_fast(place.pipeline))
         with quiet():
             self._tokenizer = load_part(place, where.tokenizer, dtype, lambda _: None)
             self._network = load_part(place, part, dtype, lambda _: None).to(self._device)

@@ -165,7 +165,8 @@ def digest(place: ModelPlace) -> str:
     """Stands for a model's network and scheduler: names, sizes and three samples of each file."""
     sum_ = hashlib.sha256()
     for part in ("unet", "transformer", "scheduler"):
-        for file in sorted(f for f in (place.path / part).glob("*") if f.is_file() and not f.name.startswith(".")):
+        folder = [place.path] if place.layout and part == "unet" else (place.path / part).glob("*")
+        for file in sorted(f for f in folder if f.is_file() and not f.name.startswith(".")):
             size = file.stat().st_size
             sum_.update(f"{part}/{file.name}\0{size}\0".encode())
             with file.open("rb") as opened:

@@ -1,38 +1,31 @@
 """The other path: any text-to-image pipeline of diffusers, through its own __call__.
 
-Usage: `check(kind)`, `sampler = PipelineSampler(pipe, conditioning, settings)`, `sampler.picture(waypoint)`.
-Dreamer process; torch. Slower than sampler.py, for SD3, Flux, PixArt, Sana and whatever comes next: the pipeline is
-given our latents and our mixed embeddings and does the rest its own way. What it takes and what its parts are called
-is read from the pipeline itself, not from a list of families.
+Usage: `sampler = PipelineSampler(pipe, palettes, settings)`, `sampler.picture(waypoint)`.
+Dreamer process; torch. Slower than sampler.py, for SD3, Flux, PixArt, Sana and their kin: the pipeline is given our
+latents and our mixed embeddings and does the rest its own way. Which pipelines can be walked stands in families.py;
+what they take is read from their signatures.
 """
 
 import inspect
+import math
+import re
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from engine.dreamer.families import FAMILIES, INSTEAD
 from engine.dreamer.faults import line, may_pass
 from engine.dreamer.liquid import by_area, native_cells
 from engine.dreamer.models import ModelError
 from engine.dreamer.noise import Noise
 from engine.dreamer.palettes import Palettes
-from engine.dreamer.prompts import INSTEAD, unsuited
 from engine.dreamer.sampler import Made, Settings, Strength
 from engine.walk.waypoint import Point, Waypoint, Wording
 
 NOISE_SEED = 0  # of the noise that a pipeline may add for itself: still while the walk moves
-_NEEDED = ("prompt_embeds", "latents", "width", "height")
-
-
-def check(kind: type) -> None:
-    """Raises ModelError unless pipelines of this class can be walked: before their gigabytes are read."""
-    takes = inspect.signature(kind.__call__).parameters
-    missing = [name for name in _NEEDED if name not in takes]
-    if missing or not hasattr(kind, "encode_prompt"):
-        lacks = f"takes no {' and no '.join(missing)}" if missing else "has no encode_prompt"
-        raise unsuited(kind, f"it {lacks}")
+_SIZE = re.compile(r"divisible|multiple|\b(height|width|resolution|size)\b", re.I)  # in what is said of a size
 
 
 class PipelineSampler:
@@ -41,9 +34,8 @@ class PipelineSampler:
     def __init__(self, pipe: Any, palettes: Palettes, settings: Settings) -> None:
         self._pipe, self._palettes, self._settings = pipe, palettes, settings
         self._takes = inspect.signature(type(pipe).__call__).parameters
-        network = getattr(pipe, "transformer", None) or getattr(pipe, "unet", None)
-        if network is None:
-            raise unsuited(type(pipe), "it has neither a transformer nor a U-Net")
+        self._family = FAMILIES[type(pipe).__name__]
+        network = getattr(pipe, self._family.network)
         self._device, self._dtype = pipe._execution_device, next(network.parameters()).dtype
         # Distilled with guidance it takes the number itself; another one takes it as classifier-free guidance.
         self._distilled = bool(getattr(network.config, "guidance_embeds", False))
@@ -54,7 +46,18 @@ class PipelineSampler:
         self.strength: Strength = lambda focus: focus
         self._given: Tensor | None = None  # what the decoder was last given
         self._overhear(pipe)
-        self.noise = Noise(_latent_shape(pipe, network, settings), self._device, native=native_cells(network.config))
+        shape = _latent_shape(pipe, network, settings, self._family.cell_px)
+        self.noise = Noise(shape, self._device, native=native_cells(network.config))
+
+    @property
+    def hears_negative(self) -> bool:
+        """Whether a negative prompt changes anything."""
+        if "negative_prompt_embeds" not in self._takes:
+            return False
+        if "true_cfg_scale" in self._takes:
+            return not self._distilled
+        self._pipe._guidance_scale = self._guidance
+        return bool(getattr(self._pipe, "do_classifier_free_guidance", True))
 
     def picture(self, waypoint: Waypoint, before_decode: Callable[[], None] | None = None) -> Tensor:
         """The picture of a waypoint, (H, W, 3) uint8."""
@@ -74,13 +77,15 @@ class PipelineSampler:
             if self._tried or may_pass(error):
                 raise
             name = type(self._pipe).__name__
-            raise ModelError(f"{name} cannot dream with these settings ({line(error)}); {INSTEAD}") from error
-        if not (self._tried or torch.isfinite(images).all()):
+            cure = INSTEAD if _SIZE.search(str(error)) is None else "set another model.width and model.height"
+            raise ModelError(f"{name} cannot dream with these settings ({line(error)}); {cure}") from error
+        # Each family has them from 0 to 1 as numpy arrays; as tensors some have them from -1 to 1.
+        image = torch.as_tensor(images[0])  # (H, W, 3)
+        if not (self._tried or torch.isfinite(image).all()):
             name, precision = type(self._pipe).__name__, str(self._dtype).removeprefix("torch.")
             raise ModelError(f"{name} dreams no numbers in {precision}; set model.dtype to auto or float32")
         self._tried = True
-        scaled = images[0].permute(1, 2, 0).float().mul(255)  # (H, W, 3)
-        picture = scaled.clamp_(0, 255).round_().to(torch.uint8).contiguous()
+        picture = image.float().mul(255).clamp_(0, 255).round_().to(torch.uint8).contiguous()
         return Made(picture, noise, self._given)
 
     def start(self, waypoint: Waypoint, factor: float | None = None) -> Tensor:
@@ -101,8 +106,8 @@ class PipelineSampler:
         noise = self.start(waypoint, factor)
         return self._unpacked(self._call(waypoint, noise, output_type="latent"), noise)
 
-    def _call(self, waypoint: Waypoint, noise: Tensor, **other: Any) -> Tensor:
-        """The pipeline's own call: what it says are the images."""
+    def _call(self, waypoint: Waypoint, noise: Tensor, **other: Any) -> Any:
+        """The pipeline's own call: what it says are the images, arrays of (H, W, 3), or latents if it is asked."""
         options = self._options(waypoint, noise) | other
         return self._pipe(**{n: v for n, v in options.items() if n in self._takes}).images
 
@@ -129,7 +134,11 @@ class PipelineSampler:
             for n, t in mixed.items()
         }
         options |= {n: list(options[n]) for n in self._listed if n in options}  # [(L, D)]
-        if s.steps != 2:  # Sana Sprint has one of its own, which it refuses at any other number of steps
+        given = s.plan.given if s.plan else {}
+        if lacking := [name for name in given if name not in self._takes]:
+            raise ValueError(f"it takes no {lacking[0]} of its own")
+        options |= given
+        if s.steps != 2 or given:  # Sana Sprint has one of its own, which it refuses at any other number of steps
             options["intermediate_timesteps"] = None
         return options | {
             "prompt": None,
@@ -139,9 +148,10 @@ class PipelineSampler:
             "height": s.height,
             "num_inference_steps": s.steps,
             "guidance_scale": self._guidance,
+            "eta": s.plan.eta if s.plan else 0.0,
             "true_cfg_scale": 1.0 if self._distilled else s.guidance,
             "generator": torch.Generator("cpu").manual_seed(NOISE_SEED),
-            "output_type": "pt",
+            "output_type": "np",
             "use_resolution_binning": False,
             "clean_caption": False,
         }
@@ -186,7 +196,7 @@ def _takes_packed(pipe: Any) -> bool:
     return pack is not None and len(inspect.signature(pack).parameters) > 1
 
 
-def _latent_shape(pipe: Any, network: Any, settings: Settings) -> tuple[int, int, int]:
+def _latent_shape(pipe: Any, network: Any, settings: Settings, cell_px: int) -> tuple[int, int, int]:
     factor = int(getattr(pipe, "vae_scale_factor", 8))
     channels, patch = int(network.config.in_channels), getattr(network.config, "patch_size", None) or 1
     cell = factor * (max(patch) if isinstance(patch, tuple | list) else int(patch))
@@ -197,6 +207,7 @@ def _latent_shape(pipe: Any, network: Any, settings: Settings) -> tuple[int, int
         channels, factor = channels // 4, cell // 2  # vae_scale_factor has the patches in it for Bria, not for Flux
     elif hasattr(pipe, "_pack_latents"):
         factor *= 2  # Flux 2: its channels are those of 2x2 patches
+    cell = math.lcm(cell, cell_px or 1)
     if settings.width % cell or settings.height % cell:
         raise ModelError(
             f"model.width and model.height must be multiples of {cell} for this model, "

@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
-from engine.dreamer import models
+from engine.dreamer import about, models
 from engine.dreamer.models import ModelError, first_line
 
 _INDEX = "model_index.json"
 _TEXTS = (".json", ".txt", ".model", ".jinja")  # .model: a vocabulary; .jinja: how a language model is addressed
 _KEPT = (_INDEX, "README.md", "LICENSE", "LICENSE.md", "LICENSE.txt", "LICENCE", "LICENCE.md")  # of the root
+_VOCABULARY = ("vocab.json", "merges.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 T = TypeVar("T")
@@ -66,6 +67,8 @@ def wanted(repository: str, names: Iterable[str], components: Mapping[str, tuple
 
 
 def _decoder(repository: str, names: list[str]) -> list[str]:
+    if all(n in names for n in _VOCABULARY[:2]):  # CLIP's own repository: checkpoints in one file lack its vocabulary
+        return [n for n in _VOCABULARY if n in names]
     weights = models.weights(names)
     if not weights or "config.json" not in names:
         raise ModelError(
@@ -77,9 +80,9 @@ def _decoder(repository: str, names: list[str]) -> list[str]:
 
 def _check_repository(name: str) -> None:
     """Raises ModelError unless the name could be a repository's, before the network is asked."""
-    if name == models.HOUSE:
+    if name == about.HOUSE:
         raise ModelError(f"{name}: this model is built in, so there is nothing to fetch; `pedesis run` plays it")
-    if address := models.HUB.match(name):
+    if address := about.HUB.match(name):
         raise ModelError(f"{name}: give the name of the repository, {address['name']}, not its address")
     from huggingface_hub.errors import HFValidationError
     from huggingface_hub.utils import validate_repo_id

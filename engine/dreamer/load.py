@@ -5,13 +5,11 @@ Dreamer process; torch, and diffusers from the first Dreamer on. Never touches t
 """
 
 import contextlib
-import importlib.util
 import logging
 import os
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,12 +18,15 @@ from numpy.typing import NDArray
 
 from engine.dreamer import focus, models, numbers
 from engine.dreamer.device import device_name, pick_device, pick_dtype, pick_threads
-from engine.dreamer.faults import to_model_error
-from engine.dreamer.generic import PipelineSampler, check
+from engine.dreamer.families import is_fast
+from engine.dreamer.faults import line, may_pass, to_model_error
+from engine.dreamer.generic import PipelineSampler
 from engine.dreamer.models import ModelError, ModelPlace
 from engine.dreamer.noise import Conditioning
 from engine.dreamer.palettes import Palettes
+from engine.dreamer.parts import Progress, check_classes, load_part, read_decoder, variant
 from engine.dreamer.prompts import encode
+from engine.dreamer.recipes import plan_of
 from engine.dreamer.ring import Shapes
 from engine.dreamer.sampler import HalfOverflow, Parts, Settings, UNetSampler
 from engine.dreamer.schedule import pick_scheduler
@@ -39,7 +40,6 @@ log = logging.getLogger("pedesis")
 WORKERS = 4  # the film has no more than process.SLOTS under way
 STEPS_SHOWN = 6  # of the steps of a sketch, at most
 SKETCH_PX = 256  # a sketch is at most so wide
-Progress = Callable[[str], None]
 
 
 class Dreamer:
@@ -47,17 +47,21 @@ class Dreamer:
 
     def __init__(self, spec: DreamSpec, progress: Progress = lambda _: None) -> None:
         self.spec = spec
-        place = models.find(spec.model.name)
+        place = models.find(spec.model.name, spec.model.decoder)
+        self._plan = plan_of(spec.model)
         self.device = pick_device(spec.model.device)
         if self.device.type == "cuda":
             torch.cuda.set_device(self.device)  # events and streams are the current card's
-        fast = models.is_fast(place.pipeline)
+        fast = is_fast(place.pipeline)
         self.dtype = pick_dtype(spec.model.dtype, self.device, spec.economy, fast)
         self._threads = pick_threads(place, spec.crowded, spec.film and fast)  # the others dream one at a time
         if self.device.type == "cpu":
             torch.set_num_threads(self._threads)
         load = self._load_fast if fast else self._load_generic
         with to_model_error(place.name), quiet():
+            check_classes(place)
+            for said in models.unused(place.path):
+                log.warning("%s: %s", place.name, said)
             sampler: UNetSampler | PipelineSampler | None = None
             with contextlib.suppress(HalfOverflow):
                 sampler = load(place, progress)
@@ -66,6 +70,7 @@ class Dreamer:
                 self.dtype = torch.float32
                 sampler = load(place, progress)
             self._sampler = sampler
+            self._say_unheard(place)
         self.on_learnt: Callable[[Arithmetic], None] = lambda _: None  # told when a focus curve comes to be known
         sampler.strength = self._focus = self._find_focus(place)
 
@@ -136,7 +141,8 @@ class Dreamer:
         """The curve that pictures so far were made with, or the one in the model's folder, or what was measured on this
         machine; else it is measured when the first picture needs it."""
         m, sampler = self.spec.model, self._sampler
-        how = (type(sampler).__name__, m.steps, m.guidance, m.scheduler)
+        more = [said for said in (m.recipe, m.scheduler_options) if said not in ("", "none")]
+        how = (type(sampler).__name__, m.steps, m.guidance, m.scheduler, *more)
         kept = focus.kept_file(place, how)
 
         def learn() -> focus.Curve:
@@ -147,9 +153,17 @@ class Dreamer:
         known = focus.from_text(self.spec.focus) or focus.shipped(place) or (kept and focus.read_curve(kept))
         return focus.Focus(known or None, learn)
 
+    def _say_unheard(self, place: ModelPlace) -> None:
+        """Says that the negative prompt is not heard, where it is not."""
+        m = self.spec.model
+        if m.negative and m.guidance <= 1.0:
+            log.warning("model.negative is not heard, as model.guidance is 1, which is none")
+        elif m.negative and not self._sampler.hears_negative:
+            log.warning("%s: this model hears no negative prompt, so model.negative does nothing", place.name)
+
     def _settings(self, factor: int) -> Settings:
         m = self.spec.model
-        return Settings(self.spec.width, self.spec.height, m.steps, m.guidance, factor)
+        return Settings(self.spec.width, self.spec.height, m.steps, m.guidance, factor, self._plan)
 
     def _load_fast(self, place: ModelPlace, progress: Progress) -> UNetSampler:
         import diffusers
@@ -169,12 +183,12 @@ class Dreamer:
         }
         if self.spec.model.decoder:
             progress(f"reading the decoder {self.spec.model.decoder}")
-            parts["vae"] = _load_decoder(self.spec.model.decoder, self.dtype)
-        parts["scheduler"] = pick_scheduler(self.spec.model.scheduler, parts["scheduler"])
+            parts["vae"] = read_decoder(self.spec.model.decoder, self.dtype)
+        parts["scheduler"] = pick_scheduler(self._plan.scheduler, parts["scheduler"], self._plan.options)
         xl = place.pipeline == "StableDiffusionXLPipeline"
         options: dict[str, Any]
         if xl:
-            index = models.read_json(place.name, place.path / "model_index.json")
+            index = {} if place.layout else models.read_json(place.name, place.path / "model_index.json")
             zeros = index.get("force_zeros_for_empty_prompt", True)
             options = {"add_watermarker": False, "force_zeros_for_empty_prompt": zeros}
         else:
@@ -198,25 +212,26 @@ class Dreamer:
     def _load_generic(self, place: ModelPlace, progress: Progress) -> PipelineSampler:
         import diffusers
 
-        kind = getattr(diffusers, place.pipeline, None)
-        if kind is None:
-            raise ModelError(f"{place.name}: this diffusers ({diffusers.__version__}) has no {place.pipeline}")
-        check(kind)
-        _check_tokenizers(place)
+        kind = getattr(diffusers, place.pipeline)
         progress(f"reading {place.name}")
         index = models.read_json(place.name, place.path / "model_index.json")
         # parts that the folder says it lacks must be named as None, or diffusers asks for them
         without = {n: None for n, entry in index.items() if entry == [None, None] or n in models.NEVER_LOADED}
         # diffusers takes the files of that name where a part has them, and the plain ones elsewhere
-        variant = next((v for part in place.components if (v := _variant(place.path / part))), None)
-        options: dict[str, Any] = {"torch_dtype": self.dtype, "variant": variant}
+        half = next((v for part in place.components if (v := variant(place.path / part))), None)
+        options: dict[str, Any] = {"torch_dtype": self.dtype, "variant": half}
         options |= {"use_safetensors": True, "local_files_only": True}
         pipe = kind.from_pretrained(place.path, **options, **without)
         if self.spec.model.decoder:
-            pipe.vae = _load_decoder(self.spec.model.decoder, self.dtype)
-        pipe.scheduler = pick_scheduler(self.spec.model.scheduler, pipe.scheduler)
+            pipe.vae = read_decoder(self.spec.model.decoder, self.dtype)
+        pipe.scheduler = pick_scheduler(self._plan.scheduler, pipe.scheduler, self._plan.options)
         pipe.set_progress_bar_config(disable=True)
-        palettes = self._read_palette(pipe, progress)
+        try:
+            palettes = self._read_palette(pipe, progress)
+        except Exception as error:  # whatever a pipeline raises whose parts are not what it takes them for
+            if isinstance(error, ModelError) or may_pass(error):
+                raise
+            raise ModelError(f"{place.name}: it cannot read the materials ({line(error)}); get a whole copy") from error
         if self.spec.economy >= 2 and hasattr(getattr(pipe, "vae", None), "enable_tiling"):
             pipe.vae.enable_tiling()
         return PipelineSampler(pipe, palettes, self._settings(0))
@@ -232,7 +247,7 @@ class Dreamer:
         """Encodes the first palette, and puts the pipeline on its device. The text encoders, often the largest part,
         are seldom needed again and leave the device before the rest comes."""
         progress("reading the materials")
-        one_length = models.is_fast(type(pipe).__name__)
+        one_length = is_fast(type(pipe).__name__)
         palettes = Palettes(self.spec.palette.id, self._encode(pipe, self.spec.palette), one_length)
         for name, part in pipe.components.items():
             if isinstance(part, torch.nn.Module) and not name.startswith("text_encoder"):
@@ -261,52 +276,6 @@ def _smaller(picture: torch.Tensor) -> NDArray[np.uint8]:
     cells = picture[: h * every, : w * every].float().reshape(h, every, w, every, 3)  # (h, n, w, n, 3)
     small: NDArray[np.uint8] = cells.mean((1, 3)).round().to(torch.uint8).cpu().numpy()
     return small
-
-
-def load_part(place: ModelPlace, name: str, dtype: torch.dtype, progress: Progress) -> Any:
-    """One part of a model: a tokenizer, a network, a scheduler. Raises ModelError."""
-    library, class_name = place.components[name]
-    progress(f"reading the {name.replace('_', ' ')}")
-    folder = place.path / name
-    with to_model_error(f"{place.name}: its {name}"):
-        kind = getattr(importlib.import_module(library), class_name)
-        if class_name.endswith(models.WEIGHTLESS):
-            return kind.from_pretrained(folder, local_files_only=True)
-        options: dict[str, Any] = {"torch_dtype": dtype} if library == "diffusers" else {"dtype": dtype}
-        options |= {"use_safetensors": True, "local_files_only": True, "variant": _variant(folder)}
-        return kind.from_pretrained(folder, **options).eval()
-
-
-def _check_tokenizers(place: ModelPlace) -> None:
-    """Vocabularies of sentencepiece are read by a package of that name; without it transformers asks for another."""
-    for part in place.components:
-        folder = place.path / part
-        bare = any(folder.glob("*.model")) and not (folder / "tokenizer.json").is_file()
-        if bare and importlib.util.find_spec("sentencepiece") is None:
-            packages = "sentencepiece protobuf"
-            raise ModelError(f"{place.name}: its {part} needs two more packages; `pip install {packages}` gets them")
-
-
-def _variant(folder: Path) -> str | None:
-    """Some repositories carry half-precision weights only, under another file name."""
-    return "fp16" if any(".fp16" in n for n in models.weights(f.name for f in folder.glob("*"))) else None
-
-
-def _load_decoder(name: str, dtype: torch.dtype) -> Any:
-    import diffusers
-
-    folder = models.find_decoder(name)
-    class_name = models.read_json(name, folder / "config.json").get("_class_name")
-    if class_name not in ("AutoencoderTiny", "AutoencoderKL"):
-        raise ModelError(f"model.decoder must be an AutoencoderTiny or AutoencoderKL, got {class_name!r} ({name})")
-    options = {
-        "torch_dtype": dtype,
-        "use_safetensors": True,
-        "local_files_only": True,
-        "variant": _variant(folder),
-    }
-    with to_model_error(f"{name}: the decoder"):
-        return getattr(diffusers, class_name).from_pretrained(folder, **options).eval()
 
 
 @contextlib.contextmanager

@@ -5,25 +5,27 @@ Any process; torch-free; never touches the network (hub.py does). Weights are sa
 runs whatever its maker wrote into it, and so would a model folder that brings code of its own.
 """
 
-import difflib
 import importlib.util
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from engine.dreamer.about import HOUSE, PICKLES, about_file, about_folder, about_nothing
+from engine.dreamer.checkpoint import CheckpointError, Layout, addition, no_vocabulary, read_header, read_layout
+from engine.dreamer.families import FAMILIES, config, decoder_fault, is_fast, why_not
 from engine.show.errors import CannotStart
 from engine.show.files import open_regular, read_text_bounded
 from engine.show.paths import house_model_dir
 
-HOUSE = "house"
-_LIBRARIES = ("diffusers", "transformers")
-PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".pkl")
+_INDEX = "model_index.json"
+LIBRARIES = ("diffusers", "transformers")
 # Parts that have no weights; transformers 5 saves what was a PreTrainedTokenizerFast as a TokenizersBackend.
 _TOKENIZERS = ("Tokenizer", "TokenizerFast", "TokenizersBackend")
 WEIGHTLESS = (*_TOKENIZERS, "Scheduler", "Processor", "FeatureExtractor", "Guidance")
+_PARTS = {n for f in FAMILIES.values() for n in (*f.readers, f.network, f.decoder, "scheduler")}
 NEVER_LOADED = ("safety_checker", "feature_extractor", "image_encoder")  # never loaded for dreaming
 _LONGEST_JSON = 10_000_000
 _LONGEST_HEADER = 100_000_000  # bytes; the safetensors library refuses longer ones
@@ -32,7 +34,6 @@ _WEIGHTS = re.compile(
     r"(?P<stem>model|diffusion_pytorch_model)(\.(?P<variant>\w+))?(?P<shard>-\d{5}-of-\d{5})?(\.(?P<old>\w+))?\.safetensors"
 )
 _ANOTHER = "look for a copy of this model with safetensors weights"
-HUB = re.compile(r"https?://(www\.)?(huggingface\.co|hf\.co)/(?P<name>[^/?#]+/[^/?#]+)")
 
 
 class ModelError(CannotStart):
@@ -41,18 +42,61 @@ class ModelError(CannotStart):
 
 @dataclass(frozen=True)
 class ModelPlace:
-    """A checked model folder in diffusers layout."""
+    """A checked model: a folder in diffusers layout, or one file that holds all of it."""
 
     name: str
     path: Path
-    source: str  # "house", "folder" or "cache"
+    source: str  # "house", "folder", "file" or "cache"
     pipeline: str  # diffusers class, e.g. "StableDiffusionPipeline"
     components: dict[str, tuple[str, str]] = field(default_factory=dict)  # part -> (library, class)
+    layout: Layout | None = None  # of a file
+
+    def files(self, part: str) -> list[Path]:
+        """The files that hold a part's weights."""
+        if self.layout is not None:
+            return [self.path] if self.layout.sizes.get(part) else []
+        folder = self.path / part
+        return [folder / name for name in weights(p.name for p in folder.glob("*"))]
+
+    def part_bytes(self, part: str) -> int:
+        """Size of a part's weights."""
+        return weight_bytes(self.path / part) if self.layout is None else self.layout.sizes.get(part, 0)
+
+    @property
+    def why_not(self) -> str | None:
+        """Why it cannot be walked, and what to do about it; None if it can."""
+        if self.layout is not None:
+            return no_vocabulary(self.layout)
+        return why_not(self.pipeline, self.components, self.path)
 
 
-def find(name: str) -> ModelPlace:
-    """The model of that name: "house", a folder, or a repository in the Hugging Face cache. Never downloads."""
+def find(name: str, decoder: str | None = None) -> ModelPlace:
+    """The model of that name, which can be walked: "house", a folder, a file, or a repository in the Hugging Face
+    cache. Never downloads. Raises ModelError for what cannot be walked, before anything large is read.
+
+    decoder: what takes the place of its own, which may then be missing.
+    """
+    place = look(name, decoder)
+    if fault := place.why_not:
+        raise ModelError(f"{name}: {fault}")
+    if decoder:
+        own = place.layout.configs["vae"] if place.layout else config(place.path / "vae")
+        if fault := decoder_fault(own, read_json(decoder, find_decoder(decoder) / "config.json")):
+            raise ModelError(f"model.decoder cannot be {decoder}: {fault}")
+    return place
+
+
+def look(name: str, decoder: str | None = None) -> ModelPlace:
+    """The model of that name, with whole files; whether it can be walked is another question (why_not)."""
     path, source = _place(name)
+    if source == "file":
+        if (fault := safetensors_fault(path)) is not None:
+            raise ModelError(f"{name}: it {fault}; copy or download it again")
+        try:
+            layout = read_layout(path, _cached_snapshots(), bool(decoder))
+        except CheckpointError as error:
+            raise ModelError(f"{name}: {error}") from error
+        return ModelPlace(name, path, source, layout.pipeline, layout.components, layout)
     pipeline, components = read_index(name, path)
     for part, (_, kind) in components.items():
         if part not in NEVER_LOADED and not kind.endswith(WEIGHTLESS):
@@ -156,34 +200,38 @@ def list_models() -> list[ModelPlace]:
 
 
 def inspect(name: str) -> dict[str, Any]:
-    """What is known of a model: pipeline, fast path or not, parts with classes and bytes, licence."""
-    place = find(name)
+    """What is known of a model: pipeline, fast path or not, parts with classes and bytes, licence; why it cannot be
+    walked, or None; and what lies beside it that is not used."""
+    place = look(name)
     parts = {
-        part: {"class": kind, "library": library, "bytes": weight_bytes(place.path / part)}
+        part: {"class": kind, "library": library, "bytes": place.part_bytes(part)}
         for part, (library, kind) in place.components.items()
     }
     return {
         "name": place.name,
         "path": str(place.path),
         "source": place.source,
+        "family": place.layout.title if place.layout else None,
         "pipeline": place.pipeline,
         "fast_path": is_fast(place.pipeline),
         "components": parts,
         "bytes": sum(p["bytes"] for p in parts.values()),
         "licence": _licence(place.path),
+        "why_not": place.why_not,
+        "unused": unused(place.path),
     }
 
 
-def is_fast(pipeline: str) -> bool:
-    """Whether a pipeline class is dreamt by our own sampler (else by its own __call__)."""
-    return pipeline in (
-        "StableDiffusionPipeline",
-        "StableDiffusionXLPipeline",
-        "LatentConsistencyModelPipeline",
-    )
+def unused(folder: Path) -> list[str]:
+    """What is said of weights that lie beside a model and are not part of it, such as a LoRA; one sentence a file."""
+    said = []
+    for file in sorted(folder.glob("*.safetensors")):
+        what = addition(read_header(file)) or "a model of its own"
+        said.append(f"{file.name} lies beside the model's parts and is not used: it is {what}")
+    return said
 
 
-def _place(name: str, wanted: str = "model_index.json") -> tuple[Path, str]:
+def _place(name: str, wanted: str = _INDEX) -> tuple[Path, str]:
     if name == HOUSE:
         path = house_model_dir()
         if not (path / wanted).is_file():
@@ -192,66 +240,18 @@ def _place(name: str, wanted: str = "model_index.json") -> tuple[Path, str]:
     try:
         path = Path(name).expanduser()
         if path.is_file():
-            raise ModelError(f"{name}: {_about_file(path)}")
+            if path.suffix.lower() == ".safetensors" and wanted == _INDEX:
+                return path, "file"
+            raise ModelError(f"{name}: {about_file(path)}")
         if path.is_dir():
             if not (path / wanted).is_file():
-                raise ModelError(f"{name}: {_about_folder(path, wanted)}")
+                raise ModelError(f"{name}: {about_folder(path, wanted)}")
             return path, "folder"
     except (OSError, RuntimeError) as error:  # a folder that may not be opened, a name that is too long, no home
         raise ModelError(f"{name}: cannot be opened ({first_line(error)})") from error
-    if name.startswith((".", "/", "~")) or name.count("/") != 1:
-        raise ModelError(f"{name}: {_about_nothing(name, path)}")
+    if name.startswith((".", "/", "~")) or name.count("/") != 1 or name.endswith(".safetensors"):
+        raise ModelError(f"{name}: {about_nothing(name, path)}")
     return _cached(name, wanted), "cache"
-
-
-def _about_file(path: Path) -> str:
-    """Why a file is no model to dream with, and what to do about it."""
-    if path.suffix.lower() in PICKLES:
-        return (
-            "this is a pickle, which can run any code when it is opened, so Pedesis never opens one; "
-            "look for the same model with safetensors weights"
-        )
-    if path.suffix.lower() != ".safetensors":
-        return "a model is a folder in diffusers layout, and this is a file"
-    keys = " ".join(_tensor_names(path))
-    if "lora" in keys:
-        return "this is a LoRA, an addition to a model; Pedesis does not read them"
-    kind = "StableDiffusionXLPipeline" if "conditioner.embedders.1." in keys else "StableDiffusionPipeline"
-    convert = f"from diffusers import {kind} as P; P.from_single_file({str(path)!r}).save_pretrained({path.stem!r})"
-    return (
-        "this is a single-file checkpoint, which Pedesis does not read; convert it once, with a network: "
-        f'python -c "{convert}", then set model.name = "./{path.stem}"'
-    )
-
-
-def _tensor_names(path: Path) -> list[str]:
-    """Names of the tensors in a safetensors file; none if it cannot be read."""
-    try:
-        with path.open("rb") as stream:
-            head = int.from_bytes(stream.read(8), "little")
-            return list(json.loads(stream.read(min(head, _LONGEST_HEADER))))
-    except (OSError, ValueError, TypeError):
-        return []
-
-
-def _about_folder(path: Path, wanted: str) -> str:
-    said = f"this folder has no {wanted}, so it is not a model in diffusers layout"
-    if wanted == "config.json":
-        return "this folder has no config.json, so it is not a decoder such as madebyollin/taesd"
-    if (path.parent / wanted).is_file():
-        return f"{said} but a part of one; name the folder above it"
-    single = sorted(p for p in path.glob("*") if p.suffix in (".safetensors", ".ckpt"))
-    return f"{said}. Of {single[0].name} in it: {_about_file(single[0])}" if single else said
-
-
-def _about_nothing(name: str, path: Path) -> str:
-    """What to say of a name that leads nowhere."""
-    if address := HUB.match(name):
-        return f"give the name of the repository, {address['name']}, not its address"
-    if name.startswith((".", "/", "~")):
-        return f"there is no such folder ({path.absolute()})"
-    near = f"did you mean {HOUSE!r}?" if difflib.get_close_matches(name, [HOUSE]) else f"the built-in one is {HOUSE!r}"
-    return f"no such model; name a folder, or a Hugging Face repository as owner/name; {near}"
 
 
 def _cached(repository: str, wanted: str) -> Path:
@@ -277,6 +277,11 @@ def _cache() -> Path:
     return Path(HF_HUB_CACHE)
 
 
+def _cached_snapshots() -> Iterator[Path]:
+    """Folders of what is in the cache."""
+    return _cache().glob("models--*--*/snapshots/*")
+
+
 def _cached_repositories() -> list[str]:
     folders = sorted(_cache().glob("models--*--*"))
     return [f.name.removeprefix("models--").replace("--", "/", 1) for f in folders]
@@ -295,6 +300,8 @@ def read_index(name: str, path: Path) -> tuple[str, dict[str, tuple[str, str]]]:
         if part.startswith("_") or not isinstance(entry, list):
             continue
         if len(entry) != 2 or not all(e is None or isinstance(e, str) for e in entry):
+            if part not in _PARTS and not (path / part).is_dir():
+                continue  # a setting of the pipeline: Krea 2 has a list of its text encoder's layers
             raise ModelError(f"{name}: {part} in model_index.json must be [library, class], got {entry!r}")
         library, kind = entry
         if library is None or kind is None:
@@ -307,7 +314,7 @@ def read_index(name: str, path: Path) -> tuple[str, dict[str, tuple[str, str]]]:
 
 def _is_known(library: str) -> bool:
     """Whether a part comes from diffusers, transformers or one of diffusers' own pipeline packages."""
-    if library in _LIBRARIES:
+    if library in LIBRARIES:
         return True
     spec = importlib.util.find_spec("diffusers")  # finds the folder without importing it
     roots = list(spec.submodule_search_locations or []) if spec else []

@@ -5,6 +5,7 @@ Plain data, any process; no torch.
 
 import re
 
+from engine.dreamer.recipes import RECIPES, is_options
 from engine.show.params import Param, Rule
 from engine.show.part import Part, Things
 from engine.show.specs import ModelSpec
@@ -19,8 +20,8 @@ _DEVICE = Rule(
 def _params(things: Things) -> list[Param]:
     return [
         Param("model.name", "text", ModelSpec.name,
-              "The built-in model (house), a folder, or a Hugging Face repository.",
-              lands="start", rule=Rule(lambda v: bool(v.strip()), "a name, a folder or a repository")),
+              "The built-in model (house), a folder, a .safetensors file, or a Hugging Face repository.",
+              lands="start", rule=Rule(lambda v: bool(v.strip()), "a name, a folder, a file or a repository")),
         Param("model.steps", "integer", ModelSpec.steps, "Sampling steps a picture; fewer is faster.",
               1, 100, lands="start"),
         Param("model.guidance", "number", ModelSpec.guidance,
@@ -35,6 +36,12 @@ def _params(things: Things) -> list[Param]:
         Param("model.decoder", "text", "", "A tiny decoder in place of the model's own.", lands="start"),
         Param("model.scheduler", "text", "", "A diffusers scheduler class in place of the model's own.",
               lands="start"),
+        Param("model.scheduler_options", "text", "",
+              "Settings of the scheduler, as in timestep_spacing=trailing, timesteps=[999, 749], eta=0.3.",
+              lands="start", rule=Rule(is_options, "name=value, separated by commas, as in shift=3")),
+        Param("model.recipe", "choice", ModelSpec.recipe,
+              "Scheduler and settings of a few-step family, as its authors sample it.",
+              choices=("none", *RECIPES), lands="start"),
         Param("model.negative", "text", ModelSpec.negative, "What to keep away from, when there is guidance.",
               lands="start"),
     ]  # fmt: skip

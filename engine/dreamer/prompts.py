@@ -2,10 +2,9 @@
 
 Usage: `conditioning = encode(pipe, prompts, negative, guided)`. Dreamer process; torch.
 
-What a pipeline's encode_prompt takes and answers is read from the pipeline itself, not from a list of families.
+What a pipeline's encode_prompt takes is read from its signature; what it answers stands in families.py.
 """
 
-import ast
 import inspect
 import logging
 import math
@@ -14,18 +13,20 @@ import textwrap
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from engine.dreamer import emphasis
+from engine.dreamer.families import FAMILIES, INSTEAD
 from engine.dreamer.models import ModelError
 from engine.dreamer.noise import Conditioning
 
 log = logging.getLogger("pedesis")
 
-INSTEAD = "name a model of another family, such as Stable Diffusion, SDXL, SD3 or Flux"
 _MOST_PIECES = 8  # to which texts are repeated, where they do not come out even before; a longer one has its own number
 _OPTIONAL = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
@@ -34,16 +35,20 @@ def encode(pipe: Any, prompts: Sequence[str], negative: str, guided: bool, is_br
     """Every prompt through the pipeline's text encoders, once.
 
     A text that is too long is encoded in pieces where the text encoders are CLIP's. Elsewhere its last words are
-    dropped, which is said. guided: whether the negative prompt is used. is_brief: no text has more than one piece, and
-    nothing is said of what is dropped.
+    dropped, which is said. CLIP's also take weights (emphasis.py), but for a brief text, whose brackets are its own.
+    guided: whether the negative prompt is used. is_brief: no text has more than one piece, and nothing is said of what
+    is dropped.
     """
     against = negative if guided else ""
     zeros = not against and pipe.config.get("force_zeros_for_empty_prompt", False)  # SDXL: and not the empty text
     one = partial(_encode_one, pipe, guided=guided, zeros=zeros)
     if _takes_pieces(pipe):
         most = 1 if is_brief else None
-        *texts, away = _alike([*(pieces(pipe, text)[:most] for text in prompts), pieces(pipe, against)])
-        rows = [_join([one(p, a) for p, a in zip(text, away, strict=True)]) for text in texts]
+        plain = [(text, [1.0] * len(text)) if is_brief else emphasis.read(text) for text in prompts]
+        said = [_weighed(text, pieces(pipe, text)[:most], weights) for text, weights in plain]
+        text, weights = emphasis.read(against)
+        *texts, away = _alike([*said, _weighed(text, pieces(pipe, text), weights)])
+        rows = [_join([_stressed(pipe, one, p, a) for p, a in zip(text, away, strict=True)]) for text in texts]
     else:
         rows = []
         for n, prompt in enumerate(prompts):
@@ -87,6 +92,52 @@ def _fitting(text: str, is_too_long: Callable[[str], bool]) -> int:
     return max(1, bisect_left(range(1, len(text)), True, key=lambda end: is_too_long(text[:end])))
 
 
+@dataclass(frozen=True)
+class Piece:
+    """A part of a text, and its letters that have a weight: from, to, weight."""
+
+    text: str
+    runs: tuple[tuple[int, int, float], ...] = ()
+
+
+def _weighed(text: str, parts: list[str], weights: list[float]) -> list[Piece]:
+    """The pieces of a text with the weights of its letters."""
+    made, end = [], 0
+    for part in parts:
+        begin = text.index(part, end)
+        end = begin + len(part)
+        made.append(Piece(part, tuple(emphasis.runs(weights[begin:end]))))
+    return made
+
+
+def _stressed(pipe: Any, one: Callable[[str, str], dict[str, Tensor]], said: Piece, away: Piece) -> dict[str, Tensor]:
+    """A piece as the text encoders have it, each token as far from what the empty text has in its place as its weight
+    says: z = z_0 + w (z - z_0), as ComfyUI does it. Without weights, as it is."""
+    row = one(said.text, away.text)
+    if not (said.runs or away.runs):
+        return row
+    empty = one("", "")["prompt_embeds"]
+    for name, piece in (("prompt_embeds", said), ("negative_prompt_embeds", away)):
+        if name in row and piece.runs:
+            plain = row[name]  # (1, L, D)
+            weights = _token_weights(_tokenizers(pipe)[0], piece, plain.shape[1]).to(plain)[None, :, None]
+            row[name] = torch.where(weights == 1.0, plain, empty + weights * (plain - empty))
+    return row
+
+
+def _token_weights(tokenizer: Any, piece: Piece, length: int) -> Tensor:
+    """The weight of every token of a piece, (L,). A token before which as many stand as the text before a mark has is
+    the first of those that it marks: whole words, as CLIP's tokens never reach over a space."""
+
+    def before(letters: int) -> int:
+        return len(tokenizer(piece.text[:letters], add_special_tokens=False).input_ids)
+
+    weights = torch.ones(length)
+    for begin, end, weight in piece.runs:
+        weights[1 + before(begin) : min(1 + before(end), length - 1)] = weight  # after the token that begins the text
+    return weights
+
+
 def _takes_pieces(pipe: Any) -> bool:
     """Whether every text encoder is CLIP's, and its answer a sequence that the network reads at any length."""
     encoders = [getattr(pipe, n, None) for n in ("text_encoder", "text_encoder_2")]
@@ -99,7 +150,7 @@ def _tokenizers(pipe: Any) -> list[Any]:
     return [t for t in parts if t is not None]
 
 
-def _alike(texts: list[list[str]]) -> list[list[str]]:
+def _alike(texts: list[list[Piece]]) -> list[list[Piece]]:
     """The same number of pieces for every text, by repeating them.
 
     A network reads a text that stands there twice as it reads it once, so a short material looks as it does beside
@@ -211,9 +262,9 @@ def _parts(pipe: Any, known: dict[str, Any]) -> dict[str, Tensor]:
     with torch.no_grad():
         answer = pipe.encode_prompt(**{n: v for n, v in known.items() if n in wanted})
     answer = answer if isinstance(answer, tuple) else (answer,)
-    names = _names(pipe)
-    if len(names) != len(answer) or "prompt_embeds" not in names:
-        raise unsuited(type(pipe), f"its encode_prompt answers with {len(answer)} parts, of which {names} are known")
+    names = FAMILIES[type(pipe).__name__].answers
+    if len(names) != len(answer):
+        raise unsuited(type(pipe), f"its encode_prompt answers with {len(answer)} parts, and not with {len(names)}")
     parts: dict[str, Tensor] = {}
     for name, part in zip(names, answer, strict=True):
         if isinstance(part, list) and len(part) == 1:  # Z-Image: a list of pictures, each (L, D)
@@ -221,21 +272,6 @@ def _parts(pipe: Any, known: dict[str, Any]) -> dict[str, Tensor]:
         if name and isinstance(part, Tensor):
             parts[name] = part
     return parts
-
-
-def _names(pipe: Any) -> list[str]:
-    """Names of the parts that encode_prompt returns, "" where __call__ takes no such thing (positions).
-
-    Read from its return statement: the order differs from family to family, and two of them can look the same.
-    """
-    takes = [n for n in inspect.signature(type(pipe).__call__).parameters if "embeds" in n or "mask" in n]
-    source = ast.parse(textwrap.dedent(inspect.getsource(type(pipe).encode_prompt)))
-    returns = [node.value for node in ast.walk(source) if isinstance(node, ast.Return) and node.value is not None]
-    last = max(returns, key=lambda value: value.lineno)
-    if not isinstance(last, ast.Tuple):
-        return ["prompt_embeds"]
-    known = [[n.id for n in ast.walk(part) if isinstance(n, ast.Name) and n.id in takes] for part in last.elts]
-    return [names[0] if names else "" for names in known]
 
 
 def unsuited(kind: type, why: str) -> ModelError:

@@ -28,7 +28,7 @@ class ReaderPlace:
 
 def find_reader(name: str) -> ReaderPlace:
     """name: house, a folder or a repository. Raises ModelError; OSError where a file cannot be read."""
-    place = models.find(name)
+    place = models.look(name, decoder="any")  # it reads, and decodes nothing
     for encoder in ("text_encoder", "text_encoder_2", "text_encoder_3"):
         tokenizer = encoder.replace("text_encoder", "tokenizer")
         if encoder in place.components and tokenizer in place.components:
@@ -38,10 +38,9 @@ def find_reader(name: str) -> ReaderPlace:
 
 def _digest(place: ModelPlace, part: str) -> str:
     found = hashlib.sha256()
-    for file in models.weights(p.name for p in (place.path / part).glob("*")):
-        path = place.path / part / file
+    for path in place.files(part):
         size = path.stat().st_size
-        found.update(f"{file} {size}\n".encode())
+        found.update(f"{path.name} {size}\n".encode())
         with open_regular(path) as stream:
             for at in (0, size // 2, max(0, size - _SAMPLE)):
                 stream.seek(at)

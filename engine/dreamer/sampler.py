@@ -23,6 +23,7 @@ from engine.dreamer.liquid import MIDDLE, by_area, carry, make_regional, native_
 from engine.dreamer.models import ModelError
 from engine.dreamer.noise import Noise
 from engine.dreamer.palettes import Palettes
+from engine.dreamer.recipes import Plan
 from engine.dreamer.schedule import Program, compile_schedule
 from engine.walk.waypoint import SHEETS, Point, Waypoint, Wording
 
@@ -59,6 +60,7 @@ class Settings:
     steps: int
     guidance: float
     factor: int  # pixels per latent cell
+    plan: Plan | None = None  # of the steps, where they are more than a number
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,8 @@ class UNetSampler:
         self.noise = Noise(shape, parameter.device, native=native_cells(parts.unet.config))
         network = Network(parts, settings, parameter.dtype, parameter.device)
         self._text_names = network.text_names
-        solver = compile_schedule(parts.scheduler, settings.steps, shape)
+        self.hears_negative = network.guided
+        solver = compile_schedule(parts.scheduler, settings.plan or settings.steps, shape)
         self.compiled = isinstance(solver, Program)
         if isinstance(solver, Program):
             solver.to(parameter.device)
@@ -296,20 +299,20 @@ class Network:
         self._unet, self._xl, self._dtype = parts.unet, parts.xl, dtype
         self._guidance = settings.guidance
         embedded = parts.unet.config.time_cond_proj_dim
-        self._guided = settings.guidance > 1.0 and embedded is None
+        self.guided = settings.guidance > 1.0 and embedded is None
         self._guidance_embedding = None
         if embedded is not None:
             self._guidance_embedding = guidance_embedding(settings.guidance, embedded).to(device, dtype)
         h, w = settings.height, settings.width  # SDXL is told the original size, the crop and the target size
         self._time_ids = torch.tensor([[h, w, 0, 0, h, w]], dtype=dtype, device=device)  # (1, 6)
         names = ["prompt_embeds", *(["pooled_prompt_embeds"] if parts.xl else [])]
-        self.text_names = [*names, *([f"negative_{n}" for n in names] if self._guided else [])]
+        self.text_names = [*names, *([f"negative_{n}" for n in names] if self.guided else [])]
 
     def __call__(self, taken: Tensor, t: Tensor, *texts: Tensor, shares: Tensor | None = None) -> Tensor:
         """shares: (N, h, w) of the N texts, where each patch hears its own."""
         text = dict(zip(self.text_names, texts, strict=True))
         sample = taken.to(self._dtype, memory_format=torch.channels_last)
-        if self._guided:
+        if self.guided:
             sample = torch.cat([sample, sample])  # (2, C, h, w): against the negative prompt, with the prompt
         added = None
         if self._xl:
@@ -324,13 +327,13 @@ class Network:
             cross_attention_kwargs=None if shares is None else {"shares": shares},
             return_dict=False,
         )[0].float()
-        if not self._guided:
+        if not self.guided:
             return answer
         without, with_prompt = answer.chunk(2)
         return without + self._guidance * (with_prompt - without)
 
     def _both(self, text: dict[str, Tensor], name: str) -> Tensor:
-        both = torch.cat([text[f"negative_{name}"].float(), text[name]]) if self._guided else text[name]
+        both = torch.cat([text[f"negative_{name}"].float(), text[name]]) if self.guided else text[name]
         return both.to(self._dtype)
 
 

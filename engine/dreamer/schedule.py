@@ -16,13 +16,15 @@ import copy
 import difflib
 import importlib.util
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from engine.dreamer.models import ModelError, first_line
+from engine.dreamer.recipes import Plan
 
 NOISE_SEED = 0  # of the noise that ancestral schedulers add: still while the walk moves
 _TOLERANCE = 1e-3  # of a compiled schedule against the scheduler's own steps, relative to the spread
@@ -45,21 +47,33 @@ class Solver(Protocol):
     ) -> Tensor: ...
 
 
-def pick_scheduler(wanted: str | None, own: Any) -> Any:
-    """The model's own scheduler, or another class of diffusers made from its configuration."""
+def pick_scheduler(wanted: str | None, own: Any, options: Mapping[str, Any] = MappingProxyType({})) -> Any:
+    """The model's own scheduler, or another class of diffusers made from its configuration and these options."""
     kind = _scheduler_class(wanted) if wanted else type(own)
     # Left alone, this one seeds its noise from the global generator, and no picture could be dreamt twice.
     unseeded = "noise_sampler_seed" in inspect.signature(kind.__init__).parameters
     seeded = {"noise_sampler_seed": NOISE_SEED} if unseeded and own.config.get("noise_sampler_seed") is None else {}
-    if not wanted and not seeded:
+    if not wanted and not seeded and not options:
         return own
-    missing = [n for n in _required(kind.__init__) if n not in own.config]
+    name = kind.__name__
+    _check_options(kind, options)
+    missing = [n for n in _required(kind.__init__) if n not in own.config and n not in options]
     if missing:
-        raise ModelError(f"{wanted} needs settings that this model does not have ({', '.join(missing)}); {_INSTEAD}")
+        raise ModelError(f"{name} needs settings that this model does not have ({', '.join(missing)}); {_INSTEAD}")
     try:
-        return kind.from_config(own.config, **seeded)
+        return kind.from_config(own.config, **seeded, **options)
     except Exception as error:  # whatever a class of the library raises over another's configuration
-        raise ModelError(f"{wanted} cannot be set up for this model ({first_line(error)}); {_INSTEAD}") from error
+        raise ModelError(f"{name} cannot be set up for this model ({first_line(error)}); {_INSTEAD}") from error
+
+
+def _check_options(kind: Any, options: Mapping[str, Any]) -> None:
+    """The library drops what a class does not take, and says nothing."""
+    takes = [n for n in inspect.signature(kind.__init__).parameters if n != "self"]
+    for name in options:
+        if name not in takes:
+            near = difflib.get_close_matches(name, takes, 1)
+            asked = f"did you mean {near[0]!r}?" if near else f"it takes {', '.join(takes)}"
+            raise ModelError(f"model.scheduler_options: {kind.__name__} takes no {name}; {asked}")
 
 
 def _scheduler_class(name: str) -> Any:
@@ -91,17 +105,27 @@ def _check_kind(scheduler: Any) -> None:
         raise ModelError(f"{type(scheduler).__name__} is made for other kinds of models than this one; {_INSTEAD}")
 
 
-def _step_options(scheduler: Any, generator: torch.Generator) -> dict[str, Any]:
+def _step_options(scheduler: Any, generator: torch.Generator, eta: float) -> dict[str, Any]:
     """What the pipelines give a scheduler that takes it: TCD's own eta, 0.3, is not the one that they use."""
     accepted = inspect.signature(scheduler.step).parameters
-    return {n: v for n, v in (("generator", generator), ("eta", 0.0)) if n in accepted}
+    return {n: v for n, v in (("generator", generator), ("eta", eta)) if n in accepted}
 
 
-def _walk(scheduler: Any, steps: int, noise: Tensor, predict: Predict) -> tuple[list[Tensor], Tensor]:
+def _set(scheduler: Any, plan: Plan, device: torch.device | str | None = None) -> None:
+    """Its timesteps, as many as are wanted or those that are given."""
+    if not plan.given:
+        return scheduler.set_timesteps(plan.steps, device=device)
+    accepted = inspect.signature(scheduler.set_timesteps).parameters
+    if lacking := [name for name in plan.given if name not in accepted]:
+        raise ValueError(f"it takes no {lacking[0]} of its own")
+    scheduler.set_timesteps(**plan.given, device=device)
+
+
+def _walk(scheduler: Any, plan: Plan, noise: Tensor, predict: Predict) -> tuple[list[Tensor], Tensor]:
     """Steps through the scheduler as the library's pipelines do; returns the timesteps and the last sample."""
     generator = torch.Generator("cpu").manual_seed(NOISE_SEED)
-    options = _step_options(scheduler, generator)
-    scheduler.set_timesteps(steps, device=noise.device)
+    options = _step_options(scheduler, generator, plan.eta)
+    _set(scheduler, plan, noise.device)
     sample = noise * scheduler.init_noise_sigma
     for i, t in enumerate(scheduler.timesteps):
         answer = predict(scheduler.scale_model_input(sample, t), i)
@@ -112,14 +136,14 @@ def _walk(scheduler: Any, steps: int, noise: Tensor, predict: Predict) -> tuple[
 class Stepper:
     """A scheduler that is stepped through the library and starts afresh at every picture."""
 
-    def __init__(self, scheduler: Any, steps: int) -> None:
-        self._scheduler, self._steps = copy.deepcopy(scheduler), steps
-        self._scheduler.set_timesteps(steps)
+    def __init__(self, scheduler: Any, steps: int | Plan) -> None:
+        self._scheduler, self._plan = copy.deepcopy(scheduler), _as_plan(steps)
+        _set(self._scheduler, self._plan)
         self.timesteps = list(self._scheduler.timesteps)
 
     def run(self, noise: Tensor, predict: Predict, own: Tensor | None = None, between: Between | None = None) -> Tensor:
         """own, between: are not heard; what the library draws and keeps for itself cannot be changed."""
-        return _walk(self._scheduler, self._steps, noise, predict)[1]
+        return _walk(self._scheduler, self._plan, noise, predict)[1]
 
 
 class Program:
@@ -178,39 +202,45 @@ class Program:
         return point.reshape(shape)  # (1, C, h, w)
 
 
-def compile_schedule(scheduler: Any, steps: int, shape: tuple[int, ...]) -> Program | Stepper:
-    """The scheduler for a number of steps over latents of (C, h, w): compiled if it can be, else stepped.
+def compile_schedule(scheduler: Any, steps: int | Plan, shape: tuple[int, ...]) -> Program | Stepper:
+    """The scheduler for a number of steps, or a plan of them, over latents of (C, h, w): compiled if it can be, else
+    stepped.
 
     ModelError if this model cannot be sampled with it at all.
     """
-    if steps < 1:
-        raise ValueError(f"a schedule needs at least one step, got {steps}")
+    plan = _as_plan(steps)
+    if plan.steps < 1:
+        raise ValueError(f"a schedule needs at least one step, got {plan.steps}")
     _check_kind(scheduler)
     try:
         fresh = copy.deepcopy(scheduler)
-        fresh.set_timesteps(steps)
+        _set(fresh, plan)
         calls = len(fresh.timesteps)
-        zero_rows = _probe(scheduler, steps, torch.zeros(1, 1, 1, calls + 1), basis=False)
-        rows = _probe(scheduler, steps, torch.eye(calls + 1)[0].reshape(1, 1, 1, -1), basis=True) - zero_rows
-        offsets = _probe(scheduler, steps, torch.zeros(1, *shape), basis=False)
+        zero_rows = _probe(scheduler, plan, torch.zeros(1, 1, 1, calls + 1), basis=False)
+        rows = _probe(scheduler, plan, torch.eye(calls + 1)[0].reshape(1, 1, 1, -1), basis=True) - zero_rows
+        offsets = _probe(scheduler, plan, torch.zeros(1, *shape), basis=False)
         program = Program(list(fresh.timesteps), rows, offsets if offsets.any() else None)
-        return program if _agrees(program, scheduler, steps, shape) else Stepper(scheduler, steps)
+        return program if _agrees(program, scheduler, plan, shape) else Stepper(scheduler, plan)
     except (RuntimeError, ValueError, TypeError, IndexError):
-        return _stepper(scheduler, steps, shape)  # a scheduler that cannot be stepped over a probe
+        return _stepper(scheduler, plan, shape)  # a scheduler that cannot be stepped over a probe
 
 
-def _stepper(scheduler: Any, steps: int, shape: tuple[int, ...]) -> Stepper:
+def _as_plan(steps: int | Plan) -> Plan:
+    return Plan(steps) if isinstance(steps, int) else steps
+
+
+def _stepper(scheduler: Any, plan: Plan, shape: tuple[int, ...]) -> Stepper:
     """The scheduler as it is, tried on noise first: else it would fail at every picture, again and again."""
     noise = torch.randn((1, *shape), generator=torch.Generator("cpu").manual_seed(1))
     try:
-        _walk(copy.deepcopy(scheduler), steps, noise, lambda taken, _: taken)
+        _walk(copy.deepcopy(scheduler), plan, noise, lambda taken, _: taken)
     except Exception as error:  # whatever a class of the library raises over a configuration not made for it
-        name, count = type(scheduler).__name__, "1 step" if steps == 1 else f"{steps} steps"
+        name, count = type(scheduler).__name__, "1 step" if plan.steps == 1 else f"{plan.steps} steps"
         raise ModelError(f"{name} cannot sample this model in {count} ({first_line(error)}); {_INSTEAD}") from error
-    return Stepper(scheduler, steps)
+    return Stepper(scheduler, plan)
 
 
-def _probe(scheduler: Any, steps: int, noise: Tensor, basis: bool) -> Tensor:
+def _probe(scheduler: Any, plan: Plan, noise: Tensor, basis: bool) -> Tensor:
     """Inputs of every call and the result, one flat row each: (n + 1, size of the probe)."""
     seen: list[Tensor] = []
 
@@ -221,14 +251,14 @@ def _probe(scheduler: Any, steps: int, noise: Tensor, basis: bool) -> Tensor:
             out.view(-1)[i + 1] = 1.0
         return out
 
-    _, last = _walk(copy.deepcopy(scheduler), steps, noise, answer)
+    _, last = _walk(copy.deepcopy(scheduler), plan, noise, answer)
     return torch.stack([*seen, last.reshape(-1)]).float()
 
 
-def _agrees(program: Program, scheduler: Any, steps: int, shape: tuple[int, ...]) -> bool:
+def _agrees(program: Program, scheduler: Any, plan: Plan, shape: tuple[int, ...]) -> bool:
     generator = torch.Generator("cpu").manual_seed(1)
     noise, *answers = (torch.randn((1, *shape), generator=generator) for _ in range(len(program.timesteps) + 1))
     ours = program.run(noise, lambda _, i: answers[i])
-    _, theirs = _walk(copy.deepcopy(scheduler), steps, noise, lambda _, i: answers[i])
+    _, theirs = _walk(copy.deepcopy(scheduler), plan, noise, lambda _, i: answers[i])
     spread = float(theirs.std())
     return bool(torch.isfinite(ours).all()) and float((ours - theirs).abs().max()) <= _TOLERANCE * max(spread, 1.0)

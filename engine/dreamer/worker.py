@@ -111,7 +111,8 @@ def _keep_memory() -> None:
 
 
 def _run(pipe: Connection, spec: DreamSpec, ring: Ring) -> None:
-    models.find(spec.model.name)  # a wrong name is said at once, not after the seconds that torch takes
+    # a wrong name is said at once, not after the seconds that torch takes
+    models.find(spec.model.name, spec.model.decoder)
     pipe.send(Loading("starting torch"))
     # The libraries make 700,000 objects that stay. Without looking through them for waste while they come, the first
     # picture of the built-in model is there after 4.7 s instead of 6.0, on two cores that were busy training.

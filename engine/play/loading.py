@@ -46,7 +46,7 @@ class Loading:
     def _run(self) -> None:
         try:
             show = load_show(self._find())
-            models.find(show.model.name)
+            models.find(show.model.name, show.model.decoder)
             prepared = Prepared.of(show)
             prepared.recall()
             self.prepared = prepared

@@ -89,11 +89,17 @@ def model_mark(show: Show) -> str:
     except models.ModelError as error:
         raise OSError(str(error)) from error
     decoder, scheduler = show.model.decoder or "", show.model.scheduler or ""
-    return " ".join(part for part in (show.model.name, digest[:12], decoder, scheduler) if part)
+    parts = (show.model.name, digest[:12], decoder, scheduler, _recipe(show), show.model.scheduler_options)
+    return " ".join(part for part in parts if part)
+
+
+def _recipe(show: Show) -> str:
+    return "" if show.model.recipe == "none" else show.model.recipe
 
 
 def _model_files(show: Show) -> Iterable[Path]:
-    yield from models.find(show.model.name).path.rglob("*")
+    path = models.find(show.model.name, show.model.decoder).path
+    yield from path.rglob("*") if path.is_dir() else [path]
     if show.model.decoder:
         yield from models.find_decoder(show.model.decoder).rglob("*")
 

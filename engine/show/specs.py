@@ -33,6 +33,8 @@ class ModelSpec:
     device: str = "auto"
     decoder: str | None = None  # a tiny decoder to use in place of the model's own
     scheduler: str | None = None  # a diffusers scheduler class
+    scheduler_options: str = ""  # name=value, separated by commas
+    recipe: str = "none"  # a few-step family, as its authors sample it
     negative: str = ""
 
 

@@ -74,7 +74,7 @@ def main() -> None:
     for name, factors in (("with it   ", list(curve)), ("without it", [n / 10 for n in range(11)])):
         print(name, " ".join(f"{share:.3f}" for share in travel(sampler, waypoints, factors)))
     if not args.check:
-        note = {"weights": focus.digest(models.find(models.HOUSE)), "curve": curve}
+        note = {"weights": focus.digest(models.find("house")), "curve": curve}
         file = Path(house_model_dir() / focus.SHIPPED)
         file.write_text(json.dumps(note) + "\n")
         print("written to", file)

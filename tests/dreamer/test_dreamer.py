@@ -211,9 +211,9 @@ def test_another_family_mixes_materials_of_any_length_and_moves_a_little_at_a_ti
 @pytest.mark.parametrize(
     ("pipeline", "said"),
     [
-        ("HiDreamImagePipeline", "cannot be walked: it takes no prompt_embeds; name a model of another family"),
-        ("StableDiffusionInstructPix2PixPipeline", "cannot be walked: it takes no width and no height"),
-        ("NoSuchPipeline", "has no NoSuchPipeline"),
+        ("HiDreamImagePipeline", "cannot be walked: it takes words only, and not what lies between .*; name a"),
+        ("StableDiffusionInstructPix2PixPipeline", "cannot be walked: it starts from a given picture; name a model"),
+        ("NoSuchPipeline", "Pedesis does not know this kind of model; name a model of another family"),
     ],
 )
 def test_a_family_that_cannot_be_walked_is_one_sentence(
@@ -237,7 +237,7 @@ def test_a_vocabulary_that_needs_another_package_says_which(
 ) -> None:
     part = "tokenizer_2/tokenizer.json"
     path = damaged(folder, tmp_path / "m", part, lambda file: file.rename(file.with_name("a.model")), "flux")
-    monkeypatch.setattr("engine.dreamer.load.importlib.util.find_spec", lambda *_: None)
+    monkeypatch.setattr("engine.dreamer.families.importlib.util.find_spec", lambda *_: None)
     with pytest.raises(ModelError, match="its tokenizer_2 needs two more packages; `pip install sentencepiece"):
         dreamer(path)
 
@@ -519,7 +519,7 @@ def with_config(**changes: Any) -> Callable[[Path], object]:
     ("part", "change", "said"),
     [
         ("unet/config.json", with_config(block_out_channels=[16, 64]), "its unet cannot be loaded"),
-        ("vae/config.json", with_config(latent_channels=8), "its vae cannot be loaded"),
+        ("vae/config.json", with_config(latent_channels=8), "its vae has 8; they are not of one model"),
         ("scheduler/scheduler_config.json", Path.unlink, "its scheduler cannot be loaded"),
         ("tokenizer/tokenizer.json", lambda f: f.write_text("{"), "its tokenizer cannot be loaded"),
         ("unet/config.json", with_config(cross_attention_dim=48), "cannot be loaded"),

@@ -276,3 +276,8 @@ def test_fetch_asks_nobody_for_a_name_that_cannot_be_one(monkeypatch: pytest.Mon
         assert "network" not in str(caught.value)
     with pytest.raises(ModelError, match="give the name of the repository, a/b, not its address"):
         hub.fetch("https://huggingface.co/a/b")
+
+
+def test_the_vocabulary_that_checkpoints_in_one_file_need_is_fetched_without_its_network() -> None:
+    names = ["config.json", "merges.txt", "model.safetensors", "pytorch_model.bin", "tokenizer.json", "vocab.json"]
+    assert hub.wanted("openai/clip-vit-large-patch14", names, None) == ["vocab.json", "merges.txt", "tokenizer.json"]

@@ -7,6 +7,7 @@ import pytest
 from huggingface_hub import constants
 
 from engine.dreamer import models
+from engine.dreamer.families import is_fast
 from engine.dreamer.models import ModelError, find, safetensors_fault
 
 _HEADER = json.dumps({"a": {"dtype": "U8", "shape": [4], "data_offsets": [0, 4]}}).encode()
@@ -47,7 +48,7 @@ def test_a_folder_is_found(tmp_path: Path) -> None:
     place = find(str(make(tmp_path / "m")))
     assert (place.source, place.pipeline) == ("folder", "StableDiffusionPipeline")
     assert place.components["unet"] == ("diffusers", "UNet2DConditionModel")
-    assert "safety_checker" not in place.components and models.is_fast(place.pipeline)
+    assert "safety_checker" not in place.components and is_fast(place.pipeline)
 
 
 def test_the_built_in_model_is_found_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -176,35 +177,37 @@ def checkpoint(file: Path, *tensors: str) -> Path:
     return file
 
 
-@pytest.mark.parametrize(
-    ("tensor", "pipeline"),
-    [
-        ("model.diffusion_model.input_blocks.0.0.weight", "StableDiffusionPipeline"),
-        ("conditioner.embedders.1.model.ln_final.weight", "StableDiffusionXLPipeline"),
-    ],
-)
-def test_a_single_file_is_told_how_it_becomes_a_model(tmp_path: Path, tensor: str, pipeline: str) -> None:
-    file = checkpoint(tmp_path / "dream.safetensors", tensor)
-    said = refused(file)
-    assert said.startswith(f"{file}: this is a single-file checkpoint, which Pedesis does not read; convert it once")
-    code = f"from diffusers import {pipeline} as P; P.from_single_file('{file}').save_pretrained('dream')"
-    assert f'python -c "{code}", then set model.name = "./dream"' in said
-    compile(code, "<said>", "exec")
-    assert said.removeprefix(str(file)) in refused(tmp_path), "the folder that it lies in says the same"
+def test_a_folder_with_one_file_in_it_says_to_name_the_file(tmp_path: Path) -> None:
+    file = checkpoint(tmp_path / "dream.safetensors", "model.diffusion_model.input_blocks.0.0.weight")
+    assert refused(tmp_path).endswith(f"not a model in diffusers layout. Name the file: {file}")
 
 
 def test_other_files_are_no_models_either(tmp_path: Path) -> None:
     for name, words in (
         ("dream.ckpt", "this is a pickle, which can run any code when it is opened"),
         ("dream.PT", "look for the same model with safetensors weights"),
-        ("dream.gguf", "a model is a folder in diffusers layout, and this is a file"),
-        ("dream.safetensors", "single-file checkpoint"),
+        ("dream.gguf", "a model is a .safetensors file or a folder in diffusers layout, and this is a file of another"),
     ):
         (tmp_path / name).write_bytes(b"\x80\x02 whatever")
         assert words in refused(tmp_path / name)
         with pytest.raises(ModelError, match=words):
             models.find_decoder(str(tmp_path / name))
-    assert "this is a LoRA" in refused(checkpoint(tmp_path / "lora.safetensors", "lora_unet_down_blocks_0.alpha"))
+
+
+def test_weights_beside_a_model_are_named(tmp_path: Path) -> None:
+    folder = make(tmp_path / "m")
+    checkpoint(folder / "style.safetensors", "lora_unet_down_blocks_0.alpha")
+    checkpoint(folder / "word.safetensors", "emb_params")
+    said = models.inspect(str(folder))["unused"]
+    assert said == [
+        "style.safetensors lies beside the model's parts and is not used: it is a LoRA",
+        "word.safetensors lies beside the model's parts and is not used: it is an embedding",
+    ]
+
+
+def test_an_index_may_carry_settings_beside_the_parts(tmp_path: Path) -> None:
+    folder = make(tmp_path / "m", text_encoder_select_layers=[2, 5, 8], is_distilled=True, names=["a", "b", "c"])
+    assert "text_encoder_select_layers" not in find(str(folder)).components
 
 
 def test_a_part_of_a_model_is_told_from_a_model(tmp_path: Path) -> None:

@@ -520,7 +520,7 @@ def test_waste_is_looked_for_after_the_first_picture_and_not_while_loading(monke
 
         def send(self, message: Any) -> None: ...
 
-    monkeypatch.setattr("engine.dreamer.models.find", lambda _: None)
+    monkeypatch.setattr("engine.dreamer.models.find", lambda *_: None)
     monkeypatch.setattr("engine.dreamer.load.Dreamer", Noting)
     ring = Ring.create(1, 16, 16)
     try:
@@ -609,7 +609,7 @@ def ring() -> Iterator[Ring]:
 def test_of_several_workers_those_that_are_early_wait_for_their_turn(
     monkeypatch: pytest.MonkeyPatch, ring: Ring
 ) -> None:
-    monkeypatch.setattr("engine.dreamer.models.find", lambda _: None)
+    monkeypatch.setattr("engine.dreamer.models.find", lambda *_: None)
     monkeypatch.setattr("engine.dreamer.load.Dreamer", Two)
     pipe = Pipe(6)
     with pytest.raises(EOFError):
@@ -622,7 +622,7 @@ def test_of_several_workers_those_that_are_early_wait_for_their_turn(
 
 
 def test_what_one_of_several_workers_ends_of_ends_them_all(monkeypatch: pytest.MonkeyPatch, ring: Ring) -> None:
-    monkeypatch.setattr("engine.dreamer.models.find", lambda _: None)
+    monkeypatch.setattr("engine.dreamer.models.find", lambda *_: None)
     monkeypatch.setattr("engine.dreamer.load.Dreamer", Faulty)
     pipe = Pipe(6)
     with pytest.raises(ModelError, match="no second picture"):

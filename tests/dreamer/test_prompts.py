@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 import torch
 
+from engine.dreamer import emphasis
+from engine.dreamer.families import FAMILIES, Family
 from engine.dreamer.models import ModelError
 from engine.dreamer.palettes import Palettes
 from engine.dreamer.prompts import encode, pieces
@@ -147,6 +149,14 @@ def test_words_that_another_text_encoder_reads_are_not_called_dropped(caplog: py
         assert len(warned(caplog)) == 1
 
 
+@pytest.fixture
+def known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pipelines below, by the names of what they answer."""
+    for kind in (Pipeline, Guided, Nameless, Asking):
+        monkeypatch.setitem(FAMILIES, kind.__name__, Family(("", "prompt_attention_mask", "prompt_embeds")))
+    monkeypatch.setitem(FAMILIES, "Matching", Family(("prompt_embeds", "negative_prompt_embeds")))
+
+
 class Pipeline:
     """A pipeline that encodes a prompt as its length, as many times as it is told to."""
 
@@ -178,6 +188,18 @@ class Matching(Guided):
         return prompt_embeds, negative_prompt_embeds
 
 
+class Nameless(Pipeline):
+    def encode_prompt(self, prompt: str, **_: object) -> tuple[object, ...]:  # type: ignore[override]
+        """Another number of parts than is known of it."""
+        return torch.zeros(1, 2, 2), None
+
+
+class Asking(Pipeline):
+    def encode_prompt(self, prompt: str, picture: object) -> tuple[object, ...]:  # type: ignore[override]
+        raise AssertionError
+
+
+@pytest.mark.usefixtures("known")
 def test_parts_of_a_prompt_are_found_by_name_and_masks_count_a_token_where_any_material_has_one() -> None:
     mixed = encode(Pipeline(), ("a", "abc"), "mud", True).mix((0.5, 0.5))
     assert sorted(mixed) == ["prompt_attention_mask", "prompt_embeds"]
@@ -190,17 +212,58 @@ def test_parts_of_a_prompt_are_found_by_name_and_masks_count_a_token_where_any_m
     assert matching["negative_prompt_embeds"].tolist() == [[[5.0, 5.0]] * 3]
 
 
+@pytest.mark.usefixtures("known")
 def test_a_pipeline_whose_prompts_cannot_be_encoded_is_one_sentence() -> None:
-    class Nameless(Pipeline):
-        def encode_prompt(self, prompt: str, **_: object) -> tuple[object, ...]:
-            first, second = torch.zeros(1, 2, 2), None
-            return first, second
-
-    class Asking(Pipeline):
-        def encode_prompt(self, prompt: str, picture: object) -> tuple[object, ...]:  # type: ignore[override]
-            raise AssertionError
-
     with pytest.raises(ModelError, match="Nameless cannot be walked: its encode_prompt answers with 2 parts"):
         encode(Nameless(), ("a",), "", False)
     with pytest.raises(ModelError, match="Asking cannot be walked: its encode_prompt also needs picture; name a"):
         encode(Asking(), ("a",), "", False)
+
+
+@pytest.mark.parametrize(
+    ("text", "plain", "marked"),
+    [
+        ("a cloud", "a cloud", {}),
+        ("a (golden:1.3) cloud", "a golden cloud", {"golden": 1.3}),
+        ("a (golden) [red] cloud", "a golden red cloud", {"golden": 1.1, "red": 1 / 1.1}),
+        ("((very) far:0.5)", "very far", {"very": 0.55, " far": 0.5}),
+        ("a \\(real\\) bracket (", "a (real) bracket (", {}),
+        ("loose ) and ] and [half:1.2)", "loose ) and ] and [half:1.2)", {}),
+        ("(too much:9)", "too much", {"too much": 3.0}),
+    ],
+)
+def test_marks_are_read_as_other_programs_have_them(text: str, plain: str, marked: dict[str, float]) -> None:
+    said, weights = emphasis.read(text)
+    assert said == plain and len(weights) == len(said)
+    found = {said[a:b]: w for a, b, w in emphasis.runs(weights)}
+    assert found == pytest.approx(marked)
+
+
+@pytest.mark.parametrize("kind", ["sd", "sdxl"])
+def test_a_word_with_a_weight_moves_its_own_tokens_and_no_others(kind: str, request: Any) -> None:
+    pipe = request.getfixturevalue(kind)
+    plain, marked = (
+        encode(pipe, (text,), "", False).mix((1.0,))["prompt_embeds"] for text in ("a red sky", "a (red:1.5) sky")
+    )
+    empty = encode(pipe, ("",), "", False).mix((1.0,))["prompt_embeds"]
+    moved = (marked - plain).abs().amax((0, 2)) > 1e-7
+    assert moved.nonzero().flatten().tolist() == [2, 3, 4]  # a letter a token, after the one that begins the text
+    torch.testing.assert_close(marked[:, 2:5], empty[:, 2:5] + 1.5 * (plain - empty)[:, 2:5])
+
+
+def test_weights_reach_over_the_pieces_of_a_long_text_and_into_the_negative_prompt(sd: Any) -> None:
+    marked = LONG.replace("beside another", "(beside another:1.4)")
+    plain, other = (encode(sd, (text,), "", False).mix((1.0,))["prompt_embeds"] for text in (LONG, marked))
+    where = ((other - plain).abs().amax((0, 2)) > 1e-7).nonzero().flatten()
+    assert where.min() == 49 and len(where) == len("besideanother")  # in the last of three pieces of 24
+    names = ("negative_prompt_embeds", "prompt_embeds")
+    mud, more = (encode(sd, (SHORT,), text, True).mix((1.0,)) for text in ("mud", "(mud:1.5)"))
+    assert [torch.equal(mud[n], more[n]) for n in names] == [False, True]
+
+
+def test_brackets_of_a_fragment_and_of_other_families_are_their_own(sd: Any) -> None:
+    brief = encode(sd, ("a (red:1.5) sky",), "", False, is_brief=True).mix((1.0,))["prompt_embeds"]
+    assert not torch.equal(brief, encode(sd, ("a red sky",), "", False).mix((1.0,))["prompt_embeds"])
+    flux = tiny_models.flux()
+    one, other = (encode(flux, (text,), "", False).mix((1.0,))["prompt_embeds"] for text in ("(red)", "red"))
+    assert not torch.equal(one, other), "Flux is given the brackets themselves"
