@@ -306,7 +306,7 @@ def test_the_distance_tells_soft_pictures_from_crisp_ones() -> None:
     assert far(other) < far(soft) / 2
 
 
-@pytest.mark.parametrize("steps", [1, 2, 4])
+@pytest.mark.parametrize("steps", [1, 2])
 def test_finishing_teaches_the_last_step_whichever_it_is(steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
     before = tiny_unet().eval().requires_grad_(False)
     torch.manual_seed(3)
