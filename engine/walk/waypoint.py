@@ -65,6 +65,16 @@ class Liquid:
 
 
 @dataclass(frozen=True)
+class Guide:
+    """Pictures from outside that steer a dream, and how strongly in each of the ways there are."""
+
+    seen: tuple[tuple[str, float], ...]  # (hash of a picture's content, share); shares sum to 1
+    strength: float = 0.0  # 0..1, from the pure walk to the given picture
+    outline: float = 0.0  # 0..2, weight of the ControlNet, which keeps its lines
+    likeness: float = 0.0  # 0..1, weight of the IP-Adapter, which takes it as a prompt
+
+
+@dataclass(frozen=True)
 class Waypoint:
     """Everything needed to dream one picture again."""
 
@@ -77,6 +87,8 @@ class Waypoint:
     beside: tuple[Wording, ...] = ()  # other words, at the cost of the share of the palette's own
     focus: float = 1.0  # 0..1, how far the noise is turned up: 0 the mean of everything, 1 this one picture
     liquid: Liquid | None = None  # None: one whole sheet
+    loras: tuple[float, ...] = ()  # strength of each of the show's LoRAs, in their order
+    guide: Guide | None = None  # None: nothing from outside steers
 
     @property
     def wordings(self) -> tuple[Wording, ...]:
@@ -96,10 +108,12 @@ class Waypoint:
         return tuple(dict.fromkeys([self.palette, *(w.palette for w in self.beside), *others]))
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON-able form. Of a whole sheet it is as it was before there was liquid, and so is a memory's mark."""
+        """Plain JSON-able form. What is not there is left out, so that a memory's mark is as it was before there were
+        liquid, LoRAs and guides."""
         plain = asdict(self)
-        if self.liquid is None:
-            del plain["liquid"]
+        for name in ("liquid", "loras", "guide"):
+            if not getattr(self, name):
+                del plain[name]
         return plain
 
 
