@@ -196,8 +196,15 @@ class ScorePlayer:
         if self._score is None:
             return ""
         minutes, seconds = divmod(int(self._at[False]), 60)
-        what = "waits for the first picture" if self.waits else "waits for score.go" if self._hold_s == float("inf") else "goes on" if self.going else "is stopped"
-        return f"score {minutes}:{seconds:02d}, {what}"
+        return f"score {minutes}:{seconds:02d}, {self._doing}"
+
+    @property
+    def _doing(self) -> str:
+        if self.waits:
+            return "waits for the first picture"
+        if self._hold_s == float("inf"):
+            return "waits for score.go"
+        return "goes on" if self.going else "is stopped"
 
     def tick(self, controls: Controls, tempo: Tempo) -> None:
         """One tick."""
@@ -232,7 +239,8 @@ class ScorePlayer:
     def to_dict(self) -> dict[str, Any]:
         """All of the state, JSON-able."""
         return {
-            "going": self.going, "waits": self.waits, "first": self._first, "ticks": self._ticks, "from_s": self._from_s,
+            "going": self.going, "waits": self.waits, "first": self._first,
+            "ticks": self._ticks, "from_s": self._from_s,
             "beats": self._beats, "at": [self._at[False], self._at[True]],
             "next": [self._next[False], self._next[True]],
             "hold": None if self._hold_s == float("inf") else self._hold_s, "mark": self._mark,
