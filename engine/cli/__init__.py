@@ -536,11 +536,11 @@ def models_inspect(
         typer.echo(json.dumps(found, indent=2))
         raise typer.Exit(2 if found["why_not"] else 0)
     for key, value in found.items():
-        if key not in ("components", "why_not", "unused") and value is not None:
+        if key not in ("components", "why_not", "notes") and value is not None:
             typer.echo(f"{key:<10} {value}")
     for part, what in found["components"].items():
         typer.echo(f"  {part:<18} {what['class']:<32} {what['bytes'] / 1e6:8.1f} MB")
-    for said in found["unused"]:
+    for said in found["notes"]:
         typer.echo(f"note       {said}")
     typer.echo(f"walks      {'no: ' + found['why_not'] if found['why_not'] else 'yes'}")
     raise typer.Exit(2 if found["why_not"] else 0)

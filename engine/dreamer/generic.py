@@ -43,6 +43,10 @@ class PipelineSampler:
         self._listed = [n for n, p in self._takes.items() if "list[torch" in str(p.annotation).lower()]
         self._guidance = 0.0 if settings.guidance <= 1.0 and _counts_from_zero(pipe) else settings.guidance
         self._tried = False
+        given = settings.plan.given if settings.plan else {}
+        if lacking := [name for name in given if name not in self._takes]:
+            raise ModelError(f"{type(pipe).__name__} takes no {lacking[0]} of its own; leave out {lacking[0]} "
+                             "in model.scheduler_options, and a model.recipe that has them")  # fmt: skip
         self.strength: Strength = lambda focus: focus
         self._given: Tensor | None = None  # what the decoder was last given
         self._overhear(pipe)
@@ -77,7 +81,9 @@ class PipelineSampler:
             if self._tried or may_pass(error):
                 raise
             name = type(self._pipe).__name__
-            cure = INSTEAD if _SIZE.search(str(error)) is None else "set another model.width and model.height"
+            plan = self._settings.plan
+            cure = "leave out model.scheduler and model.recipe" if plan and plan.scheduler else INSTEAD
+            cure = cure if _SIZE.search(str(error)) is None else "set another model.width and model.height"
             raise ModelError(f"{name} cannot dream with these settings ({line(error)}); {cure}") from error
         # Each family has them from 0 to 1 as numpy arrays; as tensors some have them from -1 to 1.
         image = torch.as_tensor(images[0])  # (H, W, 3)
@@ -135,8 +141,6 @@ class PipelineSampler:
         }
         options |= {n: list(options[n]) for n in self._listed if n in options}  # [(L, D)]
         given = s.plan.given if s.plan else {}
-        if lacking := [name for name in given if name not in self._takes]:
-            raise ValueError(f"it takes no {lacking[0]} of its own")
         options |= given
         if s.steps != 2 or given:  # Sana Sprint has one of its own, which it refuses at any other number of steps
             options["intermediate_timesteps"] = None

@@ -60,7 +60,7 @@ class Dreamer:
         load = self._load_fast if fast else self._load_generic
         with to_model_error(place.name), quiet():
             check_classes(place)
-            for said in models.unused(place.path):
+            for said in place.notes:
                 log.warning("%s: %s", place.name, said)
             sampler: UNetSampler | PipelineSampler | None = None
             with contextlib.suppress(HalfOverflow):

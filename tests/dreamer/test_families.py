@@ -87,7 +87,7 @@ NOT = [
     ("StableAudioPipeline", "it makes sound, not pictures"),
     ("Flux2ModularPipeline", "it is put together of blocks (a modular pipeline)"),
     ("StableCascadePriorPipeline", "it makes what another model draws from"),
-    ("HiDreamImagePipeline", "it takes words only, and not what lies between them"),
+    ("HiDreamImagePipeline", "it takes words, and not in the form in which Pedesis mixes them"),
     ("TomorrowPipeline", "Pedesis does not know this kind of model"),
 ]
 
