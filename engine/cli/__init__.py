@@ -145,10 +145,10 @@ def guarded(work: Callable[[], Any]) -> Any:
 
 
 def find_model(show: Show) -> "ModelPlace":
-    """Looks before anything starts that the show's model is here. Raises ModelError."""
-    from engine.dreamer import models
+    """Looks before anything starts that the show's model is here, and what it adds to it. Raises ModelError."""
+    from engine.dreamer import addition_files
 
-    return models.find(show.model.name, show.model.decoder)
+    return addition_files.find_model(show)
 
 
 def check_stats(path: Path | None) -> None:
@@ -528,12 +528,15 @@ def models_inspect(
     ],
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
-    """What a model is made of, and whether it can be walked: exit 2 if it cannot."""
-    from engine.dreamer import models
+    """What a model, a LoRA or an embedding is made of, and whether it can be used: exit 2 if it cannot."""
+    from engine.dreamer import addition_files, models
 
-    found = guarded(lambda: models.inspect(name))
+    found = addition_files.describe(Path(name).expanduser()) or guarded(lambda: models.inspect(name))
     if as_json:
         typer.echo(json.dumps(found, indent=2))
+        raise typer.Exit(2 if found["why_not"] else 0)
+    if "kind" in found:
+        addition_files.tell(found, typer.echo)
         raise typer.Exit(2 if found["why_not"] else 0)
     for key, value in found.items():
         if key not in ("components", "why_not", "unused") and value is not None:
