@@ -116,10 +116,10 @@ def guarded(work: Callable[[], Any]) -> Any:
 
 
 def find_model(show: Show) -> "ModelPlace":
-    """Looks before anything starts that the show's model is here. Raises ModelError."""
-    from engine.dreamer import models
+    """Looks before anything starts that the show's model is here, and what it adds to it. Raises ModelError."""
+    from engine.dreamer import addition_files
 
-    return models.find(show.model.name, show.model.decoder)
+    return addition_files.find_model(show)
 
 
 def check_stats(path: Path | None) -> None:

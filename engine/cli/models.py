@@ -4,6 +4,7 @@ pedesis models inspect ./dream.safetensors
 """
 
 import json
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -34,12 +35,15 @@ def models_inspect(
     ],
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
-    """What a model is made of, and whether it can be walked: exit 2 if it cannot."""
-    from engine.dreamer import models
+    """What a model, a LoRA or an embedding is made of, and whether it can be used: exit 2 if it cannot."""
+    from engine.dreamer import addition_files, models
 
-    found = guarded(lambda: models.inspect(name))
+    found = addition_files.describe(Path(name).expanduser()) or guarded(lambda: models.inspect(name))
     if as_json:
         typer.echo(json.dumps(found, indent=2))
+        raise typer.Exit(2 if found["why_not"] else 0)
+    if "kind" in found:
+        addition_files.tell(found, typer.echo)
         raise typer.Exit(2 if found["why_not"] else 0)
     for key, value in found.items():
         if key not in ("components", "why_not", "unused") and value is not None:
