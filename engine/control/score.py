@@ -174,6 +174,7 @@ class ScorePlayer:
         self._score, self._presets = score, presets
         self._entries = tuple(enumerate(score.entries if score else ()))
         self.going = score is not None
+        self.waits = False  # with what comes after its beginning, until there is a picture to be seen
         self._bar = 0.0  # beats of the bars that the moments below were counted with
         self._order: dict[bool, list[tuple[float, int]]] = {}  # in beats or not: when, and which
         self._first = True  # what stands at 0 happens before anything moves
@@ -195,8 +196,15 @@ class ScorePlayer:
         if self._score is None:
             return ""
         minutes, seconds = divmod(int(self._at[False]), 60)
-        what = "waits for score.go" if self._hold_s == float("inf") else "goes on" if self.going else "is stopped"
-        return f"score {minutes}:{seconds:02d}, {what}"
+        return f"score {minutes}:{seconds:02d}, {self._doing}"
+
+    @property
+    def _doing(self) -> str:
+        if self.waits:
+            return "waits for the first picture"
+        if self._hold_s == float("inf"):
+            return "waits for score.go"
+        return "goes on" if self.going else "is stopped"
 
     def tick(self, controls: Controls, tempo: Tempo) -> None:
         """One tick."""
@@ -215,6 +223,8 @@ class ScorePlayer:
         self._count(float(controls["tempo.bar"]))
         if self._first:
             self._first = False
+        elif self.waits:
+            return
         elif self._hold_s > 0.0:
             self._hold_s = max(self._hold_s - 1 / TICK_HZ, 0.0)
         else:
@@ -229,7 +239,8 @@ class ScorePlayer:
     def to_dict(self) -> dict[str, Any]:
         """All of the state, JSON-able."""
         return {
-            "going": self.going, "first": self._first, "ticks": self._ticks, "from_s": self._from_s,
+            "going": self.going, "waits": self.waits, "first": self._first,
+            "ticks": self._ticks, "from_s": self._from_s,
             "beats": self._beats, "at": [self._at[False], self._at[True]],
             "next": [self._next[False], self._next[True]],
             "hold": None if self._hold_s == float("inf") else self._hold_s, "mark": self._mark,
@@ -240,6 +251,7 @@ class ScorePlayer:
         (seconds, beats), (after_s, after_beats) = data["at"], data["next"]
         hold, mark = data["hold"], data["mark"]
         self.going, self._first = bool(data["going"]) and self._score is not None, bool(data["first"])
+        self.waits = bool(data.get("waits", False))
         self._ticks, self._from_s, self._beats = int(data["ticks"]), float(data["from_s"]), float(data["beats"])
         self._at = {False: float(seconds), True: float(beats)}
         self._next = {False: int(after_s), True: int(after_beats)}

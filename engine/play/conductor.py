@@ -48,7 +48,8 @@ FOREVER_S = 1e9
 # Events that are no parameters; what they carry is plain data, which a take can hold.
 WORDS_READY, WORDS_REFUSED, VISIT, LEAVE = "words.ready", "words.refused", "walk.visit", "walk.leave"
 PRESETS = "preset.known"  # those that were stored in earlier shows
-EVENTS = (WORDS_READY, WORDS_REFUSED, VISIT, LEAVE, PRESETS)
+SEEN = "show.seen"  # the first picture of it is there
+EVENTS = (WORDS_READY, WORDS_REFUSED, VISIT, LEAVE, PRESETS, SEEN)
 STAYS = ("walk.seed", "stage.overlay")  # the one belongs to the walk's place, the other to who is looking
 
 
@@ -63,10 +64,12 @@ class Conductor(Mapping[str, Value]):
         automata: Sequence[Automaton] = (),
         but_for: Collection[str] = (),
         torn: Torn | None = None,
+        unseen: bool = False,
     ) -> None:
         """words_at_once: new words count as encoded as soon as they are wanted, and whoever dreams waits for them;
         else answer() says when they are. but_for: ids of palettes of which somebody will say so all the same.
         torn: the text that the walk draws fragments from.
+        unseen: nothing can be seen of it yet; its score waits until SEEN.
         automata: what moves parameters at every tick, beside the show's own automation and after it."""
         self.controls = Controls(show.registry, show.values)
         self.navigator = Navigator(
@@ -85,6 +88,7 @@ class Conductor(Mapping[str, Value]):
         self._captioner = Captioner(Language.load(str(show.values["docent.language"]), [show.path.parent]))
         self._at_once, self._but_for = words_at_once, frozenset(but_for)
         self.automation = Automation(show.registry, show.things, show.values)
+        self.automation.score.waits = unseen
         self.lesson = Lesson()
         self._automata: list[Automaton] = [self.automation, self.lesson, *automata]
         for name, time_s in show.things["smoothing"].items():
@@ -140,6 +144,8 @@ class Conductor(Mapping[str, Value]):
             self.visits.leave()
         elif name == PRESETS:
             self.automation.presets.know(value)
+        elif name == SEEN:
+            self.automation.score.waits = False
         elif name.startswith(SMOOTHING):
             self.controls.smooth(name.removeprefix(SMOOTHING), float(value))
         else:

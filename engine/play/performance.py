@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from engine.dreamer.process import SLOTS, Keyframe
-from engine.play.conductor import PRESETS, Conductor
+from engine.play.conductor import PRESETS, SEEN, Conductor
 from engine.play.inputs import Inputs
 from engine.play.remember import Remember
 from engine.play.state import Memory
@@ -47,7 +47,7 @@ class Prepared:
         """Waits for the disk. Raises PulpError."""
         torn = torn_text(show)
         inputs, stored = Inputs(show), StoredPresets(show)
-        conductor = Conductor(show, automata=[inputs.mapper], torn=torn)
+        conductor = Conductor(show, automata=[inputs.mapper], torn=torn, unseen=True)
         conductor.steer(PRESETS, stored.load())
         return Prepared(show, conductor, inputs, Memory(show) if show.stage.resume else None, stored)
 
@@ -111,6 +111,8 @@ class Performance:
         """Takes a picture, if it was dreamt of this show: one dreamer may go on from one to another."""
         if not any(waypoint is keyframe.waypoint for waypoint in self._given):
             return False
+        if self._newest is None:
+            self.conductor.steer(SEEN, True)
         self.blend.upload(keyframe)
         self.remember.take_in(keyframe)
         self._newest = keyframe.waypoint

@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 from engine import __version__
 from engine.control.resolve import SMOOTHING
 from engine.control.take import Event, Head, Take, TakeError, TakeSource, TakeWriter, read_take
-from engine.play.conductor import EVENTS, LEAVE, PRESETS, VISIT, WORDS_READY, WORDS_REFUSED, Conductor
+from engine.play.conductor import EVENTS, LEAVE, PRESETS, SEEN, VISIT, WORDS_READY, WORDS_REFUSED, Conductor
 from engine.play.shows import load_show
 from engine.record.names import claim_name
 from engine.show.config import Show
@@ -172,7 +172,7 @@ def _checked_event(where: str, event: Event) -> Event:
         elif event.name == PRESETS:
             if not isinstance(event.value, dict):
                 raise TypeError(f"presets are a table, got {shown(event.value)}")
-        elif event.name != LEAVE and not isinstance(event.value, str):
+        elif event.name not in (LEAVE, SEEN) and not isinstance(event.value, str):
             raise TypeError(f"a palette's id is text, got {shown(event.value)}")
     except Exception as fault:  # whatever stands there
         raise TakeError(f"{where}: what {event.name} carries is damaged: {fault!r}") from None

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from engine.control.presets import TICK_HZ
-from engine.play.conductor import Conductor
+from engine.play.conductor import SEEN, Conductor
 from engine.play.shows import load_show
 from engine.show.config import Show, ShowError
 
@@ -48,6 +48,18 @@ def leaps(*at: str) -> str:
 def test_everything_happens_at_its_time(tmp_path: Path) -> None:
     c = Conductor(scored(tmp_path, leaps("0", "1.5", '"0:02"', '"0:00:02.5"', '"3 s"')))
     assert jumps(c, 5.0) == [0.0, 1.5, 2.0, 2.5, 3.0]
+
+
+def test_what_stands_at_the_beginning_happens_and_the_rest_waits_for_the_first_picture(tmp_path: Path) -> None:
+    show = scored(tmp_path, leaps("0", "1.5"))
+    c = Conductor(show, unseen=True)
+    assert jumps(c, 10.0) == [0.0]
+    assert c.automation.score.status == "score 0:00, waits for the first picture"
+    other = Conductor(show)
+    other.restore(json.loads(json.dumps(c.to_dict())))
+    for each in (c, other):
+        each.steer(SEEN, True)
+        assert jumps(each, 3.0) == [11.5]
 
 
 def test_beats_and_bars_go_by_the_tempo(tmp_path: Path) -> None:
