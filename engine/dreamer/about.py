@@ -33,7 +33,9 @@ def about_bytes(start: bytes) -> str | None:
 def about_file(path: Path, wanted: str = "") -> str:
     """Why a file is no model to dream with, or no decoder (wanted: config.json), and what to do about it."""
     if wanted == "config.json" and path.suffix.lower() == ".safetensors":
-        return "a decoder is a folder in diffusers layout, or a repository such as madebyollin/taesd, and this is a file"
+        return (
+            "a decoder is a folder in diffusers layout, or a repository such as madebyollin/taesd, and this is a file"
+        )
     if read_header(path):
         return f"this is a safetensors file under another name; call it {path.stem}.safetensors"
     if path.suffix.lower() == ".gguf":
@@ -80,7 +82,7 @@ def about_nothing(name: str, path: Path) -> str:
     if address := HUB.match(name):
         return f"give the name of the repository, {address['name']}, not its address"
     if name.endswith(".safetensors"):
-        return f"there is no such file ({path.absolute()})"
+        return f"there is no such file ({path.absolute()}); name the file where it is, as in --set model.name=FILE"
     if name.startswith((".", "/", "~")):
         return f"there is no such folder ({path.absolute()})"
     near = f"did you mean {HOUSE!r}?" if difflib.get_close_matches(name, [HOUSE]) else f"the built-in one is {HOUSE!r}"

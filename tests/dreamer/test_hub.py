@@ -219,7 +219,7 @@ def test_fetch_refuses_code_of_its_own_before_downloading(monkeypatch: pytest.Mo
     with pytest.raises(ModelError, match="code of its own"):
         hub.fetch("owner/m", lambda _: None)
     (tmp_path / "model_index.json").write_text(json.dumps({"_class_name": "WanPipeline"}))
-    with pytest.raises(ModelError, match="WanPipeline cannot be walked: it makes videos, .*; nothing was downloaded"):
+    with pytest.raises(ModelError, match=r"WanPipeline cannot be walked: it makes videos, .*; nothing was downloaded"):
         hub.fetch("owner/m", lambda _: None)
     assert calls == []
 
