@@ -5,8 +5,8 @@
 
 Dreamer process; torch. Encoders (T5, Gemma, Qwen) are often larger than the network that dreams, and needed for seconds
 a day. They leave the device as soon as words are read. Where encoders and network together do not fit in the machine's
-memory (picks_reread), they leave memory too: what stays is their shape, without numbers (torch's meta device), which the
-pipeline still asks for precision and configuration; for new words they are read from disk again.
+memory (picks_reread), they leave memory too: what stays is their shape, without numbers (torch's meta device), which
+the pipeline still asks for precision and configuration; for new words they are read from disk again.
 
 On a card that cannot hold them beside the network (picks_processor) words are read on the processor, from the first on:
 what a word is must not hang on when it was said.
@@ -69,11 +69,10 @@ class Readers:
         device: torch.device,
         read: Callable[[str], torch.nn.Module] | None = None,
         on_processor: bool = False,
-        dress: Callable[[], None] = lambda: None,
     ) -> None:
         """device: where the network is. read: reads an encoder from disk; None: they stay in memory. on_processor:
-        where words are read. dress: puts back what was added to encoders, once they were read again."""
-        self._pipe, self._read, self._dress = pipe, read, dress
+        where words are read."""
+        self._pipe, self._read = pipe, read
         self._where = torch.device("cpu") if on_processor else device
         self._names = names_of(pipe)
         self._here = threading.local()  # words are read while another thread dreams with the same pipeline
@@ -90,11 +89,8 @@ class Readers:
         self._here.device = self._where
         try:
             if self._read is not None:
-                gone = [name for name in self._names if not self._is_alive(name)]
-                for name in gone:
+                for name in [name for name in self._names if not self._is_alive(name)]:
                     self._pipe.register_modules(**{name: self._read(name)})
-                if gone:
-                    self._dress()
             for name in self._names:
                 getattr(self._pipe, name).to(self._where)
             return work()

@@ -16,12 +16,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from engine.dreamer import compiling, encoders, focus, memory, models, numbers, replay, tiles
-from engine.dreamer.device import device_name, pick_device, pick_dtype, pick_threads
+from engine.dreamer import addition_files, compiling, embeddings, encoders, focus, lora, models, numbers
+from engine.dreamer.device import device_name, pick_device, pick_threads
 from engine.dreamer.families import FAMILIES, is_fast
 from engine.dreamer.faults import line, may_pass, to_model_error
 from engine.dreamer.generic import PipelineSampler
 from engine.dreamer.landing import Landing, Landings, copies_of
+from engine.dreamer.means import Means
 from engine.dreamer.models import ModelError, ModelPlace
 from engine.dreamer.noise import Conditioning
 from engine.dreamer.palettes import Palettes
@@ -55,8 +56,8 @@ class Dreamer:
         if self.device.type == "cuda":
             torch.cuda.set_device(self.device)  # events and streams are the current card's
         fast = is_fast(place.pipeline)
-        self._saved = self._savings(place, fast)
-        self.dtype = pick_dtype(spec.model.dtype, self.device, int("half" in self._saved), fast)
+        self._means = Means(spec, place, self.device)
+        self.dtype = self._means.dtype
         self._decode, self._bits = "whole", ""  # how pictures are decoded, and a network's weights, if of 8 bits
         self._landings = Landings(copies_of(self.device))
         self._dreamt = False
@@ -67,6 +68,7 @@ class Dreamer:
         load = self._load_fast if fast else self._load_generic
         with to_model_error(place.name), quiet():
             check_classes(place)
+            self._check_additions(place)
             for said in models.unused(place.path):
                 log.warning("%s: %s", place.name, said)
             sampler: UNetSampler | PipelineSampler | None = None
@@ -74,11 +76,11 @@ class Dreamer:
                 sampler = load(place, progress)
             if sampler is None:
                 log.warning("%s: its numbers leave float16's range; it is run in float32", place.name)
-                self.dtype = torch.float32
+                self.dtype = self._means.dtype = torch.float32
                 sampler = load(place, progress)
             self._sampler = sampler
             self._say_unheard(place)
-            if self._compiles and spec.film:  # which is made one way from its first picture on
+            if self._means.compiles and spec.film:  # which is made one way from its first picture on
                 progress("compiling the network")
                 self._take_up(self._compiled())
         self.on_learnt: Callable[[Arithmetic], None] = lambda _: None  # told when a focus curve comes to be known
@@ -211,20 +213,14 @@ class Dreamer:
             log.warning("%s: this model hears no negative prompt, so model.negative does nothing", place.name)
 
     def _settings(self, factor: int) -> Settings:
-        m = self.spec.model
-        recorder = replay.recorder_of(self.device) if m.graphs and "graphs" not in self._saved else None
-        more = {"recorder": recorder, "compiles": self._compiles}
-        return Settings(self.spec.width, self.spec.height, m.steps, m.guidance, factor, self._plan, **more)
-
-    @property
-    def _compiles(self) -> bool:
-        return self.spec.model.compile and "graphs" not in self._saved and not self._bits
+        m, w, h, means = self.spec.model, self.spec.width, self.spec.height, self._means
+        return Settings(w, h, m.steps, m.guidance, factor, self._plan, means.recorder(), means.compiles)
 
     def _compiled(self) -> Any:
         """Network and decoder as torch.compile has them, or None. Any thread; takes minutes."""
         self.prepare_thread()
         if not isinstance(self._sampler, UNetSampler):
-            log.warning("model.compile is only for Stable Diffusion and its kin: %s runs as it is", self.spec.model.name)
+            log.warning("model.compile is for Stable Diffusion and its kin alone, and does nothing here")
             return None
         with quiet():
             return self._sampler.compile(compiling.compiler())
@@ -235,7 +231,7 @@ class Dreamer:
 
     def _look_behind(self) -> None:
         """Between two pictures: has the network compiled once the first is there, and takes up what comes of it."""
-        if not self._compiles or self.spec.film:
+        if not self._means.compiles or self.spec.film:
             return
         if self._behind is None and self._dreamt:
             self._behind = compiling.Behind(self._compiled)
@@ -244,32 +240,10 @@ class Dreamer:
             self.on_learnt(self.arithmetic)
         self._dreamt = True
 
-    def _savings(self, place: ModelPlace, fast: bool) -> frozenset[str]:
-        """What is done to need less memory, at this level of economy (memory.py)."""
-        m = self.spec.model
-        can = {
-            "graphs": m.graphs or m.compile,
-            "half": pick_dtype(m.dtype, self.device, 0, fast) == torch.float32,
-            "tiles": m.decode != "tiles" and tiles.tile_px(self.spec.width, self.spec.height) is not None,
-            "words": m.encoders != "reread" and encoders.are_large(place),
-        }
-        return memory.savings(self.spec.economy, can, self.device)
-
-    def _spread(self, vae: Any) -> None:
-        """Has the decoder work in tiles where that is asked for, or where memory is short."""
-        w, h = self.spec.width, self.spec.height
-        if vae is None:
-            return
-        wanted = "tiles" if "tiles" in self._saved else self.spec.decode or self.spec.model.decode
-        if wanted == "auto":
-            need = tiles.decoder_bytes(vae.config, w, h, self.dtype.itemsize)
-            wanted = tiles.pick_decode(wanted, need, memory.free_bytes(self.device), w, h)
-        self._decode = "tiles" if wanted == "tiles" and tiles.spread(vae, w, h) else "whole"
-
     def _load_fast(self, place: ModelPlace, progress: Progress) -> UNetSampler:
         import diffusers
 
-        late = self._late(place)
+        late = self._means.late
         parts = {
             name: load_part(place, name, self.dtype, progress)
             for name in (
@@ -296,6 +270,7 @@ class Dreamer:
         else:
             options = {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
         pipe = getattr(diffusers, place.pipeline)(**parts, **dict.fromkeys(late), **options)
+        loras = self._add(pipe, "unet", progress)
         palettes = self._read_palette(pipe, progress, place, late)
         pipe.unet.to(memory_format=torch.channels_last)
         pipe.vae.to(memory_format=torch.channels_last)
@@ -303,9 +278,9 @@ class Dreamer:
         # put it: it is what diffusers writes for those that say nothing.
         if self.dtype == torch.float16 and xl and getattr(pipe.vae.config, "force_upcast", False):
             pipe.vae.to(torch.float32)
-        self._spread(pipe.vae)
+        self._decode = self._means.spread(pipe.vae)
         progress("trying the network out")  # three times, which takes a large one minutes on a CPU
-        fast = Parts(pipe.unet, pipe.vae, pipe.scheduler, xl)
+        fast = Parts(pipe.unet, pipe.vae, pipe.scheduler, xl, loras)
         sampler = UNetSampler(fast, palettes, self._settings(pipe.vae_scale_factor))
         pipe.register_modules(unet=None, vae=None)  # what was packed is not kept twice; the encoders are still needed
         return sampler
@@ -322,21 +297,39 @@ class Dreamer:
         half = next((v for part in place.components if (v := variant(place.path / part))), None)
         options: dict[str, Any] = {"torch_dtype": self.dtype, "variant": half}
         options |= {"use_safetensors": True, "local_files_only": True}
-        late = self._late(place)
+        late = self._means.late
         hollow = {name: encoders.hollow(place.path / name, *place.components[name], self.dtype) for name in late}
         pipe = kind.from_pretrained(place.path, **options, **without, **hollow)
         if self.spec.model.decoder:
             pipe.vae = read_decoder(self.spec.model.decoder, self.dtype)
         pipe.scheduler = pick_scheduler(self._plan.scheduler, pipe.scheduler, self._plan.options)
         pipe.set_progress_bar_config(disable=True)
+        loras = self._add(pipe, FAMILIES[place.pipeline].network, progress)
         try:
             palettes = self._read_palette(pipe, progress, place, late)
         except Exception as error:  # whatever a pipeline raises whose parts are not what it takes them for
             if isinstance(error, ModelError) or may_pass(error):
                 raise
             raise ModelError(f"{place.name}: it cannot read the materials ({line(error)}); get a whole copy") from error
-        self._spread(getattr(pipe, "vae", None))
-        return PipelineSampler(pipe, palettes, self._settings(0))
+        self._decode = self._means.spread(getattr(pipe, "vae", None))
+        return PipelineSampler(pipe, palettes, self._settings(0), loras)
+
+    def _check_additions(self, place: ModelPlace) -> None:
+        """What of the show's LoRAs and embeddings is not for this model, before anything large is read."""
+        import diffusers
+
+        addition_files.check(place, self.spec.loras, self.spec.embeddings)
+        lora.check_pipeline(getattr(diffusers, place.pipeline), self.spec.loras)
+
+    def _add(self, pipe: Any, network: str, progress: Progress) -> lora.Strengths | None:
+        """Puts the show's words and its LoRAs into a pipeline."""
+        self._words = embeddings.teach(pipe, self.spec.embeddings)
+        if self.spec.loras:
+            progress("reading the LoRAs")
+        loras = lora.add_loras(pipe, network, self.spec.loras)
+        if loras is not None:
+            loras.device = self.device
+        return loras
 
     def take_palette(self, palette: Palette) -> None:
         """Encodes the words of another palette, which waypoints may name from then on. Any thread, while others
@@ -345,18 +338,12 @@ class Dreamer:
         with quiet():
             self._palettes.add(palette.id, self._encode(self._pipe, palette), palette.is_brief)
 
-    def _late(self, place: ModelPlace) -> tuple[str, ...]:
-        """Parts that are read once the words were: the network, where text encoders make room for it."""
-        free = memory.free_bytes(torch.device("cpu"))
-        self._rereads = "words" in self._saved or encoders.picks_reread(self.spec.model.encoders, place, free)
-        return (FAMILIES[place.pipeline].network,) if self._rereads else ()
-
     def _read_palette(self, pipe: Any, progress: Progress, place: ModelPlace, late: tuple[str, ...]) -> Palettes:
         """Encodes the first palette, and puts the pipeline on its device. The text encoders, often the largest part,
         are seldom needed again and leave the device before the rest comes, and memory before what is late is read."""
         progress("reading the materials")
         one_length = is_fast(type(pipe).__name__)
-        self._readers = self._make_readers(pipe, place)
+        self._readers = self._means.readers(pipe)
         palettes = Palettes(self.spec.palette.id, self._encode(pipe, self.spec.palette), one_length)
         for name in late:
             pipe.register_modules(**{name: load_part(place, name, self.dtype, progress)})
@@ -367,23 +354,12 @@ class Dreamer:
         self._pipe, self._palettes = pipe, palettes
         return palettes
 
-    def _make_readers(self, pipe: Any, place: ModelPlace) -> encoders.Readers:
-        card = self.device.type == "cuda"
-        on_processor = card and encoders.picks_processor(place, memory.total_bytes(self.device))
-        if on_processor:
-            log.info("%s: the card is too small for its text encoders: words are read on the CPU", place.name)
-
-        def read(name: str) -> torch.nn.Module:
-            encoder: torch.nn.Module = load_part(place, name, self.dtype, lambda _: None)
-            return encoder
-
-        return encoders.Readers(pipe, self.device, read if self._rereads else None, on_processor)
-
     def _encode(self, pipe: Any, palette: Palette) -> Conditioning:
         """The words through the text encoders, which come to the device for it and leave it again."""
         guided = self.spec.model.guidance > 1.0
+        negative = self.spec.model.negative
         return self._readers.with_them(
-            lambda: encode(pipe, palette.prompts, self.spec.model.negative, guided, palette.is_brief)
+            lambda: encode(pipe, palette.prompts, negative, guided, palette.is_brief, self._words)
         )
 
 

@@ -1,6 +1,7 @@
 """What a picture came of, made small enough to be shown: noise and latent, a byte a number.
 
-Usage: `flat, shape = squeezed(latent, room)`, or `shape = put(latent, ring.numbers(slot)[1])`. Dreamer process; torch. The stage draws them (stage/numbers.py).
+Usage: `flat, shape = squeezed(latent, room)`, or `shape = put(latent, ring.numbers(slot)[1])`. Dreamer process; torch.
+The stage draws them (stage/numbers.py).
 
 A number x becomes 128 + 127 x / sqrt(4 + x^2): those of noise lie mostly within -3..3, and none is cut off. For the eye
 only; nothing is dreamt from them.

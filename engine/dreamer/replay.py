@@ -104,14 +104,14 @@ class Captured:
         key = _key(examples)
         if len(self._played) >= MOST_SHAPES:
             if None not in self._played:
-                log.warning("the %s is run without a CUDA graph where it has more than %d shapes", self._what, MOST_SHAPES)
+                log.warning("the %s has more than %d shapes, and runs without CUDA graphs", self._what, MOST_SHAPES)
                 self._played[None] = None
             return False
         try:
             played = _Capture(self._function, examples, self._recorder)
             trusted = self._is_right(played, others or examples)
             why = "what it plays differs from what it captured"
-        except Exception as error:  # of a capture, torch and the card say anything; without one pictures come all the same
+        except Exception as error:  # torch and the card say anything; without a capture pictures come all the same
             trusted, why = False, line(error)
             self._recover()
         self._played[key] = played if trusted else None
@@ -123,7 +123,8 @@ class Captured:
         try:
             self._recorder.recover()
         except Exception as error:
-            raise RuntimeError(f"CUDA error while a graph was captured ({line(error)}); set model.graphs to off") from error
+            said = f"CUDA error while a graph was captured ({line(error)}); set model.graphs to off"
+            raise RuntimeError(said) from error
 
     def _is_right(self, played: "_Capture", others: Sequence[Tensor]) -> bool:
         """Twice, as what keeps a state of its own is right once."""

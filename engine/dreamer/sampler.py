@@ -12,13 +12,14 @@ import logging
 import math
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from engine.dreamer import compiling, replay
+from engine.dreamer import compiling, lora, replay
 from engine.dreamer.cpu import tape
 from engine.dreamer.liquid import MIDDLE, by_area, carry, make_regional, native_cells
 from engine.dreamer.models import ModelError
@@ -50,6 +51,7 @@ class Parts:
     vae: Any
     scheduler: Any
     xl: bool  # pooled text and size conditioning, as SDXL has
+    loras: lora.Strengths | None = None  # of those in the U-Net
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,8 @@ class UNetSampler:
         if isinstance(solver, Program):
             solver.to(parameter.device)
         self._solver = solver
-        size = sum(p.numel() for p in parts.unet.parameters())
+        self._loras = parts.loras
+        size = sum(p.numel() for p in lora.own_parameters(parts.unet))
         calls = len(solver.timesteps)
         self._unrolls = calls == 1 or (calls <= UNROLLED and size < SMALL)
         self._latent = self._through(network)  # (1, C, h, w), with what the network answered after it, if it is known
@@ -205,13 +208,13 @@ class UNetSampler:
         shares = self.noise.masks(waypoint.liquid, waypoint.loop)  # (N, h, w)
         if self._torn_network is None:
             mixed = self._palettes.say(by_area(waypoint, shares))
-            return self._latent(noise, strength, *(mixed[name] for name in self._text_names))[:1]
+            return self._latent(noise, strength, *self._told(waypoint, mixed))[:1]
         said = [sheet.words for sheet in waypoint.sheets]
         if more := 1 + SHEETS - len(said):  # recorded networks take one number of sheets: the rest have no place
             said += [said[0]] * more
             shares = torch.nn.functional.pad(shares, (0, 0, 0, 0, 0, more))
         carried = self.noise.masks.carried(waypoint.liquid, waypoint.loop)
-        given = [noise, strength, shares, carried, *self._texts(said, shares)]
+        given = [noise, strength, shares, carried, *self._texts(waypoint, said, shares)]
         with self._making_torn:  # a film dreams in several threads
             if self._torn is None:
                 self._torn = self._make_torn(self._torn_network, given)
@@ -244,15 +247,20 @@ class UNetSampler:
             return self._captured(latent, one, other, "network for torn pictures") or latent
 
     def _text(self, waypoint: Waypoint) -> list[Tensor]:
-        mixed = self._palettes.mix(waypoint)
-        return [mixed[name] for name in self._text_names]
+        return self._told(waypoint, self._palettes.mix(waypoint))
 
-    def _texts(self, said: Sequence[Sequence[Wording]], shares: Tensor) -> list[Tensor]:
+    def _told(self, waypoint: Waypoint, mixed: dict[str, Tensor]) -> list[Tensor]:
+        """What the network is told beside the noise: the words, and the strengths of the LoRAs."""
+        loras = {} if self._loras is None else {lora.NAME: self._loras.of(waypoint)}
+        return [(mixed | loras)[name] for name in self._text_names]
+
+    def _texts(self, waypoint: Waypoint, said: Sequence[Sequence[Wording]], shares: Tensor) -> list[Tensor]:
         """The same of N sheets, (N, L, D); what is heard everywhere alike, (1, P), by how much each has."""
         mixed = [self._palettes.say(words) for words in said]
         areas = shares.mean((1, 2))  # (N,)
-        rows = {name: torch.cat([one[name] for one in mixed]) for name in self._text_names}
-        return [t if t.dim() > 2 else (areas @ t.float())[None].to(t.dtype) for t in rows.values()]
+        rows = {name: torch.cat([one[name] for one in mixed]) for name in mixed[0] if name in self._text_names}
+        heard = {n: t if t.dim() > 2 else (areas @ t.float())[None].to(t.dtype) for n, t in rows.items()}
+        return self._told(waypoint, heard)
 
     def _trials(self) -> list[Waypoint]:
         """Two waypoints that have nothing in common: one between all materials, one at the first."""
@@ -288,8 +296,11 @@ class UNetSampler:
         return latent is not None and decoded is not None
 
     def _examples(self) -> tuple[list[Tensor], list[Tensor]]:
-        """What the functions are given for two pictures that have nothing in common: noise, its strength, text."""
-        one, other = ([*self.start(w, 1.0), *self._text(w)] for w in self._trials())
+        """What the functions are given for two pictures that have nothing in common."""
+        first, second = self._trials()
+        if self._loras is not None:
+            second = replace(second, loras=self._loras.others)
+        one, other = ([*self.start(w, 1.0), *self._text(w)] for w in (first, second))
         return one, other
 
     def _capture(self) -> None:
@@ -355,10 +366,14 @@ class Network:
         self._time_ids = torch.tensor([[h, w, 0, 0, h, w]], dtype=dtype, device=device)  # (1, 6)
         names = ["prompt_embeds", *(["pooled_prompt_embeds"] if parts.xl else [])]
         self.text_names = [*names, *([f"negative_{n}" for n in names] if self.guided else [])]
+        self._loras = parts.loras
+        if self._loras is not None:
+            self.text_names.append(lora.NAME)
 
     def __call__(self, taken: Tensor, t: Tensor, *texts: Tensor, shares: Tensor | None = None) -> Tensor:
         """shares: (N, h, w) of the N texts, where each patch hears its own."""
         text = dict(zip(self.text_names, texts, strict=True))
+        held = nullcontext() if self._loras is None else self._loras.held(text[lora.NAME])
         sample = taken.to(self._dtype, memory_format=torch.channels_last)
         if self.guided:
             sample = torch.cat([sample, sample])  # (2, C, h, w): against the negative prompt, with the prompt
@@ -366,15 +381,16 @@ class Network:
         if self._xl:
             pooled = self._both(text, "pooled_prompt_embeds")  # (1 or 2, P)
             added = {"text_embeds": pooled, "time_ids": self._time_ids.repeat(pooled.shape[0], 1)}
-        answer = self._unet(
-            sample,
-            t,
-            encoder_hidden_states=self._both(text, "prompt_embeds"),
-            timestep_cond=self._guidance_embedding,
-            added_cond_kwargs=added,
-            cross_attention_kwargs=None if shares is None else {"shares": shares},
-            return_dict=False,
-        )[0].float()
+        with held:
+            answer = self._unet(
+                sample,
+                t,
+                encoder_hidden_states=self._both(text, "prompt_embeds"),
+                timestep_cond=self._guidance_embedding,
+                added_cond_kwargs=added,
+                cross_attention_kwargs=None if shares is None else {"shares": shares},
+                return_dict=False,
+            )[0].float()
         if not self.guided:
             return answer
         without, with_prompt = answer.chunk(2)
