@@ -1,4 +1,4 @@
-"""What stands in for a graphics card where there is none: captures that replay what was recorded, copies that land late.
+"""What stands in for a graphics card where there is none: captures replayed, copies that land late.
 
     fast = capture(function, examples, others, StandInGraphs())
     landings = Landings(StandInCopies())

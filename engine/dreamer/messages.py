@@ -62,9 +62,11 @@ class Want:
 
 @dataclass(frozen=True)
 class Learnt:
-    """From this picture on it dreams with a focus curve that was not known before; all else is as it was."""
+    """From this picture on it dreams with a focus curve that was not known before, or with networks that were compiled
+    meanwhile; all else is as it was. what: as in Ready, if that is new."""
 
     arithmetic: Arithmetic
+    what: str = ""
 
 
 @dataclass(frozen=True)

@@ -359,8 +359,9 @@ class DreamerProcess:
                 for palette in list(self._palettes.values()):
                     if palette.id not in self.status.palettes:
                         self._send(TakePalette(palette))
-            case Learnt(arithmetic):
+            case Learnt(arithmetic, what):
                 self._learn(arithmetic)
+                self.status.message = what or self.status.message
             case Sketched():
                 self._sketching = None
                 self._sketched = [*self._sketched[-15:], message]  # whoever does not fetch them loses the oldest
@@ -378,9 +379,11 @@ class DreamerProcess:
         return None
 
     def _learn(self, arithmetic: Arithmetic) -> None:
-        """What the child computes with. A focus curve, once there is one, is also that of the children after it."""
+        """What the child computes with. A focus curve, once there is one, is also that of the children after it; in a
+        film also how it decodes, whatever memory is free by then."""
         self.status.arithmetic = arithmetic
-        self._spec = replace(self._spec, focus=arithmetic.focus)
+        decode = arithmetic.decode if self._lossless else ""
+        self._spec = replace(self._spec, focus=arithmetic.focus, decode=decode)
 
     def _numbers(self, slot: int, shapes: Shapes) -> Numbers | None:
         """Noise and latent in a slot, views."""

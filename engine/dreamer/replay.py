@@ -78,8 +78,8 @@ def recorder_of(device: torch.device) -> Recorder | None:
 class Captured:
     """A function and its captures, one for every set of shapes."""
 
-    def __init__(self, function: Run, what: str, recorder: Recorder) -> None:
-        self._function, self._what, self._recorder = function, what, recorder
+    def __init__(self, function: Run, what: str, recorder: Recorder, precision: torch.dtype) -> None:
+        self._function, self._what, self._recorder, self._precision = function, what, recorder, precision
         self._played: dict[object, _Capture | None] = {}  # None: run as it is
         self._lock = threading.Lock()
 
@@ -104,14 +104,14 @@ class Captured:
         key = _key(examples)
         if len(self._played) >= MOST_SHAPES:
             if None not in self._played:
-                log.warning("the %s is run without a CUDA graph where it has more than %d shapes", self._what, MOST_SHAPES)
+                log.warning("the %s has more than %d shapes, and runs without CUDA graphs", self._what, MOST_SHAPES)
                 self._played[None] = None
             return False
         try:
             played = _Capture(self._function, examples, self._recorder)
             trusted = self._is_right(played, others or examples)
             why = "what it plays differs from what it captured"
-        except Exception as error:  # of a capture, torch and the card say anything; without one pictures come all the same
+        except Exception as error:  # torch and the card say anything; without a capture pictures come all the same
             trusted, why = False, line(error)
             self._recover()
         self._played[key] = played if trusted else None
@@ -123,14 +123,13 @@ class Captured:
         try:
             self._recorder.recover()
         except Exception as error:
-            raise RuntimeError(f"CUDA error while a graph was captured ({line(error)}); set model.graphs to off") from error
+            said = f"CUDA error while a graph was captured ({line(error)}); set model.graphs to off"
+            raise RuntimeError(said) from error
 
     def _is_right(self, played: "_Capture", others: Sequence[Tensor]) -> bool:
         """Twice, as what keeps a state of its own is right once."""
         theirs = self._function(*others)
-        precision = next((t.dtype for t in others if t.is_floating_point()), torch.float32)
-        precision = torch.float16 if theirs.dtype == torch.uint8 else precision  # pictures: a step of eight bits is coarse
-        return all(agrees(played(others), theirs, precision) for _ in range(2))
+        return all(agrees(played(others), theirs, self._precision) for _ in range(2))
 
 
 class _Capture:
@@ -150,16 +149,22 @@ class _Capture:
 
 
 def capture(
-    function: Run, examples: Sequence[Tensor], others: Sequence[Tensor], recorder: Recorder | None, what: str = "network"
+    function: Run,
+    examples: Sequence[Tensor],
+    others: Sequence[Tensor],
+    recorder: Recorder | None,
+    what: str = "network",
+    precision: torch.dtype = torch.float32,
 ) -> Captured | None:
     """`function` as a capture for inputs of these shapes, and of others as they come; None if it cannot be had, which
     is said in one line.
 
-    others: different inputs of the same shapes to check it with. what: what it is called in that line.
+    others: different inputs of the same shapes to check it with. what: what it is called in that line. precision: what
+    the function computes in, for how closely the two must agree.
     """
     if recorder is None:
         return None
-    captured = Captured(function, what, recorder)
+    captured = Captured(function, what, recorder, precision)
     return captured if captured.add(examples, others) else None
 
 

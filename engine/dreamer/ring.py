@@ -99,6 +99,13 @@ class Ring:
             raise ValueError("the ring is closed")
         return self._numbers[slot]
 
+    @property
+    def memory(self) -> NDArray[np.uint8]:
+        """All of it, flat, a view."""
+        if self._memory.buf is None:
+            raise ValueError("the ring is closed")
+        return np.frombuffer(self._memory.buf, dtype=np.uint8)
+
     def claim(self) -> int | None:
         """A free slot, or None. Owner only."""
         return self._free.pop(0) if self._free else None

@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from engine.dreamer import lora
+from engine.dreamer import compiling, lora, replay
 from engine.dreamer.cpu import tape
 from engine.dreamer.liquid import MIDDLE, by_area, carry, make_regional, native_cells
 from engine.dreamer.models import ModelError
@@ -64,6 +64,8 @@ class Settings:
     guidance: float
     factor: int  # pixels per latent cell
     plan: Plan | None = None  # of the steps, where they are more than a number
+    recorder: replay.Recorder | None = None  # of a card that captures graphs
+    compiles: bool = False  # whether compile() will be asked for
 
 
 @dataclass(frozen=True)
@@ -113,6 +115,7 @@ class UNetSampler:
         self._decoded: Run = lambda z: to_uint8(decode(parts.vae, z, parts.xl))
         if parameter.dtype == torch.float16:
             self._check_range(parts)
+        self._plain = (network, self._decoded) if settings.compiles else None
         self.taped = taped and self._tape(network)
         # Once recorded, nothing here holds the modules of a large network any more: weights that were packed are not
         # kept twice. Words by patches need them.
@@ -120,6 +123,8 @@ class UNetSampler:
         self._torn_network = network if kept else None
         self._torn: Run | None = None
         self._making_torn = threading.Lock()
+        self.is_compiled = self.is_captured = False
+        self._capture()
 
     def _through(self, network: Run) -> Run:
         """Noise, how far it is turned up, and text to finished latent, through the given network."""
@@ -231,13 +236,15 @@ class UNetSampler:
 
             return solver.run(noise, predict, strength, between)
 
-        if not (self.taped and self._unrolls):
+        if not (self.taped and self._unrolls) and self._settings.recorder is None:
             return latent
         with torch.inference_mode(False), torch.no_grad():  # what is recorded counts how often a tensor was written
             one = [t.clone() for t in given]
             noise, strength, *places, texts = *one[:4], one[4:]
             other = [noise.flip(-1), strength, *(p.flip(-1) for p in places), *(text.flip(0) for text in texts)]
-            return tape.record(latent, one, other, self._precision) or latent
+            if self.taped and self._unrolls:
+                latent = tape.record(latent, one, other, self._precision) or latent
+            return self._captured(latent, one, other, "network for torn pictures") or latent
 
     def _text(self, waypoint: Waypoint) -> list[Tensor]:
         return self._told(waypoint, self._palettes.mix(waypoint))
@@ -274,10 +281,7 @@ class UNetSampler:
     def _tape(self, network: Run) -> bool:
         """Puts recordings in place of the functions; leaves those that cannot be recorded."""
         with torch.no_grad():
-            first, second = self._trials()
-            if self._loras is not None:
-                second = replace(second, loras=self._loras.others)
-            one, other = ([*self.start(w, 1.0), *self._text(w)] for w in (first, second))
+            one, other = self._examples()
             (noise, _, *text), (other_noise, _, *other_text) = one, other
             times = self._solver.timesteps
             if self._unrolls:
@@ -290,6 +294,49 @@ class UNetSampler:
             decoded = tape.record(self._decoded, [noise], [other_noise], self._precision)
         self._decoded = decoded or self._decoded
         return latent is not None and decoded is not None
+
+    def _examples(self) -> tuple[list[Tensor], list[Tensor]]:
+        """What the functions are given for two pictures that have nothing in common."""
+        first, second = self._trials()
+        if self._loras is not None:
+            second = replace(second, loras=self._loras.others)
+        one, other = ([*self.start(w, 1.0), *self._text(w)] for w in (first, second))
+        return one, other
+
+    def _capture(self) -> None:
+        """Has a card play the functions; what it cannot play stays as it is. A scheduler that is stepped through the
+        library keeps its place in Python, which no capture repeats: then the decoder alone is played."""
+        if self._settings.recorder is None:
+            return
+        with torch.no_grad():
+            one, other = self._examples()
+            latent = self._captured(self._latent, one, other, "network") if self.compiled else None
+            decoded = self._captured(self._decoded, one[:1], other[:1], "decoder")
+        self._latent, self._decoded = latent or self._latent, decoded or self._decoded
+        self.is_captured = latent is not None and decoded is not None
+
+    def _captured(self, run: Run, one: list[Tensor], other: list[Tensor], what: str) -> Run | None:
+        precision = torch.float16 if what == "decoder" else self._precision  # a step of eight bits is as coarse
+        return replay.capture(run, one, other, self._settings.recorder, what, precision)
+
+    def compile(self, compiler: compiling.Compiler) -> tuple[Run, Run] | None:
+        """Network and decoder as torch.compile has them, for take_up(); None, and a line, if they cannot be had.
+        Any thread, while another dreams on; takes minutes."""
+        if self._plain is None or not self.compiled:
+            log.warning("model.compile does nothing with this scheduler, which is stepped through the library")
+            return None
+        network, decoded = (compiling.alone(compiler(run)) for run in self._plain)
+        with torch.no_grad():
+            one, other = self._examples()
+            latent = compiling.checked(self._through(network), self._latent, one, other, self._precision)
+            picture = compiling.checked(decoded, self._decoded, one[:1], other[:1], torch.float16)
+        return None if latent is None or picture is None else (latent, picture)
+
+    def take_up(self, compiled: tuple[Run, Run]) -> None:
+        """From the next picture on dreams with these. In the thread that dreams, between two pictures."""
+        self._latent, self._decoded = compiled
+        self.is_compiled = True
+        self._capture()
 
 
 def decode(vae: Any, latent: Tensor, xl: bool) -> Tensor:

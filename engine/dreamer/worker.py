@@ -12,6 +12,7 @@ import ctypes
 import gc
 import logging
 import os
+import queue
 import signal
 import sys
 import threading
@@ -52,6 +53,7 @@ from engine.walk.palette import Palette
 from engine.walk.waypoint import Waypoint
 
 if TYPE_CHECKING:
+    from engine.dreamer.landing import Landing
     from engine.dreamer.load import Dreamer
 
 # How often a thread of GNU's OpenMP looks for work before it sleeps, which takes longer than many a layer. The
@@ -59,6 +61,7 @@ if TYPE_CHECKING:
 # beside something that takes nine tenths of a core (a recording) 258 at 2,000, 800 at 20,000, 1,250 at 100,000.
 SPIN = "2000"
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
+AHEAD = 2  # pictures that are copied while the next is begun; beyond them nothing is begun
 KEPT_BYTES = 256 << 20  # at the top of the heap; pieces of up to an eighth are taken from it
 
 log = logging.getLogger("pedesis")
@@ -123,14 +126,20 @@ def _run(pipe: Connection, spec: DreamSpec, ring: Ring) -> None:
     dreamer = Dreamer(spec, lambda what: pipe.send(Loading(what)))
     pipe.send(Ready(dreamer.described, dreamer.arithmetic))
     turns = _Turns(pipe, _Words(dreamer), lambda asked: _sketched(dreamer, asked))
-    dreamer.on_learnt = lambda arithmetic: turns.say(Learnt(arithmetic))
+    dreamer.on_learnt = lambda arithmetic: turns.say(Learnt(arithmetic, dreamer.described))
+    if dreamer.lands_later:
+        return _dream_ahead(dreamer, ring, turns)
     if dreamer.workers == 1:
         return _dream(dreamer, ring, turns)
-    pool = futures.ThreadPoolExecutor(dreamer.workers, "dreaming")
-    workers = [pool.submit(_dream, dreamer, ring, turns) for _ in range(dreamer.workers)]
-    ended, _ = futures.wait(workers, return_when=futures.FIRST_COMPLETED)
+    _together(turns, [lambda: _dream(dreamer, ring, turns)] * dreamer.workers)
+
+
+def _together(turns: "_Turns", works: list[Callable[[], None]]) -> None:
+    """Each in a thread of its own, until the first ends: raises what it ended of."""
+    pool = futures.ThreadPoolExecutor(len(works), "dreaming")
+    ended, _ = futures.wait([pool.submit(work) for work in works], return_when=futures.FIRST_COMPLETED)
     turns.end()
-    ended.pop().result()  # raises what it ended of
+    ended.pop().result()
 
 
 class _Turns:
@@ -244,6 +253,33 @@ def _dream(dreamer: "Dreamer", ring: Ring, turns: _Turns) -> None:
         turns.answer(turn, slot, time.perf_counter() - begun, memory_mb(process), numbers)
         if turn == 0:
             _settle()
+
+
+def _dream_ahead(dreamer: "Dreamer", ring: Ring, turns: _Turns) -> None:
+    """The same on a card: one thread begins pictures, another waits until they have landed in their slots, and says so.
+    The card has the next picture to work on while the last is copied."""
+    begun: queue.Queue[tuple[int, int, float, Landing, Shapes]] = queue.Queue(AHEAD)
+
+    def begin() -> None:
+        dreamer.prepare_thread()
+        dreamer.pin(ring)
+        while True:
+            turn, slot, waypoint = turns.take()
+            at = time.perf_counter()
+            landing, numbers = dreamer.begin(waypoint, ring.picture(slot), turns.want, ring.numbers(slot))
+            begun.put((turn, slot, at, landing, numbers))
+
+    def land() -> None:
+        process = psutil.Process()
+        dreamer.prepare_thread()
+        while True:
+            turn, slot, at, landing, numbers = begun.get()
+            landing.wait()
+            turns.answer(turn, slot, time.perf_counter() - at, memory_mb(process), numbers)
+            if turn == 0:
+                _settle()
+
+    _together(turns, [begin, land])
 
 
 def _settle() -> None:
