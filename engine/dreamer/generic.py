@@ -12,11 +12,14 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from engine.dreamer.families import FAMILIES, INSTEAD
 from engine.dreamer.faults import line, may_pass
+from engine.dreamer.guide import Pictures
 from engine.dreamer.liquid import by_area, native_cells
 from engine.dreamer.models import ModelError
 from engine.dreamer.noise import Noise
@@ -46,6 +49,7 @@ class PipelineSampler:
         self.strength: Strength = lambda focus: focus
         self._given: Tensor | None = None  # what the decoder was last given
         self._overhear(pipe)
+        self.pictures = Pictures({}, self._device)
         shape = _latent_shape(pipe, network, settings, self._family.cell_px)
         self.noise = Noise(shape, self._device, native=native_cells(network.config))
 
@@ -58,6 +62,10 @@ class PipelineSampler:
             return not self._distilled
         self._pipe._guidance_scale = self._guidance
         return bool(getattr(self._pipe, "do_classifier_free_guidance", True))
+
+    def see(self, hash: str, read: Callable[[], NDArray[np.uint8]]) -> None:
+        """Takes a picture that may steer; it is read only if it is new."""
+        self.pictures.see(hash, read)
 
     def picture(self, waypoint: Waypoint, before_decode: Callable[[], None] | None = None) -> Tensor:
         """The picture of a waypoint, (H, W, 3) uint8."""
