@@ -43,7 +43,7 @@ class Pictures:
         """Takes a picture (H, W, 3), which is only read if it is not there yet."""
         with self._lock:
             if hash not in self._pixels:
-                self._pixels[hash] = read()
+                self._pixels[hash] = np.array(read())  # its own
             self._pixels.move_to_end(hash)
             while len(self._pixels) > KEPT:
                 old, _ = self._pixels.popitem(last=False)
