@@ -10,6 +10,7 @@ import inspect
 import math
 import re
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from engine.dreamer.families import FAMILIES, INSTEAD
 from engine.dreamer.faults import line, may_pass
 from engine.dreamer.guide import Pictures
 from engine.dreamer.liquid import by_area, native_cells
+from engine.dreamer.lora import Strengths
 from engine.dreamer.models import ModelError
 from engine.dreamer.noise import Noise
 from engine.dreamer.palettes import Palettes
@@ -34,8 +36,8 @@ _SIZE = re.compile(r"divisible|multiple|\b(height|width|resolution|size)\b", re.
 class PipelineSampler:
     """Waypoint to picture through a pipeline's own __call__."""
 
-    def __init__(self, pipe: Any, palettes: Palettes, settings: Settings) -> None:
-        self._pipe, self._palettes, self._settings = pipe, palettes, settings
+    def __init__(self, pipe: Any, palettes: Palettes, settings: Settings, loras: Strengths | None = None) -> None:
+        self._pipe, self._palettes, self._settings, self._loras = pipe, palettes, settings, loras
         self._takes = inspect.signature(type(pipe).__call__).parameters
         self._family = FAMILIES[type(pipe).__name__]
         network = getattr(pipe, self._family.network)
@@ -117,7 +119,9 @@ class PipelineSampler:
     def _call(self, waypoint: Waypoint, noise: Tensor, **other: Any) -> Any:
         """The pipeline's own call: what it says are the images, arrays of (H, W, 3), or latents if it is asked."""
         options = self._options(waypoint, noise) | other
-        return self._pipe(**{n: v for n, v in options.items() if n in self._takes}).images
+        held = nullcontext() if self._loras is None else self._loras.held(self._loras.of(waypoint))
+        with held:
+            return self._pipe(**{n: v for n, v in options.items() if n in self._takes}).images
 
     def _overhear(self, pipe: Any) -> None:
         """Has the decoder tell what it is given: the one place where all families have the latent in the same shape."""

@@ -16,9 +16,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from engine.dreamer import focus, models, numbers
+from engine.dreamer import addition_files, embeddings, focus, lora, models, numbers
 from engine.dreamer.device import device_name, pick_device, pick_dtype, pick_threads
-from engine.dreamer.families import is_fast
+from engine.dreamer.families import FAMILIES, is_fast
 from engine.dreamer.faults import line, may_pass, to_model_error
 from engine.dreamer.generic import PipelineSampler
 from engine.dreamer.models import ModelError, ModelPlace
@@ -60,6 +60,7 @@ class Dreamer:
         load = self._load_fast if fast else self._load_generic
         with to_model_error(place.name), quiet():
             check_classes(place)
+            self._check_additions(place)
             for said in models.unused(place.path):
                 log.warning("%s: %s", place.name, said)
             sampler: UNetSampler | PipelineSampler | None = None
@@ -198,6 +199,7 @@ class Dreamer:
         else:
             options = {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
         pipe = getattr(diffusers, place.pipeline)(**parts, **options)
+        loras = self._add(pipe, "unet", progress)
         palettes = self._read_palette(pipe, progress)
         pipe.unet.to(memory_format=torch.channels_last)
         pipe.vae.to(memory_format=torch.channels_last)
@@ -208,7 +210,7 @@ class Dreamer:
         if self.spec.economy >= 2:
             pipe.vae.enable_tiling()
         progress("trying the network out")  # three times, which takes a large one minutes on a CPU
-        fast = Parts(pipe.unet, pipe.vae, pipe.scheduler, xl)
+        fast = Parts(pipe.unet, pipe.vae, pipe.scheduler, xl, loras)
         sampler = UNetSampler(fast, palettes, self._settings(pipe.vae_scale_factor))
         pipe.register_modules(unet=None, vae=None)  # what was packed is not kept twice; the encoders are still needed
         return sampler
@@ -230,6 +232,7 @@ class Dreamer:
             pipe.vae = read_decoder(self.spec.model.decoder, self.dtype)
         pipe.scheduler = pick_scheduler(self._plan.scheduler, pipe.scheduler, self._plan.options)
         pipe.set_progress_bar_config(disable=True)
+        loras = self._add(pipe, FAMILIES[place.pipeline].network, progress)
         try:
             palettes = self._read_palette(pipe, progress)
         except Exception as error:  # whatever a pipeline raises whose parts are not what it takes them for
@@ -238,7 +241,24 @@ class Dreamer:
             raise ModelError(f"{place.name}: it cannot read the materials ({line(error)}); get a whole copy") from error
         if self.spec.economy >= 2 and hasattr(getattr(pipe, "vae", None), "enable_tiling"):
             pipe.vae.enable_tiling()
-        return PipelineSampler(pipe, palettes, self._settings(0))
+        return PipelineSampler(pipe, palettes, self._settings(0), loras)
+
+    def _check_additions(self, place: ModelPlace) -> None:
+        """What of the show's LoRAs and embeddings is not for this model, before anything large is read."""
+        import diffusers
+
+        addition_files.check(place, self.spec.loras, self.spec.embeddings)
+        lora.check_pipeline(getattr(diffusers, place.pipeline), self.spec.loras)
+
+    def _add(self, pipe: Any, network: str, progress: Progress) -> lora.Strengths | None:
+        """Puts the show's words and its LoRAs into a pipeline."""
+        self._words = embeddings.teach(pipe, self.spec.embeddings)
+        if self.spec.loras:
+            progress("reading the LoRAs")
+        loras = lora.add_loras(pipe, network, self.spec.loras)
+        if loras is not None:
+            loras.device = self.device
+        return loras
 
     def take_palette(self, palette: Palette) -> None:
         """Encodes the words of another palette, which waypoints may name from then on. Any thread, while others
@@ -266,7 +286,7 @@ class Dreamer:
             for part in encoders:
                 part.to(self.device)
             guided = self.spec.model.guidance > 1.0
-            return encode(pipe, palette.prompts, self.spec.model.negative, guided, palette.is_brief)
+            return encode(pipe, palette.prompts, self.spec.model.negative, guided, palette.is_brief, self._words)
         finally:  # also where the device had no room for them: what goes on being dreamt needs it
             for part in encoders:
                 part.to("cpu")

@@ -134,15 +134,5 @@ class Hopeless:
 
 ToChild = Dream | TakePalette | Sketch
 FromChild = (
-    Loading
-    | Ready
-    | Learnt
-    | Want
-    | Done
-    | PaletteReady
-    | PaletteRefused
-    | Sketched
-    | OutOfMemory
-    | Fault
-    | Hopeless
+    Loading | Ready | Learnt | Want | Done | PaletteReady | PaletteRefused | Sketched | OutOfMemory | Fault | Hopeless
 )

@@ -12,6 +12,7 @@ import logging
 import math
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,6 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from engine.dreamer import lora
 from engine.dreamer.cpu import tape
 from engine.dreamer.guide import Pictures, encoder
 from engine.dreamer.liquid import MIDDLE, by_area, carry, make_regional, native_cells
@@ -54,6 +56,7 @@ class Parts:
     vae: Any
     scheduler: Any
     xl: bool  # pooled text and size conditioning, as SDXL has
+    loras: lora.Strengths | None = None  # of those in the U-Net
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,7 @@ class UNetSampler:
     def __init__(self, parts: Parts, palettes: Palettes, settings: Settings, taped: bool = True) -> None:
         self._settings, self._palettes = settings, palettes
         self.strength: Strength = lambda focus: focus
+        self.steering: Steering | None = None  # until all else is there
         f = settings.factor
         if settings.width % f or settings.height % f:
             raise ModelError(
@@ -108,7 +112,8 @@ class UNetSampler:
         if isinstance(solver, Program):
             solver.to(parameter.device)
         self._solver = solver
-        size = sum(p.numel() for p in parts.unet.parameters())
+        self._loras = parts.loras
+        size = sum(p.numel() for p in lora.own_parameters(parts.unet))
         calls = len(solver.timesteps)
         self._unrolls = calls <= UNROLLED and size < SMALL
         self._latent = self._through(network)  # (1, C, h, w), with what the network answered after it, if it is known
@@ -127,7 +132,8 @@ class UNetSampler:
         self._making_torn = threading.Lock()
         around = Around(solver, self._words, self.noise.masks.ways, self._precision, self.taped, self._played)
         starts = _starts(solver, parts.scheduler, plan, shape, parameter.device)
-        self.steering = Steering(pictures, network if self._played is None else None, starts, around)
+        plain = network if self._played is None or kept else None
+        self.steering = Steering(pictures, plain, starts, around)
 
     def _through(self, network: Run) -> Run:
         """Noise, how far it is turned up, and text to finished latent, through the given network."""
@@ -141,7 +147,8 @@ class UNetSampler:
 
     def see(self, hash: str, read: Callable[[], NDArray[np.uint8]]) -> None:
         """Takes a picture that may steer; it is read only if it is new."""
-        self.steering.pictures.see(hash, read)
+        if self.steering is not None:
+            self.steering.pictures.see(hash, read)
 
     def picture(self, waypoint: Waypoint, before_decode: Callable[[], None] | None = None) -> Tensor:
         """The picture of a waypoint, (H, W, 3) uint8 on the device."""
@@ -210,8 +217,10 @@ class UNetSampler:
 
     def _dreamt(self, waypoint: Waypoint, noise: Tensor, strength: Tensor) -> Tensor:
         """The finished latent, (1, C, h, w)."""
-        if (steered := self.steering.latent(waypoint, noise, strength)) is not None:
-            return steered
+        if self.steering is not None:
+            steered = self.steering.latent(waypoint, noise, strength)
+            if steered is not None:
+                return steered
         words = self._words(waypoint)
         if words.shares is None or words.carried is None or self._torn_network is None:
             return self._latent(noise, strength, *words.texts)[:1]
@@ -252,23 +261,30 @@ class UNetSampler:
         shares = self.noise.masks(waypoint.liquid, waypoint.loop)  # (N, h, w)
         if self._torn_network is None:
             mixed = self._palettes.say(by_area(waypoint, shares))
-            return Words([mixed[name] for name in self._text_names])
+            return Words(self._told(waypoint, mixed))
         said = [sheet.words for sheet in waypoint.sheets]
         if more := 1 + SHEETS - len(said):  # recorded networks take one number of sheets: the rest have no place
             said += [said[0]] * more
             shares = torch.nn.functional.pad(shares, (0, 0, 0, 0, 0, more))
-        return Words(self._texts(said, shares), shares, self.noise.masks.carried(waypoint.liquid, waypoint.loop))
+        return Words(
+            self._texts(waypoint, said, shares), shares, self.noise.masks.carried(waypoint.liquid, waypoint.loop)
+        )
 
     def _text(self, waypoint: Waypoint) -> list[Tensor]:
-        mixed = self._palettes.mix(waypoint)
-        return [mixed[name] for name in self._text_names]
+        return self._told(waypoint, self._palettes.mix(waypoint))
 
-    def _texts(self, said: Sequence[Sequence[Wording]], shares: Tensor) -> list[Tensor]:
+    def _told(self, waypoint: Waypoint, mixed: dict[str, Tensor]) -> list[Tensor]:
+        """What the network is told beside the noise: the words, and the strengths of the LoRAs."""
+        loras = {} if self._loras is None else {lora.NAME: self._loras.of(waypoint)}
+        return [(mixed | loras)[name] for name in self._text_names]
+
+    def _texts(self, waypoint: Waypoint, said: Sequence[Sequence[Wording]], shares: Tensor) -> list[Tensor]:
         """The same of N sheets, (N, L, D); what is heard everywhere alike, (1, P), by how much each has."""
         mixed = [self._palettes.say(words) for words in said]
         areas = shares.mean((1, 2))  # (N,)
-        rows = {name: torch.cat([one[name] for one in mixed]) for name in self._text_names}
-        return [t if t.dim() > 2 else (areas @ t.float())[None].to(t.dtype) for t in rows.values()]
+        rows = {name: torch.cat([one[name] for one in mixed]) for name in mixed[0] if name in self._text_names}
+        heard = {n: t if t.dim() > 2 else (areas @ t.float())[None].to(t.dtype) for n, t in rows.items()}
+        return self._told(waypoint, heard)
 
     def _trials(self) -> list[Waypoint]:
         """Two waypoints that have nothing in common: one between all materials, one at the first."""
@@ -289,7 +305,10 @@ class UNetSampler:
     def _tape(self, network: Run) -> bool:
         """Puts recordings in place of the functions; leaves those that cannot be recorded."""
         with torch.no_grad():
-            one, other = ([*self.start(w, 1.0), *self._text(w)] for w in self._trials())
+            first, second = self._trials()
+            if self._loras is not None:
+                second = replace(second, loras=self._loras.others)
+            one, other = ([*self.start(w, 1.0), *self._text(w)] for w in (first, second))
             (noise, _, *text), (other_noise, _, *other_text) = one, other
             times = self._solver.timesteps
             if self._unrolls:
@@ -304,9 +323,7 @@ class UNetSampler:
         return latent is not None and decoded is not None
 
 
-def _starts(
-    solver: Any, scheduler: Any, plan: Plan, shape: tuple[int, ...], device: torch.device
-) -> Starts | None:
+def _starts(solver: Any, scheduler: Any, plan: Plan, shape: tuple[int, ...], device: torch.device) -> Starts | None:
     """Every way to begin part of the way down; None for a scheduler that is stepped through the library, or whose steps
     cannot be had from there."""
     if not isinstance(solver, Program):
@@ -345,10 +362,14 @@ class Network:
         self._time_ids = torch.tensor([[h, w, 0, 0, h, w]], dtype=dtype, device=device)  # (1, 6)
         names = ["prompt_embeds", *(["pooled_prompt_embeds"] if parts.xl else [])]
         self.text_names = [*names, *([f"negative_{n}" for n in names] if self.guided else [])]
+        self._loras = parts.loras
+        if self._loras is not None:
+            self.text_names.append(lora.NAME)
 
     def __call__(self, taken: Tensor, t: Tensor, *texts: Tensor, shares: Tensor | None = None) -> Tensor:
         """shares: (N, h, w) of the N texts, where each patch hears its own."""
         text = dict(zip(self.text_names, texts, strict=True))
+        held = nullcontext() if self._loras is None else self._loras.held(text[lora.NAME])
         sample = taken.to(self._dtype, memory_format=torch.channels_last)
         if self.guided:
             sample = torch.cat([sample, sample])  # (2, C, h, w): against the negative prompt, with the prompt
@@ -356,15 +377,16 @@ class Network:
         if self._xl:
             pooled = self._both(text, "pooled_prompt_embeds")  # (1 or 2, P)
             added = {"text_embeds": pooled, "time_ids": self._time_ids.repeat(pooled.shape[0], 1)}
-        answer = self._unet(
-            sample,
-            t,
-            encoder_hidden_states=self._both(text, "prompt_embeds"),
-            timestep_cond=self._guidance_embedding,
-            added_cond_kwargs=added,
-            cross_attention_kwargs=None if shares is None else {"shares": shares},
-            return_dict=False,
-        )[0].float()
+        with held:
+            answer = self._unet(
+                sample,
+                t,
+                encoder_hidden_states=self._both(text, "prompt_embeds"),
+                timestep_cond=self._guidance_embedding,
+                added_cond_kwargs=added,
+                cross_attention_kwargs=None if shares is None else {"shares": shares},
+                return_dict=False,
+            )[0].float()
         if not self.guided:
             return answer
         without, with_prompt = answer.chunk(2)

@@ -89,12 +89,14 @@ class Shown:
         if len(self._kept) >= KEPT and free is not None:
             return self._kept.pop(free)
         if len(self._kept) >= MOST:
-            return self._without(f"waypoints on their way name {MOST} others")
+            self._without(f"waypoints on their way name {MOST} others")
+            return None
         size = self.height * self.width * 3
         try:
             piece = shared_memory.SharedMemory(create=True, size=size)
         except OSError as error:
-            return self._without(f"there is no shared memory ({error.strerror})")
+            self._without(f"there is no shared memory ({error.strerror})")
+            return None
         try:
             reserve(piece, size)
         except OSError as error:
@@ -102,7 +104,8 @@ class Shown:
             piece.unlink()
             if free is not None:
                 return self._kept.pop(free)
-            return self._without(f"{size / 1e6:.1f} MB of shared memory cannot be had ({error.strerror})")
+            self._without(f"{size / 1e6:.1f} MB of shared memory cannot be had ({error.strerror})")
+            return None
         return piece
 
     def _without(self, why: str) -> None:

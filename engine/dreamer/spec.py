@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.dreamer.additions import Embedding, Lora, loras_of
 from engine.walk.palette import Palette
 from engine.walk.waypoint import Waypoint
 
@@ -30,12 +31,23 @@ class DreamSpec:
     crowded: bool = False  # a software renderer draws on the same processor, and goes first
     film: bool = False  # how many pictures there are in the end counts, and not how soon one is there
     focus: str = ""  # the focus curve that pictures so far were made with (see focus.py); empty: none was
+    loras: tuple[Lora, ...] = ()  # with the strengths that the show begins with
+    embeddings: tuple[Embedding, ...] = ()
 
     @staticmethod
     def from_show(show: "Show", crowded: bool = False, film: bool = False) -> "DreamSpec":
         """The dreaming part of a show."""
         palette = Palette.of([material.prompt for material in show.materials])
-        return DreamSpec(show.model, palette, show.model.width, show.model.height, crowded=crowded, film=film)
+        return DreamSpec(
+            show.model,
+            palette,
+            show.model.width,
+            show.model.height,
+            crowded=crowded,
+            film=film,
+            loras=loras_of(show.things, show.values),
+            embeddings=show.things.get("embedding", ()),
+        )
 
 
 @dataclass(frozen=True)

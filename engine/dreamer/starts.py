@@ -1,7 +1,7 @@
 """Where a dream begins that a given picture steers: part of the way down the schedule, at any strength between.
 
     starts = Starts(scheduler, plan, shape, device)
-    latent = starts.run(starts.at(0.37), picture, noise, predict)      # picture: (1, C, h, w), as the network has latents
+    latent = starts.run(starts.at(0.37), picture, noise, predict)  # picture: a latent, (1, C, h, w)
 
 Dreamer process; torch.
 

@@ -72,7 +72,9 @@ class Steering:
         if picture is None and lines is None and tokens is None:
             return None
         words = self._around.words(waypoint)
-        more = [t for t in (words.shares, *_weighted(lines, how.outline), *_weighted(tokens, how.likeness)) if t is not None]
+        more = [
+            t for t in (words.shares, *_weighted(lines, how.outline), *_weighted(tokens, how.likeness)) if t is not None
+        ]
         kind = words.shares is not None, lines is not None, tokens is not None
         run = self._run(kind, [noise, *more, *words.texts], len(more))
         return self._through(run, how, picture, noise, focus, words, more)
@@ -91,7 +93,9 @@ class Steering:
             assert carried is not None
             if picture is None:
                 return carry(history, carried[turns[i]], self._around.ways)
-            noise_, picture_, *answers = carry([history[1], history[0], *history[2:]], carried[turns[i]], self._around.ways)
+            noise_, picture_, *answers = carry(
+                [history[1], history[0], *history[2:]], carried[turns[i]], self._around.ways
+            )
             return [picture_, noise_, *answers]
 
         if picture is None or self._starts is None:

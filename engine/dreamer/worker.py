@@ -19,13 +19,14 @@ import time
 import traceback
 from collections.abc import Callable
 from concurrent import futures
+from functools import partial
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING
 
 import psutil
 
-from engine.dreamer import models
+from engine.dreamer import addition_files, models
 from engine.dreamer.faults import NotYet, led_to_by_memory, line, may_pass
 from engine.dreamer.messages import (
     Done,
@@ -113,7 +114,8 @@ def _keep_memory() -> None:
 
 def _run(pipe: Connection, spec: DreamSpec, ring: Ring) -> None:
     # a wrong name is said at once, not after the seconds that torch takes
-    models.find(spec.model.name, spec.model.decoder)
+    place = models.find(spec.model.name, spec.model.decoder)
+    addition_files.check(place, spec.loras, spec.embeddings)
     pipe.send(Loading("starting torch"))
     # The libraries make 700,000 objects that stay. Without looking through them for waste while they come, the first
     # picture of the built-in model is there after 4.7 s instead of 6.0, on two cores that were busy training.
@@ -126,7 +128,7 @@ def _run(pipe: Connection, spec: DreamSpec, ring: Ring) -> None:
 
     def see(places: tuple[Place, ...]) -> None:
         for place in places:
-            dreamer.see(place.hash, lambda place=place: seen.read(place))
+            dreamer.see(place.hash, partial(seen.read, place))
 
     turns = _Turns(pipe, _Words(dreamer), lambda asked: _sketched(dreamer, asked), see)
     dreamer.on_learnt = lambda arithmetic: turns.say(Learnt(arithmetic))

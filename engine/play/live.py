@@ -26,6 +26,7 @@ from engine.play.capture import Capture
 from engine.play.change import Change
 from engine.play.conductor import Conductor
 from engine.play.docent import Docent
+from engine.play.help import help_lines
 from engine.play.inputs import Inputs
 from engine.play.learning import Learning
 from engine.play.panel import Panel
@@ -421,36 +422,3 @@ def _open_osc(show: Show, mapper: Mapper, stack: ExitStack) -> OscIn | None:
     for address in osc.addresses():
         log.info("steer me: OSC over UDP at %s port %d", address, osc.port)
     return osc
-
-
-def _osc_lines(osc: OscIn | None) -> list[str]:
-    """What arrives over OSC: full-screen hides the log."""
-    if osc is None:
-        return ["OSC off"]
-    first, *more = osc.status.lines()
-    return [f"OSC port {osc.port}   {first}", *more]
-
-
-def help_lines(player: Player) -> list[str]:
-    """Keys, rates and parameters, for the overlay."""
-    status, meter = player.dreamer.status, player.meter
-    recent = list(status.intervals_s)[-20:]
-    rate = len(recent) / sum(recent) if recent and sum(recent) > 0 else 0.0
-    lines = [
-        "PEDESIS   F full-screen  SPACE pause  B blackout  R reset  S still  M keep  V shelves  C caption  K map  "
-        "ARROWS lesson  L learn  P panel  H help  ESC",
-        f"stage {meter.fps:5.1f} fps   dreamer {rate:5.2f} pictures/s ({status.state})   restarts {status.restarts}",
-        player.playing.remember.line(),
-        *([player.capture.status] if player.capture.status else []),
-        *_osc_lines(player.osc),
-        *([f"panel {player.panel.address['address']}"] if player.panel.address else []),
-        *(said for said in (player.conductor.automation.cues.status, player.conductor.automation.score.status) if said),
-        *([f"mapping: {player.playing.inputs.mistake}"] if player.playing.inputs.mistake else []),
-        "",
-    ]
-    for name, param in player.show.registry.items():
-        if not param.fires and param.live:
-            value = player.conductor[name]
-            shown = f"{value:.3f}" if isinstance(value, float) else str(value)
-            lines.append(f"{param.address}  {shown} {param.unit}")
-    return lines

@@ -13,6 +13,7 @@ from engine.control import automation_params as automation
 from engine.control import map_table as mapping
 from engine.control import params as control
 from engine.control.score import ScoreError, parse_score
+from engine.dreamer import additions
 from engine.dreamer import params as dreamer
 from engine.play import panel_params as panel
 from engine.record import params as record
@@ -35,6 +36,7 @@ PARTS: tuple[Part, ...] = (
     automation.PART,
     mapping.PART,
     dreamer.PART,
+    additions.PART,
     record.PART,
     panel.PART,
 )

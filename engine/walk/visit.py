@@ -9,14 +9,14 @@ On the way the noise is a mixture of both places, of unit variance. A place that
 last bit. Belongs to the thread that runs the show's loop; no torch.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from engine.walk.mix import TICK_S, heard, turned
 from engine.walk.palette import Palette
 from engine.walk.pulp.liquid import mixed, over
-from engine.walk.reading import id_from, liquid_from, number, points_from, weights_from, wordings_from
+from engine.walk.reading import few, id_from, liquid_from, number, points_from, weights_from, wordings_from
 from engine.walk.waypoint import Liquid, Point, Waypoint, Wording, normalise, scaled
 
 TRAVEL = 3.0  # how much longer than blend.time the way to a place takes
@@ -33,11 +33,12 @@ class Place:
     focus: float = 1.0
     loop: float = 0.0
     liquid: Liquid | None = None
+    loras: tuple[float, ...] = ()  # none: those of the moment
 
     @staticmethod
     def of(waypoint: Waypoint) -> "Place":
         w = waypoint
-        return Place(w.points, w.weights, w.palette, w.beside, w.focus, w.loop, w.liquid)
+        return Place(w.points, w.weights, w.palette, w.beside, w.focus, w.loop, w.liquid, w.loras)
 
     def at(self, waypoint: Waypoint) -> Waypoint:
         """The waypoint, at this place. What tears the walk tears the place too."""
@@ -50,6 +51,7 @@ class Place:
             focus=self.focus,
             loop=self.loop,
             liquid=over(self.liquid, waypoint.liquid),
+            loras=self.loras if len(self.loras) == len(waypoint.loras) else waypoint.loras,
         )
 
     @property
@@ -60,9 +62,8 @@ class Place:
     @property
     def waypoint(self) -> Waypoint:
         """This place, at no time."""
-        return Waypoint(
-            0.0, 0, self.points, self.weights, self.loop, self.palette, self.beside, self.focus, self.liquid
-        )
+        w = Waypoint(0.0, 0, self.points, self.weights, self.loop, self.palette, self.beside, self.focus, self.liquid)
+        return replace(w, loras=self.loras)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON-able form."""
@@ -75,7 +76,9 @@ class Place:
         beside = wordings_from(data.get("beside", ()), 0)
         focus = number(data.get("focus", 1.0), 0, 1)
         liquid = liquid_from(data.get("liquid"), loop)
-        return Place(points, weights_from(data["weights"]), id_from(data["palette"]), beside, focus, loop, liquid)
+        loras = tuple(number(n, -10, 10) for n in few(data.get("loras", ()), 64, 0))
+        weights, palette = weights_from(data["weights"]), id_from(data["palette"])
+        return Place(points, weights, palette, beside, focus, loop, liquid, loras)
 
 
 @dataclass(frozen=True)
@@ -212,10 +215,16 @@ class Visits:
             points=points,
             focus=sum(part.focus * share for part, share in parts),
             liquid=mixed([(part.liquid, share) for part, share in parts], waypoint.loop),
+            loras=tuple(sum(n * share for n, (_, share) in zip(of, parts, strict=True)) for of in _loras(parts)),
             weights=parts[0][0].weights,
             palette=parts[0][0].palette,
             beside=_beside(parts),
         )
+
+
+def _loras(parts: list[tuple[Waypoint, float]]) -> Iterator[tuple[float, ...]]:
+    """The strengths of each LoRA in all of the parts."""
+    return zip(*(part.loras for part, _ in parts), strict=True)
 
 
 def _beside(parts: list[tuple[Waypoint, float]]) -> tuple[Wording, ...]:

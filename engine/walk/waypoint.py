@@ -176,10 +176,13 @@ def distance(a: Waypoint, b: Waypoint) -> float:
     """How far apart two pictures are likely to look: about one per correlation length or full change of material.
 
     The root mean square of the difference of the noises, sqrt(2 (1 - correlation)), which is the phase step for a
-    small step of the smooth walk, plus the total variation between the material weights, plus twice the step of focus.
+    small step of the smooth walk, plus the total variation between the material weights, plus twice the step of focus,
+    plus the steps of the LoRAs' strengths.
     Where both are torn, the sheets count by how much of the picture they have; and what tears them counts too.
     """
     change = 2.0 * abs(a.focus - b.focus)
+    if a.loras and b.loras:  # one without any is dreamt with the strengths of the moment
+        change += sum(abs(x - y) for x, y in zip(a.loras, b.loras, strict=False))
     own = _gap(a.points, b.points, a.loop) + _change_of_words(a.wordings, b.wordings)
     ours, theirs = a.liquid or b.liquid, b.liquid or a.liquid
     if ours is None or theirs is None:

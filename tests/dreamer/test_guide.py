@@ -1,4 +1,4 @@
-"""Pictures that steer: nothing changes without, it is the library's where that can say it, and nothing jumps between."""
+"""Pictures that steer: no byte changes without; the library's picture where it can say it; no jump between."""
 
 import threading
 from collections.abc import Iterator
@@ -121,6 +121,7 @@ def test_nothing_jumps_on_the_way_from_the_walk_to_the_picture(pipe: Any, name: 
         return sampler.latent(steered(strength))
 
     whole = float((at(1.0) - sampler.latent(PLACE)).abs().mean())
+    assert sampler.steering is not None
     starts = sampler.steering._starts
     assert starts is not None
     near = 1e-4

@@ -13,6 +13,7 @@ import pytest
 
 from engine.control.clock import LockstepClock
 from engine.play import live
+from engine.play.help import help_lines
 from engine.play.live import LiveOptions, Player
 from engine.play.takes import open_take
 from engine.show.config import Show
@@ -113,7 +114,7 @@ def test_a_take_is_begun_and_ended_by_messages(tmp_path: Path, stack: ExitStack)
     send("/look/grain", 0.5)
     player._key("b")
     run(player, 2.0)
-    assert any(line.startswith("take house-") for line in live.help_lines(player))
+    assert any(line.startswith("take house-") for line in help_lines(player))
     send("/take/stop", 1.0)
     run(player, 0.1)
     send("/look/grain", 0.75)

@@ -16,6 +16,7 @@ from engine.control.clock import LockstepClock
 from engine.dreamer.models import ModelError
 from engine.dreamer.process import DreamerStatus, Keyframe
 from engine.play import live
+from engine.play.help import help_lines
 from engine.play.live import LiveOptions, Player
 from engine.play.performance import LONGEST_STEP_S
 from engine.play.shows import load_show
@@ -23,6 +24,7 @@ from engine.record.names import RecorderError
 from engine.show.config import Show
 from engine.show.specs import ProgramSpec
 from engine.stage.gl import make_target, read_pixels
+from engine.stage.overlay import draw_panel
 from engine.walk.waypoint import Waypoint, distance
 from tests.packets import Sender
 
@@ -249,10 +251,20 @@ def test_h_shows_rates_and_parameters_over_the_picture(player: Player) -> None:
     plain = run(player, 4.0)[-1]
     press(player, "h")
     assert np.abs(run(player, 0.1)[-1].astype(int) - plain).mean() > 2
-    lines = live.help_lines(player)
+    lines = help_lines(player)
     assert any("fps" in line for line in lines) and any("/walk/speed" in line for line in lines)
     press(player, "h")
     assert np.abs(run(player, 0.1)[-1].astype(int) - plain).mean() < 2
+
+
+def test_h_shows_what_is_at_hand_and_what_was_moved(player: Player) -> None:
+    assert not any(line.startswith("/say/hold") for line in help_lines(player))
+    assert any(line == "/walk/pause  off " for line in help_lines(player))
+    player.conductor.set("say.hold", 7.0)
+    run(player, 2.0)
+    assert any(line.startswith("/say/hold  7.000 s") for line in help_lines(player))
+    size = draw_panel(help_lines(player), (1280, 720))[1].font_px
+    assert size >= 16, "too small to read"
 
 
 def test_h_shows_what_arrives_over_osc(tmp_path: Path) -> None:
@@ -260,12 +272,12 @@ def test_h_shows_what_arrives_over_osc(tmp_path: Path) -> None:
         show = quiet_show()
         show = replace(show, osc=replace(show.osc, enabled=True, port=0))
         player = Player(show, LiveOptions(headless=True, size=(192, 108)), LockstepClock(FPS), stack)
-        assert live.help_lines(player)[3] == f"OSC port {player.osc.port}   0 messages/s"
+        assert help_lines(player)[4] == f"OSC port {player.osc.port}   0 messages/s"
         send = Sender(player.osc.port)
         send("/walk/sped", 0.5)
         send("/walk/speed", 0.5)
         run(player, 0.05)
-        last, mistake, more = live.help_lines(player)[4:7]
+        last, mistake, more = help_lines(player)[5:8]
         assert last == "last message just now: /walk/speed 0.5"
         assert mistake.startswith("last mistake just now: /walk/sped is not") and more.endswith("/walk/speed?")
 
@@ -365,9 +377,11 @@ def test_the_program_has_the_size_that_the_show_gives_it(tmp_path: Path) -> None
 def test_a_recording_holds_the_show_to_its_last_frame(tmp_path: Path) -> None:
     with ExitStack() as stack:
         player = make(tmp_path, stack, record=tmp_path / "a.mp4")
-        seconds = 1.0
-        run(player, seconds)
         fps = int(player.show.film.fps)
+        seconds = 1.0
+        for _ in range(round(seconds * FPS)):
+            run(player, 1 / FPS)
+            assert player.capture.recording and player.capture.recording.recorder.has_room(60.0)
     with av.open(str(tmp_path / "a.mp4")) as opened:
         times = [float(frame.time) for frame in opened.decode(video=0)]  # type: ignore[arg-type]
     assert times == pytest.approx([n / fps for n in range(round(seconds * fps))], abs=1e-4)

@@ -12,7 +12,8 @@ import pytest
 
 from engine.control.clock import LockstepClock
 from engine.play import live
-from engine.play.live import LiveOptions, Player, help_lines
+from engine.play.help import help_lines
+from engine.play.live import LiveOptions, Player
 from engine.play.shows import load_show
 from engine.stage.gl import read_pixels
 from engine.walk.palette import Palette
