@@ -8,6 +8,7 @@ its likeness) is made once, when it is first needed.
 """
 
 import copy
+import logging
 import math
 import threading
 from collections import OrderedDict
@@ -26,6 +27,7 @@ KEPT = 32  # pictures
 _FLAT = 1e-3  # a variance that is about none
 _MOST = 2.0  # how far a mixture is spread out, at most
 
+log = logging.getLogger("pedesis")
 Seen = Sequence[tuple[str, float]]
 Make = Callable[[Tensor], Tensor]  # of a picture (1, 3, H, W) in 0..1
 
@@ -129,6 +131,13 @@ def asked(guide: Guide | None) -> Asked | None:
         return None
     found = Asked(_within(guide.strength, 1.0), _within(guide.outline, 2.0), _within(guide.likeness, 1.0))
     return found if found.strength or found.outline or found.likeness else None
+
+
+def say_once(said: set[str], what: str) -> None:
+    """Says it in the log, unless it is in `said` already."""
+    if what not in said:
+        said.add(what)
+        log.warning("%s", what)
 
 
 def _within(value: float, most: float) -> float:

@@ -210,3 +210,10 @@ def test_only_so_many_pictures_are_kept_and_each_is_looked_at_once() -> None:
     for n in range(KEPT):
         pictures.see(str(n), painted)
     assert pictures.mixed([("a", 1.0)], "latent") is None and pictures.mixed([("0", 1.0)], "latent") is not None
+
+
+def test_what_is_not_heard_is_said_once(pipe: Any, caplog: pytest.LogCaptureFixture) -> None:
+    sampler = sampler_of(pipe)
+    for _ in range(2):
+        sampler.picture(steered(0.0, outline=1.0))
+    assert caplog.text.count("guide.outline and guide.likeness are not heard") == 1
