@@ -82,7 +82,7 @@ def _add(tokenizer: Any, encoder: Any, names: list[str], vectors: Tensor, file: 
     # as they stand: not in lower case, as the vocabulary's own words are
     tokenizer.add_tokens([AddedToken(name, normalized=False) for name in names])
     numbers = tokenizer.convert_tokens_to_ids(names)
-    table = encoder.get_input_embeddings().weight
+    table: Tensor = encoder.get_input_embeddings().weight
     if max(numbers) >= len(table):
         encoder.resize_token_embeddings(max(numbers) + 1, mean_resizing=False)
         table = encoder.get_input_embeddings().weight
@@ -90,5 +90,5 @@ def _add(tokenizer: Any, encoder: Any, names: list[str], vectors: Tensor, file: 
         table[numbers] = vectors.to(table)
     # Old configurations say 2, and the end of a text is then taken to be the highest number in it, as a new word's is.
     for part in (encoder, getattr(encoder, "text_model", None)):
-        if getattr(part, "eos_token_id", None) == 2:
+        if part is not None and getattr(part, "eos_token_id", None) == 2:
             part.eos_token_id = tokenizer.eos_token_id

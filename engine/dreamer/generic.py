@@ -13,11 +13,14 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from engine.dreamer.families import FAMILIES, INSTEAD
 from engine.dreamer.faults import line, may_pass
+from engine.dreamer.guide import asked, say_once
 from engine.dreamer.liquid import by_area, native_cells
 from engine.dreamer.lora import Strengths
 from engine.dreamer.models import ModelError
@@ -52,6 +55,7 @@ class PipelineSampler:
         self.strength: Strength = lambda focus: focus
         self._given: Tensor | None = None  # what the decoder was last given
         self._overhear(pipe)
+        self._told: set[str] = set()
         shape = _latent_shape(pipe, network, settings, self._family.cell_px)
         self.noise = Noise(shape, self._device, native=native_cells(network.config))
 
@@ -65,6 +69,9 @@ class PipelineSampler:
         self._pipe._guidance_scale = self._guidance
         return bool(getattr(self._pipe, "do_classifier_free_guidance", True))
 
+    def see(self, hash: str, read: Callable[[], NDArray[np.uint8]]) -> None:
+        """Takes no picture: nothing steers here."""
+
     def picture(self, waypoint: Waypoint, before_decode: Callable[[], None] | None = None) -> Tensor:
         """The picture of a waypoint, (H, W, 3) uint8."""
         return self.make(waypoint, before_decode).picture
@@ -76,6 +83,11 @@ class PipelineSampler:
             before_decode()
         noise = self.start(waypoint)
         self._given = None
+        if asked(waypoint.guide) is not None:
+            say_once(
+                self._told,
+                f"{type(self._pipe).__name__}: no picture steers this kind of model yet; it dreams on without",
+            )
         try:
             images = self._call(waypoint, noise)
         except Exception as error:

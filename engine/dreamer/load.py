@@ -177,6 +177,10 @@ class Dreamer:
                     sent.append((flat, came_of[n][: flat.numel()]))
         return self._landings.send(sent), (shapes[0], shapes[1])
 
+    def see(self, hash: str, read: Callable[[], NDArray[np.uint8]]) -> None:
+        """Takes a picture that waypoints name, (H, W, 3) uint8 of the model's size; it is read only if it is new."""
+        self._sampler.see(hash, read)
+
     def sketch(self, waypoint: Waypoint, steps: bool = False) -> tuple[list[NDArray[np.uint8]], int]:
         """The picture of a waypoint, small, and how often the network was asked; steps: what it went through before it
         as well (see UNetSampler.steps). 0 times where that is not to be had, and the picture alone comes."""

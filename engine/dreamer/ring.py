@@ -28,7 +28,7 @@ def room(width: int, height: int) -> int:
     return CHANNELS * -(-width // CELL_PX) * -(-height // CELL_PX)
 
 
-def _reserve(memory: shared_memory.SharedMemory, size: int) -> None:
+def reserve(memory: shared_memory.SharedMemory, size: int) -> None:
     """Takes the pages now. In a container whose /dev/shm is small they would be missed later, and writing to one
     that is not there kills without a word."""
     descriptor = getattr(memory, "_fd", -1)
@@ -67,7 +67,7 @@ class Ring:
                 "(mount -t tmpfs tmpfs /dev/shm)"
             ) from error
         try:
-            _reserve(memory, size)
+            reserve(memory, size)
         except OSError as error:
             memory.close()
             memory.unlink()

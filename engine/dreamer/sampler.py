@@ -16,17 +16,22 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from engine.dreamer import compiling, lora, replay
 from engine.dreamer.cpu import tape
+from engine.dreamer.guide import Pictures, encoder
 from engine.dreamer.liquid import MIDDLE, by_area, carry, make_regional, native_cells
 from engine.dreamer.models import ModelError
 from engine.dreamer.noise import Noise
 from engine.dreamer.palettes import Palettes
 from engine.dreamer.recipes import Plan
 from engine.dreamer.schedule import Program, compile_schedule
+from engine.dreamer.starts import Starts
+from engine.dreamer.steer import Around, Steering, Words
 from engine.walk.waypoint import SHEETS, Point, Waypoint, Wording
 
 log = logging.getLogger("pedesis")
@@ -34,8 +39,8 @@ log = logging.getLogger("pedesis")
 Run = Callable[..., Tensor]
 Strength = Callable[[float], float]  # focus to factor of the noise (see focus.py)
 # Up to so many calls of a network of up to so many parameters are recorded in one piece, which saves the text's
-# keys and values in every step. Elsewhere, but where one call is all there is, the network alone is recorded: trying
-# it out costs a few calls only.
+# keys and values in every step. Elsewhere the network alone is recorded: trying it out costs a few calls only, and it
+# serves what pictures steer too.
 UNROLLED, SMALL = 8, 100e6
 
 
@@ -89,6 +94,7 @@ class UNetSampler:
     def __init__(self, parts: Parts, palettes: Palettes, settings: Settings, taped: bool = True) -> None:
         self._settings, self._palettes = settings, palettes
         self.strength: Strength = lambda focus: focus
+        self.steering: Steering | None = None  # until all else is there
         f = settings.factor
         if settings.width % f or settings.height % f:
             raise ModelError(
@@ -102,7 +108,8 @@ class UNetSampler:
         network = Network(parts, settings, parameter.dtype, parameter.device)
         self._text_names = network.text_names
         self.hears_negative = network.guided
-        solver = compile_schedule(parts.scheduler, settings.plan or settings.steps, shape)
+        plan = settings.plan or Plan(settings.steps)
+        solver = compile_schedule(parts.scheduler, plan, shape)
         self.compiled = isinstance(solver, Program)
         if isinstance(solver, Program):
             solver.to(parameter.device)
@@ -110,12 +117,15 @@ class UNetSampler:
         self._loras = parts.loras
         size = sum(p.numel() for p in lora.own_parameters(parts.unet))
         calls = len(solver.timesteps)
-        self._unrolls = calls == 1 or (calls <= UNROLLED and size < SMALL)
+        self._unrolls = calls <= UNROLLED and size < SMALL
         self._latent = self._through(network)  # (1, C, h, w), with what the network answered after it, if it is known
         self._decoded: Run = lambda z: to_uint8(decode(parts.vae, z, parts.xl))
         if parameter.dtype == torch.float16:
             self._check_range(parts)
         self._plain = (network, self._decoded) if settings.compiles else None
+        makers = {"latent": encoder(parts.vae, parts.xl)} if getattr(parts.vae, "encoder", None) is not None else {}
+        pictures = Pictures(makers, parameter.device)
+        self._played: Run | None = None  # the network alone, recorded
         self.taped = taped and self._tape(network)
         # Once recorded, nothing here holds the modules of a large network any more: weights that were packed are not
         # kept twice. Words by patches need them.
@@ -125,6 +135,10 @@ class UNetSampler:
         self._making_torn = threading.Lock()
         self.is_compiled = self.is_captured = False
         self._capture()
+        around = Around(solver, self._words, self.noise.masks.ways, self._precision, self.taped, self._played)
+        starts = _starts(solver, parts.scheduler, plan, shape, parameter.device)
+        plain = network if self._played is None or kept else None
+        self.steering = Steering(pictures, plain, starts, around)
 
     def _through(self, network: Run) -> Run:
         """Noise, how far it is turned up, and text to finished latent, through the given network."""
@@ -135,6 +149,11 @@ class UNetSampler:
             return run(noise, lambda taken, i: network(taken, solver.timesteps[i], *text), strength)
 
         return latent
+
+    def see(self, hash: str, read: Callable[[], NDArray[np.uint8]]) -> None:
+        """Takes a picture that may steer; it is read only if it is new."""
+        if self.steering is not None:
+            self.steering.pictures.see(hash, read)
 
     def picture(self, waypoint: Waypoint, before_decode: Callable[[], None] | None = None) -> Tensor:
         """The picture of a waypoint, (H, W, 3) uint8 on the device."""
@@ -203,18 +222,14 @@ class UNetSampler:
 
     def _dreamt(self, waypoint: Waypoint, noise: Tensor, strength: Tensor) -> Tensor:
         """The finished latent, (1, C, h, w)."""
-        if waypoint.liquid is None:
-            return self._latent(noise, strength, *self._text(waypoint))[:1]
-        shares = self.noise.masks(waypoint.liquid, waypoint.loop)  # (N, h, w)
-        if self._torn_network is None:
-            mixed = self._palettes.say(by_area(waypoint, shares))
-            return self._latent(noise, strength, *self._told(waypoint, mixed))[:1]
-        said = [sheet.words for sheet in waypoint.sheets]
-        if more := 1 + SHEETS - len(said):  # recorded networks take one number of sheets: the rest have no place
-            said += [said[0]] * more
-            shares = torch.nn.functional.pad(shares, (0, 0, 0, 0, 0, more))
-        carried = self.noise.masks.carried(waypoint.liquid, waypoint.loop)
-        given = [noise, strength, shares, carried, *self._texts(waypoint, said, shares)]
+        if self.steering is not None:
+            steered = self.steering.latent(waypoint, noise, strength)
+            if steered is not None:
+                return steered
+        words = self._words(waypoint)
+        if words.shares is None or words.carried is None or self._torn_network is None:
+            return self._latent(noise, strength, *words.texts)[:1]
+        given = [noise, strength, words.shares, words.carried, *words.texts]
         with self._making_torn:  # a film dreams in several threads
             if self._torn is None:
                 self._torn = self._make_torn(self._torn_network, given)
@@ -245,6 +260,22 @@ class UNetSampler:
             if self.taped and self._unrolls:
                 latent = tape.record(latent, one, other, self._precision) or latent
             return self._captured(latent, one, other, "network for torn pictures") or latent
+
+    def _words(self, waypoint: Waypoint) -> Words:
+        """What a waypoint says, torn or whole; where the network cannot hear by patches, by how much each has."""
+        if waypoint.liquid is None:
+            return Words(self._text(waypoint))
+        shares = self.noise.masks(waypoint.liquid, waypoint.loop)  # (N, h, w)
+        if self._torn_network is None:
+            mixed = self._palettes.say(by_area(waypoint, shares))
+            return Words(self._told(waypoint, mixed))
+        said = [sheet.words for sheet in waypoint.sheets]
+        if more := 1 + SHEETS - len(said):  # recorded networks take one number of sheets: the rest have no place
+            said += [said[0]] * more
+            shares = torch.nn.functional.pad(shares, (0, 0, 0, 0, 0, more))
+        return Words(
+            self._texts(waypoint, said, shares), shares, self.noise.masks.carried(waypoint.liquid, waypoint.loop)
+        )
 
     def _text(self, waypoint: Waypoint) -> list[Tensor]:
         return self._told(waypoint, self._palettes.mix(waypoint))
@@ -287,9 +318,9 @@ class UNetSampler:
             if self._unrolls:
                 latent = tape.record(self._latent, one, other, self._precision)
             else:
-                once, again = [noise, times[0], *text], [other_noise, times[1], *other_text]
-                played = tape.record(network, once, again, self._precision)
-                latent = self._through(played) if played else None
+                once, again = [noise, times[0], *text], [other_noise, times[-1], *other_text]
+                self._played = tape.record(network, once, again, self._precision)
+                latent = self._through(self._played) if self._played else None
             self._latent = latent or self._latent
             decoded = tape.record(self._decoded, [noise], [other_noise], self._precision)
         self._decoded = decoded or self._decoded
@@ -337,6 +368,18 @@ class UNetSampler:
         self._latent, self._decoded = compiled
         self.is_compiled = True
         self._capture()
+
+
+def _starts(solver: Any, scheduler: Any, plan: Plan, shape: tuple[int, ...], device: torch.device) -> Starts | None:
+    """Every way to begin part of the way down; None for a scheduler that is stepped through the library, or whose steps
+    cannot be had from there."""
+    if not isinstance(solver, Program):
+        return None
+    try:
+        return Starts(scheduler, plan, shape, device)
+    except (RuntimeError, ValueError, TypeError, IndexError, KeyError, AttributeError) as error:
+        log.info("pictures cannot steer through guide.strength: %s", error)
+        return None
 
 
 def decode(vae: Any, latent: Tensor, xl: bool) -> Tensor:

@@ -20,6 +20,7 @@ import time
 import traceback
 from collections.abc import Callable
 from concurrent import futures
+from functools import partial
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING
@@ -47,6 +48,7 @@ from engine.dreamer.messages import (
 )
 from engine.dreamer.models import ModelError
 from engine.dreamer.ring import Ring, Shapes
+from engine.dreamer.shown import Place, Seen
 from engine.dreamer.spec import DreamSpec
 from engine.show.paths import ensure_temp_dir
 from engine.walk.palette import Palette
@@ -125,7 +127,13 @@ def _run(pipe: Connection, spec: DreamSpec, ring: Ring) -> None:
 
     dreamer = Dreamer(spec, lambda what: pipe.send(Loading(what)))
     pipe.send(Ready(dreamer.described, dreamer.arithmetic))
-    turns = _Turns(pipe, _Words(dreamer), lambda asked: _sketched(dreamer, asked))
+    seen = Seen()
+
+    def see(places: tuple[Place, ...]) -> None:
+        for place in places:
+            dreamer.see(place.hash, partial(seen.read, place))
+
+    turns = _Turns(pipe, _Words(dreamer), lambda asked: _sketched(dreamer, asked), see)
     dreamer.on_learnt = lambda arithmetic: turns.say(Learnt(arithmetic, dreamer.described))
     if dreamer.lands_later:
         return _dream_ahead(dreamer, ring, turns)
@@ -150,8 +158,9 @@ class _Turns:
         pipe: Connection,
         words: "_Words | None" = None,
         sketch: Callable[[Sketch], Sketched] | None = None,
+        see: Callable[[tuple[Place, ...]], None] = lambda _: None,
     ) -> None:
-        self._pipe, self._words, self._sketch = pipe, words, sketch
+        self._pipe, self._words, self._sketch, self._see = pipe, words, sketch, see
         self._taking, self._saying = threading.Lock(), threading.Condition()
         self._taken = self._answered = 0
         self._over = False
@@ -165,11 +174,13 @@ class _Turns:
                 elif isinstance(message, Sketch) and self._sketch is not None:
                     if self._words is not None:
                         self._words.wait_for(message.waypoint)
+                    self._see(message.pictures)
                     self.say(self._sketch(message))
             self._taken += 1
             turn = self._taken - 1
         if self._words is not None:
             self._words.wait_for(message.waypoint)
+        self._see(message.pictures)
         return turn, message.slot, message.waypoint
 
     def want(self) -> None:

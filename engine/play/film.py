@@ -318,8 +318,8 @@ def run_film(
         supply = _Supply(script.preroll.keyframes(plan.keyframes(script.waypoints(), show.film.gap)))
         spec = DreamSpec.from_show(show, film=True)
         if unfinished and unfinished.arithmetic:
-            known = unfinished.arithmetic
-            spec = replace(spec, focus=known.get("focus", ""), decode=known.get("decode", ""))
+            same = unfinished.arithmetic
+            spec = replace(spec, focus=same.get("focus", ""), decode=same.get("decode", ""))
         dreamer = DreamerProcess(spec, supply, lossless=True)
         supply.on_next = lambda waypoint: dreamer.set_palettes(script.palettes(waypoint))
         stack.callback(lambda: measured(stats.report(meter, dreamer.status, None)))

@@ -215,8 +215,8 @@ class Panel:
         is_heard = heard != self._heard
         if not (new_values or new_lists or mapped is not None or is_news or lines or picture or refused or is_heard):
             return None
-        status = status if is_news else None
-        return Update(new_values, new_lists, mapped, status, lines, refused, picture, self._heard)
+        news = status if is_news else None
+        return Update(new_values, new_lists, mapped, news, lines, refused, picture, self._heard)
 
     @staticmethod
     def _values(player: "Player") -> dict[str, Value]:

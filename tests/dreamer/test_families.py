@@ -179,13 +179,15 @@ def test_a_class_that_the_library_has_a_dummy_for_names_the_package(
 
 
 def test_an_option_that_a_family_does_not_take_is_said_before_the_first_picture(folder: Folder) -> None:
-    with pytest.raises(ModelError, match="PRXPipeline takes no sigmas of its own; leave out sigmas in model.scheduler"):
+    with pytest.raises(
+        ModelError, match=r"PRXPipeline takes no sigmas of its own; leave out sigmas in model.scheduler"
+    ):
         dreamer(folder("prx"), scheduler_options="sigmas=[1.0, 0.5]", steps=2)
 
 
 def test_a_decoder_for_a_family_that_has_none_to_replace_is_refused(folder: Folder, tmp_path: Path) -> None:
     tiny_models.tiny_decoder(4).save_pretrained(tmp_path)
-    with pytest.raises(ModelError, match="no decoder that another could replace; leave out model.decoder"):
+    with pytest.raises(ModelError, match=r"no decoder that another could replace; leave out model.decoder"):
         models.find(str(folder("kandinsky3")), str(tmp_path))
 
 

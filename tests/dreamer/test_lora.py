@@ -1,6 +1,7 @@
 """LoRAs: our pictures are the library's, at any strength, recorded or not, one or several, whatever trained them."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from engine.dreamer.load import Dreamer
 from engine.dreamer.spec import DreamSpec
 from engine.show.specs import ModelSpec
 from engine.walk.palette import Palette
-from engine.walk.waypoint import Point, Waypoint
+from engine.walk.waypoint import Liquid, Point, Sheet, Waypoint, Wording
 from tests import tiny_models
 from tests.tiny_additions import save_lora
 

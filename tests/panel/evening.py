@@ -106,7 +106,11 @@ class Evening:
         return self.player.conductor.controls.chosen(name)
 
     def until(
-        self, holds: Callable[[], object], what: str, rest: Callable[[float], object] = time.sleep, seconds: float = 30.0
+        self,
+        holds: Callable[[], object],
+        what: str,
+        rest: Callable[[float], object] = time.sleep,
+        seconds: float = 30.0,
     ) -> None:
         """Waits until something holds. rest: takes seconds."""
         end = time.monotonic() + seconds

@@ -126,7 +126,10 @@ def test_python_oscquery_reads_the_whole_of_a_show_and_sets_values(evening: Even
     host = client.get_host_info()
     assert host is not None and host.extensions["LISTEN"]
     hand = SimpleUDPClient(host.osc_ip, host.osc_port)
-    for path, name, value in (("/walk/radius", "walk.radius", 0.25), ("/material/clouds/value", "material.clouds", 0.5)):
+    for path, name, value in (
+        ("/walk/radius", "walk.radius", 0.25),
+        ("/material/clouds/value", "material.clouds", 0.5),
+    ):
         hand.send_message(path, found[path].validate_values([value]))
         evening.until(lambda name=name, value=value: evening.target(name) == value, name)
         evening.until(lambda path=path, value=value: client.query_node(path).value == [value], path)
