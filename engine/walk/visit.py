@@ -13,11 +13,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from engine.walk.guide import guide_from, mixed_guides
 from engine.walk.mix import TICK_S, heard, turned
 from engine.walk.palette import Palette
 from engine.walk.pulp.liquid import mixed, over
 from engine.walk.reading import id_from, liquid_from, number, points_from, weights_from, wordings_from
-from engine.walk.waypoint import Liquid, Point, Waypoint, Wording, normalise, scaled
+from engine.walk.waypoint import Guide, Liquid, Point, Waypoint, Wording, normalise, scaled
 
 TRAVEL = 3.0  # how much longer than blend.time the way to a place takes
 
@@ -33,11 +34,12 @@ class Place:
     focus: float = 1.0
     loop: float = 0.0
     liquid: Liquid | None = None
+    guide: Guide | None = None  # by the hashes of pictures, which whoever goes there must have
 
     @staticmethod
     def of(waypoint: Waypoint) -> "Place":
         w = waypoint
-        return Place(w.points, w.weights, w.palette, w.beside, w.focus, w.loop, w.liquid)
+        return Place(w.points, w.weights, w.palette, w.beside, w.focus, w.loop, w.liquid, w.guide)
 
     def at(self, waypoint: Waypoint) -> Waypoint:
         """The waypoint, at this place. What tears the walk tears the place too."""
@@ -50,6 +52,7 @@ class Place:
             focus=self.focus,
             loop=self.loop,
             liquid=over(self.liquid, waypoint.liquid),
+            guide=self.guide,
         )
 
     @property
@@ -60,9 +63,8 @@ class Place:
     @property
     def waypoint(self) -> Waypoint:
         """This place, at no time."""
-        return Waypoint(
-            0.0, 0, self.points, self.weights, self.loop, self.palette, self.beside, self.focus, self.liquid
-        )
+        w = Waypoint(0.0, 0, self.points, self.weights, self.loop, self.palette, self.beside, self.focus, self.liquid)
+        return replace(w, guide=self.guide)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON-able form."""
@@ -75,7 +77,8 @@ class Place:
         beside = wordings_from(data.get("beside", ()), 0)
         focus = number(data.get("focus", 1.0), 0, 1)
         liquid = liquid_from(data.get("liquid"), loop)
-        return Place(points, weights_from(data["weights"]), id_from(data["palette"]), beside, focus, loop, liquid)
+        weights, palette = weights_from(data["weights"]), id_from(data["palette"])
+        return Place(points, weights, palette, beside, focus, loop, liquid, guide_from(data.get("guide")))
 
 
 @dataclass(frozen=True)
@@ -212,6 +215,7 @@ class Visits:
             points=points,
             focus=sum(part.focus * share for part, share in parts),
             liquid=mixed([(part.liquid, share) for part, share in parts], waypoint.loop),
+            guide=mixed_guides([(part.guide, share) for part, share in parts]),
             weights=parts[0][0].weights,
             palette=parts[0][0].palette,
             beside=_beside(parts),
