@@ -21,6 +21,7 @@ from engine.show import config
 from engine.show.part import Part
 from engine.stage import docent_params as docent
 from engine.stage import params as stage
+from engine.walk import guide_params as guide
 from engine.walk import params as walk
 from engine.walk.memory import params as memory
 from engine.walk.pulp import params as pulp
@@ -30,6 +31,7 @@ PARTS: tuple[Part, ...] = (
     walk.PART,
     pulp.PART,
     memory.PART,
+    guide.PART,
     stage.PART,
     docent.PART,
     control.PART,

@@ -13,11 +13,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from engine.walk.guide import guide_from, mixed_guides
 from engine.walk.mix import TICK_S, heard, turned
 from engine.walk.palette import Palette
 from engine.walk.pulp.liquid import mixed, over
 from engine.walk.reading import few, id_from, liquid_from, number, points_from, weights_from, wordings_from
-from engine.walk.waypoint import Liquid, Point, Waypoint, Wording, normalise, scaled
+from engine.walk.waypoint import Guide, Liquid, Point, Waypoint, Wording, normalise, scaled
 
 TRAVEL = 3.0  # how much longer than blend.time the way to a place takes
 
@@ -34,11 +35,12 @@ class Place:
     loop: float = 0.0
     liquid: Liquid | None = None
     loras: tuple[float, ...] = ()  # none: those of the moment
+    guide: Guide | None = None  # by the hashes of pictures, which whoever goes there must have
 
     @staticmethod
     def of(waypoint: Waypoint) -> "Place":
         w = waypoint
-        return Place(w.points, w.weights, w.palette, w.beside, w.focus, w.loop, w.liquid, w.loras)
+        return Place(w.points, w.weights, w.palette, w.beside, w.focus, w.loop, w.liquid, w.loras, w.guide)
 
     def at(self, waypoint: Waypoint) -> Waypoint:
         """The waypoint, at this place. What tears the walk tears the place too."""
@@ -52,6 +54,7 @@ class Place:
             loop=self.loop,
             liquid=over(self.liquid, waypoint.liquid),
             loras=self.loras if len(self.loras) == len(waypoint.loras) else waypoint.loras,
+            guide=self.guide,
         )
 
     @property
@@ -63,7 +66,7 @@ class Place:
     def waypoint(self) -> Waypoint:
         """This place, at no time."""
         w = Waypoint(0.0, 0, self.points, self.weights, self.loop, self.palette, self.beside, self.focus, self.liquid)
-        return replace(w, loras=self.loras)
+        return replace(w, loras=self.loras, guide=self.guide)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON-able form."""
@@ -77,8 +80,8 @@ class Place:
         focus = number(data.get("focus", 1.0), 0, 1)
         liquid = liquid_from(data.get("liquid"), loop)
         loras = tuple(number(n, -10, 10) for n in few(data.get("loras", ()), 64, 0))
-        weights, palette = weights_from(data["weights"]), id_from(data["palette"])
-        return Place(points, weights, palette, beside, focus, loop, liquid, loras)
+        weights, palette, guide = weights_from(data["weights"]), id_from(data["palette"]), guide_from(data.get("guide"))
+        return Place(points, weights, palette, beside, focus, loop, liquid, loras, guide)
 
 
 @dataclass(frozen=True)
@@ -216,6 +219,7 @@ class Visits:
             focus=sum(part.focus * share for part, share in parts),
             liquid=mixed([(part.liquid, share) for part, share in parts], waypoint.loop),
             loras=tuple(sum(n * share for n, (_, share) in zip(of, parts, strict=True)) for of in _loras(parts)),
+            guide=mixed_guides([(part.guide, share) for part, share in parts]),
             weights=parts[0][0].weights,
             palette=parts[0][0].palette,
             beside=_beside(parts),
