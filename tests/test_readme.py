@@ -2,10 +2,9 @@
 
 import re
 import shlex
-from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
-import click
 import pytest
 import typer
 
@@ -64,13 +63,15 @@ def shown_commands() -> set[str]:
 
 @pytest.mark.parametrize("line", sorted(shown_commands()))
 def test_commands_that_are_shown_are_understood(line: str) -> None:
-    command: click.Command = typer.main.get_command(app)
+    command: Any = typer.main.get_command(app)
     context, (name, *rest) = None, shlex.split(line)
-    with suppress(click.MissingParameter):  # `pedesis tear` is what it is called, and not how it is used
-        while isinstance(command, click.Group):
+    try:
+        while hasattr(command, "resolve_command"):
             context = command.make_context(name, [*rest], context, resilient_parsing=not rest)
             if not rest:
                 return
             name, command, rest = command.resolve_command(context, rest)
-            assert command is not None
         command.make_context(name, [*rest], context)
+    except Exception as error:
+        # `pedesis tear` is what it is called, and not how it is used; typer's click has this class, whoever brings it
+        assert type(error).__name__ == "MissingParameter" or rest == ["--help"], error
