@@ -60,7 +60,7 @@ def provenance_of(show: Show, size: tuple[int, int], fps: Fraction, frames: int,
         "the engine's code": _digest(Path(__file__).parent.parent.rglob("*.py")),
         "the shaders": _digest(f for f in shaders_dir().rglob("*") if f.suffix != ".md"),
         "the model's files": _digest(_model_files(show)),
-        **{what: _digest(Path(each.file) for each in show.things[k]) for k, what in _ADDED.items() if show.things.get(k)},
+        **{what: _digest(Path(e.file) for e in show.things[k]) for k, what in _ADDED.items() if show.things.get(k)},
     }
 
 
