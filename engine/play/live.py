@@ -86,6 +86,7 @@ class Player:
         self.panel.start()
         stack.callback(self.panel.close)
         prepared.inputs.open()
+        prepared.guides.open()
         self._let_hear(prepared.conductor, prepared.inputs)
         self.stage: Stage = open_stage(
             show.stage,
@@ -107,6 +108,7 @@ class Player:
         self.playing = Performance(prepared, blend)
         stack.callback(lambda: self.playing.remember.close(ENDING_S))
         stack.callback(lambda: self.playing.inputs.close())
+        stack.callback(lambda: self.playing.guides.close())
         self.dreamer, self.feed = self.dream(self.playing)
         self._ending: list[threading.Thread] = []
         self._change: Change | None = None
@@ -173,7 +175,8 @@ class Player:
     def dream(self, performance: Performance) -> tuple[DreamerProcess, Feed]:
         """A dreamer for a show, not started yet, and what it is fed by."""
         feed = Feed(performance, lambda: self.look.is_black)
-        return DreamerProcess(self.spec_of(performance.show), feed), feed
+        feed.dreamer = dreamer = DreamerProcess(self.spec_of(performance.show), feed)
+        return dreamer, feed
 
     def load(self, name: str) -> None:
         """Goes on with another show as soon as it is there."""
