@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 MOST_PIXELS = 1 << 28  # 16384 x 16384
 GREY = (128, 128, 128)  # behind what is transparent: neither light nor dark steers there
@@ -50,12 +50,16 @@ def open_picture(data: bytes | Any, fit: Fit | None = None) -> Image.Image:
         Image.init()  # all formats, once
         known = [name for name in FORMATS if name in Image.OPEN]
         image = Image.open(io.BytesIO(data) if isinstance(data, bytes) else data, formats=known)
+        if image.width * image.height > MOST_PIXELS:
+            raise Image.DecompressionBombError
         if fit is not None:  # a JPEG of 16k is then read at an eighth
             side = ROOM * max(fit.width, fit.height)
             image.draft(None, (side, side))
         image.load()
         ImageOps.exif_transpose(image, in_place=True)
         return _in_srgb(image)
+    except UnidentifiedImageError:
+        raise GuideError("it cannot be read as a picture") from None
     except Image.DecompressionBombError:
         raise GuideError(f"it has more than {MOST_PIXELS / 1e6:.0f} million pixels") from None
     except Exception as fault:  # a damaged picture is met with errors of every kind

@@ -60,10 +60,8 @@ def test_a_photograph_of_16k_is_read_small() -> None:
 
 
 def test_what_is_too_large_is_refused_before_it_is_read() -> None:
-    head = written(Image.new("1", (8, 8)))
-    huge = head.replace((8).to_bytes(4, "big") * 2, (40000).to_bytes(4, "big") * 2)
-    with pytest.raises(GuideError, match="more than 268 million pixels|cannot be read"):
-        open_picture(huge)
+    with pytest.raises(GuideError, match="more than 268 million pixels"):
+        open_picture(b"P5 40000 40000 255\n")
 
 
 def test_exif_turns_it() -> None:
