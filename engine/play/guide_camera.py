@@ -27,7 +27,7 @@ BLACK, BLACK_S = 16, 2.0  # nearly all of it is darker than this, of 255, for so
 ANSWER_S = 10.0  # a network camera is given so long to answer
 # Smaller is quicker, and more than most models dream in.
 _ASKED = {"video_size": "640x480"}
-_SYSTEMS = {"linux": "video4linux2,v4l2", "darwin": "avfoundation", "win32": "dshow"}
+_SYSTEMS = {"linux": "v4l2", "darwin": "avfoundation", "win32": "dshow"}
 
 
 class Camera:
@@ -128,9 +128,7 @@ def open_camera(address: str) -> Any:
         return av.open(address, timeout=(ANSWER_S, ANSWER_S))
     if not place:
         place, kind = _numbered(int(address))
-    elif kind in ("v4l2", "linux"):
-        kind = _SYSTEMS["linux"]
-    elif kind not in av.formats_available:
+    elif not any(kind in names.split(",") for names in av.formats_available):
         raise GuideError(f"PyAV has no {kind} here")
     for options in (_ASKED, {}):
         try:
