@@ -25,11 +25,12 @@ from engine.control.take import Take
 from engine.play.conductor import GUIDE, VISIT
 from engine.play.guide_fit import Fit, GuideError, Picture, fitted, open_picture
 from engine.play.guide_reel import Seen
-from engine.play.guides import KEPT_IN_FILM, FilmGuides, put
+from engine.play.guides import KEPT_IN_FILM, FilmGuides, Reading, put
 from engine.play.provenance import digest_of
 from engine.show.config import Show
 from engine.show.files import draft_of, read_bounded
 from engine.walk.guide import NOTHING, guide_hash, is_picture
+from engine.walk.guide_params import GuideSource
 
 log = logging.getLogger("pedesis")
 
@@ -178,6 +179,9 @@ class TakeGuides(FilmGuides):
         if found is not None and about.get("size") == list(self._size) and guide_hash(found) != hash:
             self._say_different(f"{about['of']} {about['at']}".strip())
         return found
+
+    def _opened(self, source: GuideSource) -> Reading | None:
+        return None if source.is_live else super()._opened(source)  # what is lost of those was said at once
 
     @property
     def provenance(self) -> Mapping[str, Any]:

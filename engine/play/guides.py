@@ -71,7 +71,7 @@ class Guides:
         self._about: OrderedDict[str, dict[str, Any]] = OrderedDict()  # of each hash, what GUIDE carried
         self._told: dict[str, str] = {}  # the trouble of each source that was told last
         self._said: set[str] = set()
-        self._may_open_cameras = False
+        self._may_open_cameras = self._is_closed = False
 
     def open(self) -> None:
         """Cameras may be opened: two shows cannot have the same one."""
@@ -141,7 +141,7 @@ class Guides:
 
     def close(self) -> None:
         """Lets go of everything, without waiting. Safe to call twice; nothing is opened any more."""
-        self._sources, self._may_open_cameras = {}, False
+        self._is_closed = True
         self._close_others("")
 
     def _take(self, name: str, seen: Seen) -> dict[str, Any]:
@@ -160,7 +160,7 @@ class Guides:
         """What reads that source; None where there is none, or it cannot be opened yet."""
         if name in self._reels:
             return self._reels[name]
-        source = self._sources.get(name)
+        source = None if self._is_closed else self._sources.get(name)
         if source is None or (name in self._closing and self._closing[name].is_ending):
             return None
         self._closing.pop(name, None)

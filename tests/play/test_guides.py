@@ -387,7 +387,7 @@ def test_a_films_waypoint_names_no_picture_that_cannot_be_had(show: Callable[...
     conductor = Conductor(opened, words_at_once=True, guides=guides)
     waypoints = [w for w in play_through(conductor, Fraction(10), 20) if w.guide and len(w.guide.seen) > 1]
     assert guides.known_only(waypoints[-1]) == waypoints[-1]
-    (first, share), *_ = waypoints[-1].guide.seen  # type: ignore[union-attr]
+    (first, _), *_ = waypoints[-1].guide.seen  # type: ignore[union-attr]
     other = Waypoint(0.0, 0, waypoints[0].points, (1.0,), guide=Guide((("a" * 24, 0.75), (first, 0.25)), 0.8))
     assert guides.known_only(other).guide == Guide(((first, 1.0),), 0.2)
     assert guides.known_only(Waypoint(0.0, 0, (), (1.0,), guide=Guide((("a" * 24, 1.0),), 0.8))).guide is None
