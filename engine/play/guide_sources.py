@@ -201,7 +201,7 @@ class Video:
         if self._next is None:
             raise GuideError(f"{path} has no picture that can be read")
         self._start_s = self._next[0]
-        self.count = max(1, int((self._end_s() - self._start_s) * VIDEO_HZ))
+        self.count: int = max(1, int((self._end_s() - self._start_s) * VIDEO_HZ))
 
     def moment(self, wish: Wish) -> int:
         return wish.beat

@@ -186,7 +186,8 @@ class TakeGuides(FilmGuides):
     @property
     def provenance(self) -> Mapping[str, Any]:
         """What the film's bytes depend on, beside the show and the take."""
-        return super().provenance | ({"the take's pictures": digest_of(self._files.values())} if self._files else {})
+        kept = {"the take's pictures": digest_of(self._files.values())} if self._files else {}
+        return {**super().provenance, **kept}
 
     def _list(self) -> dict[str, Path]:
         try:

@@ -46,13 +46,18 @@ class Dreams(Protocol):
 class Reading(Protocol):
     """What reads a source (guide_reel.py, guide_camera.py)."""
 
-    trouble: Any  # why there is nothing to see, or ""
-
     def ask(self, wish: Wish) -> None: ...
     def newest(self, wish: Wish) -> Seen | None: ...
     def close(self) -> None: ...
     @property
-    def is_ending(self) -> bool: ...
+    def trouble(self) -> str:
+        """Why there is nothing to see; empty while there is."""
+        ...
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether it was closed, and still holds what it read."""
+        ...
 
 
 class Guides:
@@ -89,7 +94,7 @@ class Guides:
         if not guided.has_room and not reel.trouble:
             return None
         seen = reel.newest(wish)
-        self._tell(name, str(reel.trouble))
+        self._tell(name, reel.trouble)
         if reel.trouble:
             return NO_PICTURE if guided.wanted else None
         if seen is None or seen.hash == guided.wanted:
