@@ -146,7 +146,6 @@ class Change:
         player.change_to(coming)
         player.end_later(leaving.keep())
         leaving.guides.close()
-        coming.guides.open()
 
         def exchange_devices() -> None:
             leaving.inputs.close()  # first: two do not always get the same one

@@ -79,7 +79,7 @@ class Guides:
         self._may_open_cameras = self._is_closed = False
 
     def open(self) -> None:
-        """Cameras may be opened: two shows cannot have the same one."""
+        """Cameras may be opened: there is something to be seen of the show, and two cannot have the same camera."""
         self._may_open_cameras = True
 
     def look(self, guided: Guided, steer: Steering, ticks: int) -> dict[str, Any] | None:

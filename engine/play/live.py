@@ -86,7 +86,6 @@ class Player:
         self.panel.start()
         stack.callback(self.panel.close)
         prepared.inputs.open()
-        prepared.guides.open()
         self._let_hear(prepared.conductor, prepared.inputs)
         self.stage: Stage = open_stage(
             show.stage,

@@ -116,6 +116,7 @@ class Performance:
             return False
         if self._newest is None:
             self.conductor.steer(SEEN, True)
+            self.guides.open()
         self.blend.upload(keyframe)
         self.remember.take_in(keyframe, may_offer=not self.guides.is_watching(keyframe.waypoint))
         self._newest = keyframe.waypoint

@@ -1,4 +1,4 @@
-"""Films steered by pictures: of a folder the same twice, of a take with its camera again, and without one plain line."""
+"""Films steered by pictures: of a folder the same twice, of a take with its camera again, and plain lines about it."""
 
 import logging
 import shutil

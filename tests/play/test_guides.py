@@ -4,6 +4,8 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -11,10 +13,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from engine.control.clock import LockstepClock
+from engine.dreamer.process import Keyframe
 from engine.dreamer.shown import KEPT
 from engine.play import guide_camera, guide_reel
+from engine.play import live as play_live
 from engine.play.conductor import Conductor, play_through
 from engine.play.guides import FilmGuides, Guides
+from engine.play.live import LiveOptions, Player
 from engine.play.performance import Feed
 from engine.play.shows import load_show
 from engine.play.state import Memory
@@ -23,6 +29,7 @@ from engine.walk.mix import TICK_HZ
 from engine.walk.waypoint import Guide, Waypoint
 from tests.play.test_guide_fit import BLUE, GREEN, RED, video
 from tests.play.test_guide_sources import paint
+from tests.play.test_player import FlatDreamer
 
 SHOW = """
 title = "Guided"
@@ -379,6 +386,48 @@ def test_whoever_dreams_has_each_picture_before_the_waypoint_that_names_it(
             named.add(hash)
             assert dreamer.known[hash].shape == (64, 128, 3)
     assert len(named) > KEPT / 2
+
+
+class SeeingDreamer(FlatDreamer, Dreamer):
+    """Dreams nothing before it was shown what it is to be steered by."""
+
+    def __init__(self, spec: object, supply: Callable[[], Waypoint | None]) -> None:
+        Dreamer.__init__(self)
+        FlatDreamer.__init__(self, spec, supply)
+
+    def poll(self) -> list[Keyframe]:
+        keyframes = super().poll()
+        for keyframe in keyframes:
+            guide = keyframe.waypoint.guide
+            assert all(hash in self.known for hash, _ in guide.seen) if guide else True
+        return keyframes
+
+
+def test_a_show_on_stage_is_steered_once_there_is_a_picture_and_lets_go_of_the_camera(
+    show: Callable[..., Show], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(play_live, "DreamerProcess", SeeingDreamer)
+    quiet = ["look.enabled=false", "guide.source=camera", "memory.enabled=true", "panel.enabled=false"]
+    opened = show(*quiet)
+    stage, osc = replace(opened.stage, fps_headless=10_000), replace(opened.osc, enabled=False)
+    opened = replace(opened, stage=stage, osc=osc, model=replace(opened.model, width=64, height=64))
+    options = LiveOptions(headless=True, size=(96, 54), out=tmp_path)
+    with ExitStack() as stack:
+        player = Player(opened, options, LockstepClock(60), stack)
+        for _ in range(14):
+            player.step()
+            player.clock.advance()  # type: ignore[attr-defined]
+        assert not readers(), "nothing can be seen yet"
+        end_s = time.monotonic() + 30
+        while not any(w.guide for w in player.dreamer.given) and time.monotonic() < end_s:  # type: ignore[attr-defined]
+            player.step()
+            player.clock.advance()  # type: ignore[attr-defined]
+            time.sleep(0.002)
+        assert player.dreamer.given[-1].guide and readers() == ["camera"]  # type: ignore[attr-defined]
+    end_s = time.monotonic() + 5
+    while readers() and time.monotonic() < end_s:
+        time.sleep(0.01)
+    assert not readers()
 
 
 def test_a_films_waypoint_names_no_picture_that_cannot_be_had(show: Callable[..., Show]) -> None:
