@@ -25,6 +25,7 @@ _SAMPLE_BYTES = 1 << 16
 _ELSEWHERE = ("osc.", "window.", "program.", "stage.overlay", "film.width", "film.height", "film.fps",
               "pulp.source")  # fmt: skip
 _PLAYED = {"preset": "the presets", "cue": "the cues", "lfo": "the LFOs", "score": "the score"}
+_ADDED = {"lora": "the LoRAs' files", "embedding": "the embeddings' files"}
 _TOLD = 3  # changes that are told one by one
 MACHINE = (
     "the renderer",
@@ -59,6 +60,7 @@ def provenance_of(show: Show, size: tuple[int, int], fps: Fraction, frames: int,
         "the engine's code": digest_of(Path(__file__).parent.parent.rglob("*.py")),
         "the shaders": digest_of(f for f in shaders_dir().rglob("*") if f.suffix != ".md"),
         "the model's files": digest_of(_model_files(show)),
+        **{what: digest_of(Path(e.file) for e in show.things[k]) for k, what in _ADDED.items() if show.things.get(k)},
     }
 
 
