@@ -57,10 +57,10 @@ def provenance_of(show: Show, size: tuple[int, int], fps: Fraction, frames: int,
         "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS"),
         "the version of Pedesis": __version__,
         **{f"the version of {name}": version(name) for name in LIBRARIES},
-        "the engine's code": _digest(Path(__file__).parent.parent.rglob("*.py")),
-        "the shaders": _digest(f for f in shaders_dir().rglob("*") if f.suffix != ".md"),
-        "the model's files": _digest(_model_files(show)),
-        **{what: _digest(Path(e.file) for e in show.things[k]) for k, what in _ADDED.items() if show.things.get(k)},
+        "the engine's code": digest_of(Path(__file__).parent.parent.rglob("*.py")),
+        "the shaders": digest_of(f for f in shaders_dir().rglob("*") if f.suffix != ".md"),
+        "the model's files": digest_of(_model_files(show)),
+        **{what: digest_of(Path(e.file) for e in show.things[k]) for k, what in _ADDED.items() if show.things.get(k)},
     }
 
 
@@ -87,7 +87,7 @@ def model_mark(show: Show) -> str:
     Raises OSError.
     """
     try:
-        digest = _digest(_model_files(show))
+        digest = digest_of(_model_files(show))
     except models.ModelError as error:
         raise OSError(str(error)) from error
     decoder, scheduler = show.model.decoder or "", show.model.scheduler or ""
@@ -110,7 +110,7 @@ def _hash(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
-def _digest(files: Iterable[Path]) -> str:
+def digest_of(files: Iterable[Path]) -> str:
     """Of the files' names, sizes and three samples of each: gigabytes of weights are not read to the end. Not of
     hidden ones, which an editor or a file manager leaves."""
     sum_ = hashlib.sha256()
