@@ -76,7 +76,8 @@ def _decoder(repository: str, names: list[str]) -> list[str]:
     weights = models.weights(names)
     if not weights or "config.json" not in names:
         raise ModelError(
-            f"{repository}: this is neither a model in diffusers layout (it has no {_INDEX}) nor a decoder; "
+            f"{repository}: this is neither a model in diffusers layout (it has no {_INDEX}) nor a decoder or a "
+            f"ControlNet; 
             f"look for a copy of it in diffusers layout; nothing was downloaded"
         )
     return ["config.json", *weights]

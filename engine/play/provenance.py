@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from engine import __version__
-from engine.dreamer import models
+from engine.dreamer import guide_files, models
 from engine.show.config import Show
 from engine.show.machine import usable_cpus
 from engine.show.paths import shaders_dir
@@ -59,6 +59,7 @@ def provenance_of(show: Show, size: tuple[int, int], fps: Fraction, frames: int,
         "the engine's code": _digest(Path(__file__).parent.parent.rglob("*.py")),
         "the shaders": _digest(f for f in shaders_dir().rglob("*") if f.suffix != ".md"),
         "the model's files": _digest(_model_files(show)),
+        **({"the files added to the model": _digest(added)} if (added := list(_added_files(show))) else {}),
     }
 
 
@@ -102,6 +103,17 @@ def _model_files(show: Show) -> Iterable[Path]:
     yield from path.rglob("*") if path.is_dir() else [path]
     if show.model.decoder:
         yield from models.find_decoder(show.model.decoder).rglob("*")
+
+
+def _added_files(show: Show) -> Iterable[Path]:
+    """Of LoRAs, embeddings, a ControlNet and an IP-Adapter."""
+    yield from (Path(one.file) for table in ("lora", "embedding") for one in show.things.get(table, ()))
+    if show.model.control:
+        yield from guide_files.find_control(show.model.control).rglob("*")
+    if show.model.adapter:
+        place = guide_files.find_adapter(show.model.adapter, show.model.adapter_encoder)
+        yield place.file
+        yield from place.encoder.rglob("*")
 
 
 def _hash(text: str) -> str:
