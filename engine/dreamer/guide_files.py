@@ -85,9 +85,11 @@ def find_adapter(name: str, encoder: str | None) -> AdapterPlace:
     if encoder:
         folder = _folder(encoder, "an image encoder")
     else:
-        near = [file.parent / "image_encoder", file.parent.parent / "image_encoder"]
-        folder = next((f for f in near if (f / "config.json").is_file()), near[0])
-        if not (folder / "config.json").is_file():
+        near = [file.parent, file.parent.parent, file.parent.parent / "models"]  # the last as the authors have them
+        there = [f / "image_encoder" for f in near if (f / "image_encoder" / "config.json").is_file()]
+        fitting = (f for f in there if _takes(read_header(file), config(f)))
+        folder = next(fitting, there[0] if there else near[0] / "image_encoder")
+        if not there:
             raise ModelError(
                 f"{name}: there is no image encoder beside it ({folder}); copy its image_encoder folder there, or name "
                 "one in model.adapter_encoder"
@@ -200,6 +202,8 @@ def _adapter_file(name: str) -> Path:
     repository, _, file = rest.partition("/")
     if file and not name.startswith((".", "/", "~")) and (folder := _cached(f"{owner}/{repository}", file)):
         return folder / Path(file).name
+    if file.endswith(".safetensors") and not name.startswith((".", "/", "~")):
+        raise ModelError(f"{name}: not on this machine; `pedesis models fetch {name}` downloads it")
     raise ModelError(f"{name}: there is no such file")
 
 
@@ -271,15 +275,22 @@ def _adapter_fault(
     own = _as_number(unet.get("cross_attention_dim"))
     if own is not None and width != own:
         return f"this IP-Adapter is made for {_title(width)}, and this model is {_title(own)}"
-    plain = "image_proj.proj.weight" in header
-    key, default = ("projection_dim", 512) if plain else ("hidden_size", 768)
-    gives = encoder.get(key, default)
-    if takes != gives:
+    if not _takes(header, encoder):
         return (
-            f"this IP-Adapter takes {takes} numbers of an image encoder, and this one gives {gives}; name its own in "
-            "model.adapter_encoder"
+            f"this IP-Adapter takes {takes} numbers of an image encoder, and this one gives {_gives(header, encoder)}; "
+            "name its own in model.adapter_encoder"
         )
     return None
+
+
+def _gives(header: Mapping[str, Any], encoder: Mapping[str, Any]) -> object:
+    """How many numbers an IP-Adapter would be given by an image encoder."""
+    plain = "image_proj.proj.weight" in header
+    return encoder.get("projection_dim", 512) if plain else encoder.get("hidden_size", 768)
+
+
+def _takes(header: Mapping[str, dict[str, Any]], encoder: Mapping[str, Any]) -> bool:
+    return _shapes(header)[1] == _gives(header, encoder)
 
 
 def _as_number(value: object) -> int | None:
