@@ -1,5 +1,6 @@
 """What the tests of several rooms share: one GL context without a display, the shaders in it, and what is slow."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +9,10 @@ import pytest
 
 from engine.stage.gl import create_context
 from engine.stage.shaders import Shaders
+
+# As scripts/test has it, for those who call pytest: threads that wait for one another spin away whole cores. Read by
+# torch as it is imported.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 # Left out by `scripts/test --quick`: they start real dreamers, load real models, train, or build packages.
 SLOW = (

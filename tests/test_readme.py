@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.cli import markdown_table, parameter_rows
+from engine.cli.params import markdown_table, parameter_rows
 from engine.play.shows import load_show
 from engine.show.config import list_shows
 

@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from engine.cli.common import file_path, find_model, guarded, open_show, parse_fps, parse_size
+from engine.cli.film import film_with_progress
+
 if TYPE_CHECKING:
     from engine.show.config import Show
 
@@ -47,7 +50,6 @@ def docent(
 
     The right arrow goes on, the left arrow goes back. The show goes on behind, and has its own values again afterwards.
     """
-    from engine import cli
     from engine.stage.docent_params import STEPS
 
     if step > len(STEPS):
@@ -55,22 +57,22 @@ def docent(
     sets = [f"docent.step={step}", f"docent.auto={str(auto or film is not None).lower()}"]
     if language is not None:
         sets.append(f"docent.language={language}")
-    opened = cli.open_show(show, sets, None)
+    opened = open_show(show, sets, None)
     if text:
         _print_text(opened, step)
         return
-    cli.guarded(lambda: cli.find_model(opened))
+    guarded(lambda: find_model(opened))
     if film is not None:
         from engine.play.lesson import LESSON
 
         length_s = sum(LESSON[name].lasts_s for name in STEPS[step - 1 :]) + 1.0
-        rate = cli.parse_fps(fps if fps is not None else str(opened.film.fps))
-        cli.film_with_progress(opened, cli.file_path(film), length_s, rate, cli.parse_size(size or SIZE), None)
+        rate = parse_fps(fps if fps is not None else str(opened.film.fps))
+        film_with_progress(opened, file_path(film), length_s, rate, parse_size(size or SIZE), None)
         return
     from engine.play.live import LiveOptions, run_live
 
-    options = LiveOptions(windowed=not fullscreen, size=cli.parse_size(size) if size is not None else None)
-    cli.guarded(lambda: run_live(opened, options))
+    options = LiveOptions(windowed=not fullscreen, size=parse_size(size) if size is not None else None)
+    guarded(lambda: run_live(opened, options))
 
 
 def _print_text(show: "Show", first: int) -> None:

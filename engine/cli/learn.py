@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from engine.cli.common import fail, open_show
 from engine.cli.keyboard import Keyboard
 from engine.control.learn import Learner
 from engine.control.learn_file import LearnFile, obey
@@ -42,8 +43,6 @@ def learn(
 
     The show's file keeps its comments. A show that comes with Pedesis is copied here first, and the copy learns.
     """
-    from engine.cli import fail, open_show
-
     opened = open_show(show, None, None)
     mapper = Mapper(opened.registry, opened.things["map"], opened.values)
     learner = Learner(opened.registry, mapper.table)

@@ -15,6 +15,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
+from engine.cli.common import fail
 from engine.show.config import ShowError
 from engine.show.errors import CannotStart
 
@@ -29,11 +30,6 @@ Number = Annotated[int, typer.Argument(metavar="N", min=1, max=HIGHEST, help="Nu
 Numbers = Annotated[list[int] | None, typer.Argument(metavar="N", min=1, max=HIGHEST, help="Numbers of memories.")]
 
 
-def _fail(message: str, code: int = 2) -> typer.Exit:
-    typer.echo(message, err=True)
-    return typer.Exit(code)
-
-
 def _on_bank(source: str, work: Callable[[Any], T], read_only: bool = False) -> T:
     """What `work(bank)` returns; every trouble in one sentence."""
     from engine.walk.memory.bank import Bank
@@ -42,20 +38,20 @@ def _on_bank(source: str, work: Callable[[Any], T], read_only: bool = False) -> 
         path, half_life_h = _bank_of(source)
         bank = Bank(path, half_life_h, read_only)
     except (ShowError, CannotStart, OSError) as error:
-        raise _fail(str(error)) from error
+        fail(str(error))
     if bank.set_aside:
         typer.echo(f"the bank was damaged and is set aside as {bank.set_aside}; a new one begins", err=True)
     if bank.read_only and not read_only:
         bank.close()
-        raise _fail(f"the memory bank {path} can only be read: nothing in it can be changed", 1)
+        fail(f"the memory bank {path} can only be read: nothing in it can be changed", 1)
     try:
         return work(bank)
     except CannotStart as error:
-        raise _fail(str(error)) from error
+        fail(str(error))
     except sqlite3.Error as error:
-        raise _fail(f"the memory bank {bank.path}: {error}", 1) from error
+        fail(f"the memory bank {bank.path}: {error}", 1)
     except OSError as error:
-        raise _fail(f"{error.filename or bank.path}: {error.strerror or error}", 1) from error
+        fail(f"{error.filename or bank.path}: {error.strerror or error}", 1)
     finally:
         bank.close()
 
@@ -109,7 +105,7 @@ def show_(show: ShowArg, number: Number) -> None:
     def work(bank: Any) -> None:
         memory = bank.read(number)
         if memory is None:
-            raise _fail(f"there is no memory {number} in {bank.path}", 1)
+            fail(f"there is no memory {number} in {bank.path}", 1)
         typer.echo(json.dumps(about(memory), indent=2, ensure_ascii=False))
 
     _on_bank(show, work, read_only=True)
@@ -127,7 +123,7 @@ def export(
 
     def work(bank: Any) -> None:
         if not len(bank):
-            raise _fail(f"there are no memories in {bank.path}", 1)
+            fail(f"there are no memories in {bank.path}", 1)
         if target.suffix.lower() in (".png", ".jpg", ".jpeg"):
             exporting.contact_sheet(bank).save(target)
             typer.echo(f"{target}: the shelves of {len(bank)} memories")
@@ -135,7 +131,7 @@ def export(
             exporting.back_up(bank, target)
             typer.echo(f"{target}: {len(bank)} memories")
         elif target.suffix and not target.is_dir():
-            raise _fail(f"OUT must be a .png or .jpg, a .zip or a folder, got {target.name}")
+            fail(f"OUT must be a .png or .jpg, a .zip or a folder, got {target.name}")
         else:
             typer.echo(f"{target}: {exporting.export_folder(bank, target)} memories")
 
@@ -154,7 +150,7 @@ def import_(
 
     source = Path(os.path.expanduser(backup))
     if not source.exists():  # or an empty bank would be made for nothing
-        raise _fail(f"{source}: no such file", 1)
+        fail(f"{source}: no such file", 1)
 
     def work(bank: Any) -> None:
         came = bring_in(bank, source)
@@ -182,7 +178,7 @@ def forget(
             summary = bank.summaries()
             chosen |= set(summary.numbers[summary.created < time.time() - older * 86400].tolist())
         if not (numbers or words or older > 0):
-            raise _fail("forget needs numbers, --words or --older")
+            fail("forget needs numbers, --words or --older")
         gone = bank.forget(chosen)
         typer.echo(f"{gone} forgotten, {len(bank)} left{_missing(len(chosen) - gone)}")
         if gone < len(chosen):

@@ -14,6 +14,7 @@ from typing import Annotated
 
 import typer
 
+from engine.cli.common import fail, open_show, parse_duration
 from engine.cli.learn import learn
 from engine.cli.osc_table import View
 from engine.control.listen import Listener, PortTaken, listen
@@ -52,8 +53,6 @@ def monitor(
 
     It listens in the place of a show; a show that is running has the port to itself. Ctrl-C ends it.
     """
-    from engine.cli import open_show, parse_duration
-
     opened = open_show(show, None, None)
     where = host or opened.osc.host
     watched = Monitor(opened.registry, Mapper(opened.registry, opened.things["map"]).drives)
@@ -87,8 +86,6 @@ def send(
     The type of a value is guessed: 3 is a whole number, 0.2 a number, anything else text. To say it exactly:
     i:3 f:3 d:3 h:3 s:3; T and F are true and false, N is nothing.
     """
-    from engine.cli import fail
-
     try:
         meant, arguments = full_address(address), [argument(word) for word in values or ()]
         packet = encode(meant, arguments)
@@ -114,7 +111,6 @@ def sim(
     plain: Annotated[bool, typer.Option("--plain", help="Print every message as it is sent.")] = False,
 ) -> None:
     """Pretend to be a sensor or a controller, to build a show before the hardware is there."""
-    from engine.cli import fail, parse_duration
     from engine.show.params import did_you_mean, nearest_word
 
     chosen = SCENES.get(scene)
@@ -169,8 +165,6 @@ def _indented(text: str) -> list[str]:
 
 @contextmanager
 def _sender(host: str, port: int) -> Iterator[OscOut]:
-    from engine.cli import fail
-
     try:
         out = OscOut(host, port)
     except (OSError, UnicodeError) as error:
@@ -180,8 +174,6 @@ def _sender(host: str, port: int) -> Iterator[OscOut]:
 
 
 def _send(out: OscOut, packet: bytes, host: str, port: int) -> None:
-    from engine.cli import fail
-
     try:
         out.send(packet)
     except OSError as error:
@@ -190,8 +182,6 @@ def _send(out: OscOut, packet: bytes, host: str, port: int) -> None:
 
 def _listen(host: str, port: int) -> Listener:
     """The port, or why it cannot be had and what to do instead."""
-    from engine.cli import fail
-
     try:
         return listen(host, port)
     except PortTaken as error:

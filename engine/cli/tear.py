@@ -15,10 +15,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from engine.cli.common import fail, file_path
 from engine.show.config import ShowError
 from engine.show.errors import CannotStart
 
@@ -31,15 +32,6 @@ STDIN = "-"
 _STAGES = {"reading": "reading", "tearing": "tearing", "embedding": "embedding", "sorting": "sorting into kinds"}
 
 
-def _path(text: str | Path) -> Path:
-    return Path(os.path.expanduser(text))
-
-
-def _fail(message: str, code: int = 2) -> NoReturn:
-    typer.echo(message, err=True)
-    raise typer.Exit(code)
-
-
 def tear_text(
     source: Annotated[
         str, typer.Argument(metavar="TEXT", help="A text file, a folder of them, or - for what is piped in.")
@@ -49,7 +41,7 @@ def tear_text(
         typer.Option(
             "--out",
             "-o",
-            parser=_path,
+            parser=file_path,
             metavar="FILE.pulp",
             help="The file to write.",
             show_default="the text's name, beside the show or here",
@@ -105,17 +97,17 @@ def tear_text(
 
 
 def look_into(
-    file: Annotated[Path, typer.Argument(parser=_path, metavar="FILE.pulp", help="What `pedesis tear` wrote.")],
+    file: Annotated[Path, typer.Argument(parser=file_path, metavar="FILE.pulp", help="What `pedesis tear` wrote.")],
     kind: Annotated[int | None, typer.Option(min=1, metavar="N", help="All fragments of one kind.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
     plot: Annotated[
-        Path | None, typer.Option(parser=_path, metavar="FILE.png", help="Draw a picture of the kinds.")
+        Path | None, typer.Option(parser=file_path, metavar="FILE.png", help="Draw a picture of the kinds.")
     ] = None,
 ) -> None:
     """What is in a torn text: its kinds, or the fragments of one."""
     torn = _opened(file)
     if kind is not None and kind > len(torn.kinds):
-        _fail(f"--kind must be from 1 to {len(torn.kinds)}, got {kind}")
+        fail(f"--kind must be from 1 to {len(torn.kinds)}, got {kind}")
     if plot is not None:
         _draw(torn, plot)
     chosen = torn.kinds if kind is None else (torn.kinds[kind - 1],)
@@ -151,32 +143,32 @@ def _reader(show: str | None, model: str | None) -> tuple[Any, Path]:
             where = where if loaded.path.parent == configs_dir() else loaded.path.parent
         return find_reader(model or "house"), where
     except ShowError as error:
-        _fail("\n".join(error.problems))
+        fail("\n".join(error.problems))
     except CannotStart as error:
-        _fail(str(error))
+        fail(str(error))
     except OSError as error:
-        _fail(f"{error.filename or model}: {error.strerror or error}")
+        fail(f"{error.filename or model}: {error.strerror or error}")
 
 
 @contextmanager
 def _source(source: str) -> Iterator[Path]:
     """The file or folder that is meant; what is piped in becomes a file for as long as it is needed."""
     if source != STDIN:
-        yield _path(source)
+        yield file_path(source)
         return
     from engine.walk.pulp.reading import LARGEST
 
     if sys.stdin.isatty():
-        _fail("nothing is piped in: use `cat book.txt | pedesis tear -`, or name a file")
+        fail("nothing is piped in: use `cat book.txt | pedesis tear -`, or name a file")
     with tempfile.TemporaryDirectory(prefix="pedesis-") as folder:
         copy = Path(folder) / "stdin"
         try:
             with copy.open("wb") as file:
                 while block := sys.stdin.buffer.read(1 << 20):
                     if file.write(block) and file.tell() > LARGEST:
-                        _fail(f"more than {LARGEST // 1_000_000} MB were piped in; tear it in parts")
+                        fail(f"more than {LARGEST // 1_000_000} MB were piped in; tear it in parts")
         except OSError as error:
-            _fail(f"what is piped in cannot be kept in {folder}: {error.strerror or error}", 1)
+            fail(f"what is piped in cannot be kept in {folder}: {error.strerror or error}", 1)
         yield copy
 
 
@@ -187,19 +179,17 @@ def _check(job: "Job") -> None:
     folder = job.out.parent
     try:
         if not folder.is_dir():
-            _fail(f"there is no folder {folder} to write {job.out.name} to")
+            fail(f"there is no folder {folder} to write {job.out.name} to")
         if not os.access(folder, os.W_OK):
-            _fail(
-                f"{job.out} cannot be written: no permission to write to {folder.absolute()}; name another with --out"
-            )
+            fail(f"{job.out} cannot be written: no permission to write to {folder.absolute()}; name another with --out")
         if job.out.is_dir():
-            _fail(f"{job.out} is a folder; name a file with --out")
+            fail(f"{job.out} is a folder; name a file with --out")
         with suppress(OSError):
             if job.source.exists() and job.out.exists() and job.source.samefile(job.out):
-                _fail(f"{job.out} is the text itself; name another file with --out")
+                fail(f"{job.out} is the text itself; name another file with --out")
         about_of(job.out)  # raises for what is no torn text
     except CannotStart:
-        _fail(f"{job.out} is there already and no torn text; it is left alone, name another file with --out")
+        fail(f"{job.out} is there already and no torn text; it is left alone, name another file with --out")
 
 
 def _with_progress(job: "Job", reader: Any, work: Any) -> "Torn":
@@ -222,15 +212,15 @@ def _with_progress(job: "Job", reader: Any, work: Any) -> "Torn":
 
             return work(job, lambda: _encoder(reader), progress)
     except CannotStart as error:
-        _fail(str(error))
+        fail(str(error))
     except KeyboardInterrupt:
-        _fail(f"stopped while {_STAGES.get(stage, 'reading')}; the same command goes on from there", 130)
+        fail(f"stopped while {_STAGES.get(stage, 'reading')}; the same command goes on from there", 130)
     except sqlite3.Error as error:
         full = "full" in str(error) or "disk I/O" in str(error)
         why = "the disk is full; make room, and the same command goes on" if full else str(error)
-        _fail(f"{job.out} cannot be written: {why}", 1)
+        fail(f"{job.out} cannot be written: {why}", 1)
     except OSError as error:
-        _fail(f"{error.filename or job.out}: {error.strerror or error}", 1)
+        fail(f"{error.filename or job.out}: {error.strerror or error}", 1)
 
 
 def _encoder(reader: Any) -> Any:
@@ -245,7 +235,7 @@ def _opened(file: Path) -> "Fragments":
     try:
         return Fragments(file)
     except CannotStart as error:
-        _fail(str(error))
+        fail(str(error))
 
 
 def _first(pulp: "Fragments", kind: int, most: int) -> list[str]:
@@ -269,7 +259,7 @@ def _draw(pulp: "Fragments", picture: Path) -> None:
     try:
         draw(pulp).save(picture)
     except (OSError, ValueError) as error:  # ValueError: an ending that is no picture's
-        _fail(f"the picture of the kinds {picture} cannot be written: {getattr(error, 'strerror', None) or error}", 1)
+        fail(f"the picture of the kinds {picture} cannot be written: {getattr(error, 'strerror', None) or error}", 1)
     typer.echo(f"{picture}: a picture of the kinds")
 
 

@@ -26,6 +26,7 @@ SMOOTHING = "smoothing."  # before a parameter's name: its time constant is stee
 MAX_SMOOTHING_S = 600.0
 _MAX_PATTERNS = 256
 _SHORT = {"/panic": "/show/panic"}  # what is sent in a hurry
+_INNER: dict[str, str] = {"call": "text", "trigger": "fire"}  # of other kinds it is the value
 
 Steer = tuple[str, Value]
 
@@ -53,9 +54,9 @@ class Resolver:
         self._alike: dict[str, list[str]] = {}  # simplified address: those it may mean
         for address in {p.address for p in registry.values()} | self.kinds.keys():
             self._alike.setdefault(simplified(address), []).append(address)
-        for short, address in _SHORT.items():
+        for short, address in (_SHORT | inner_addresses({p.address: p.kind for p in registry.values()})).items():
             if address in self.kinds:
-                self._alike.setdefault(short, [address])
+                self._alike.setdefault(simplified(short), [address])
         self._patterns: dict[str, tuple[Param, ...]] = {}
 
     def find(self, address: str) -> str | None:
@@ -157,6 +158,16 @@ _WHY_NOT = {
 _SHARE = Param("norm", "number", 0.0, "A share of a fader's travel.", 0, 1)
 _SECONDS = Param("smooth", "number", 0.0, "A time constant.", 0, MAX_SMOOTHING_S, "s")
 _PRESS = Param("toggle", "trigger", 0.0, "A press.")
+
+
+def inner_addresses(kinds: Mapping[str, Kind]) -> dict[str, str]:
+    """Second addresses of parameters that hold others, such as /material/clouds/value: what they stand for.
+
+    OSCQuery has values at the leaves of its tree only, and /material/clouds holds /material/clouds/prompt.
+    """
+    holders = {address.rpartition("/")[0] for address in kinds} & kinds.keys()
+    found = {f"{address}/{_INNER.get(kinds[address], 'value')}": address for address in holders}
+    return {inner: address for inner, address in found.items() if inner not in kinds}
 
 
 def verb_of(address: str) -> str:

@@ -8,13 +8,38 @@ import difflib
 import re
 from pathlib import Path
 
+from engine.dreamer.checkpoint import read_header
+from engine.dreamer.families import DECODERS, config
+
 HOUSE = "house"
 PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".pkl")
+GGUF = "a GGUF file, whose small numbers are made for other programs"
 HUB = re.compile(r"https?://(www\.)?(huggingface\.co|hf\.co)/(?P<name>[^/?#]+/[^/?#]+)")
 
 
-def about_file(path: Path) -> str:
-    """Why a file is no model to dream with, and what to do about it."""
+def about_bytes(start: bytes) -> str | None:
+    """What a file is that begins so and bears the wrong name; None where that is not to be told."""
+    if start.startswith((b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04")):
+        return "a pickle under another name, which can run code and is never loaded"
+    if start.startswith(b"GGUF"):
+        return GGUF
+    if start.startswith(b"version https://git-lfs"):
+        return "what Git LFS has in the file's place; `git lfs pull` gets the file itself"
+    if start.lstrip()[:1] == b"<":
+        return "a web page, which came in the file's place"
+    return None
+
+
+def about_file(path: Path, wanted: str = "") -> str:
+    """Why a file is no model to dream with, or no decoder (wanted: config.json), and what to do about it."""
+    if wanted == "config.json" and path.suffix.lower() == ".safetensors":
+        return (
+            "a decoder is a folder in diffusers layout, or a repository such as madebyollin/taesd, and this is a file"
+        )
+    if read_header(path):
+        return f"this is a safetensors file under another name; call it {path.stem}.safetensors"
+    if path.suffix.lower() == ".gguf":
+        return f"this is {GGUF}; look for the same model with safetensors weights"
     if path.suffix.lower() not in PICKLES:
         return "a model is a .safetensors file or a folder in diffusers layout, and this is a file of another kind"
     # weights_only: torch reads numbers and refuses whatever else a pickle would do
@@ -33,6 +58,8 @@ def about_folder(path: Path, wanted: str) -> str:
     """Why a folder is no model, or no decoder (wanted: config.json)."""
     if wanted == "config.json":
         return "this folder has no config.json, so it is not a decoder such as madebyollin/taesd"
+    if kind := decoder_kind(path):
+        return f"this is a decoder alone ({kind}), and no model; a model takes it as model.decoder"
     said = f"this folder has no {wanted}, so it is not a model in diffusers layout"
     if (path.parent / wanted).is_file():
         return f"{said} but a part of one; name the folder above it"
@@ -43,12 +70,19 @@ def about_folder(path: Path, wanted: str) -> str:
     return f"{said}. {'Name' if file.suffix == '.safetensors' else 'In it is'} the file: {file}"
 
 
+def decoder_kind(folder: Path) -> str | None:
+    """The class of the decoder that a folder holds by itself, or None."""
+    kind = config(folder).get("_class_name")
+    alone = not (folder.parent / "model_index.json").is_file()
+    return kind if kind in DECODERS and alone else None
+
+
 def about_nothing(name: str, path: Path) -> str:
     """What to say of a name that leads nowhere."""
     if address := HUB.match(name):
         return f"give the name of the repository, {address['name']}, not its address"
     if name.endswith(".safetensors"):
-        return f"there is no such file ({path.absolute()})"
+        return f"there is no such file ({path.absolute()}); name the file where it is, as in --set model.name=FILE"
     if name.startswith((".", "/", "~")):
         return f"there is no such folder ({path.absolute()})"
     near = f"did you mean {HOUSE!r}?" if difflib.get_close_matches(name, [HOUSE]) else f"the built-in one is {HOUSE!r}"

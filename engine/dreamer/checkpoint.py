@@ -28,6 +28,11 @@ _SD1, _SD2 = "cond_stage_model.transformer.", "cond_stage_model.model."
 _XL_1, _XL_2 = "conditioner.embedders.0.transformer.", "conditioner.embedders.1.model."
 _FIRST = f"{_UNET}input_blocks.0.0.weight"  # (out, in, 3, 3)
 _INSTEAD = "Pedesis reads Stable Diffusion 1, 2 and XL in one file, and other families as folders in diffusers layout"
+_WIDTHS = (768, 1024, 1280)  # of CLIP's words
+_TINY = {"sdxl": "madebyollin/taesdxl"}  # decoders that fit; for the others madebyollin/taesd
+# Distilled for few steps: spaced as the others are, one step would be the one that changes least.
+_FEW_STEPS = r"turbo|lightning|hyper|dmd|flash"
+_LCM = r"(?<![a-z])lcm(?![a-z])"
 
 # What other families are told by, and what they are called.
 _OTHERS = (
@@ -50,7 +55,8 @@ class Layout:
     """What a checkpoint's family is made of.
 
     prefixes: part -> how its tensors' names begin in the file. sizes: part -> its bytes there. configs: part -> its
-    configuration. pads: tokenizer -> the token that fills up a text. vocabulary: the folder that has it.
+    configuration. pads: tokenizer -> the token that fills up a text. vocabulary: the folder that has it. note: what
+    had to be guessed, and what to do if it is wrong.
     """
 
     title: str
@@ -61,6 +67,7 @@ class Layout:
     configs: dict[str, dict[str, Any]]
     pads: dict[str, str]
     vocabulary: Path | None
+    note: str = ""
 
 
 def read_header(file: Path) -> dict[str, dict[str, Any]]:
@@ -88,16 +95,19 @@ def read_layout(file: Path, caches: Iterable[Path] = (), has_decoder: bool = Fal
     if family == "sdxl":
         prefixes["text_encoder_2"] = _XL_2
     sizes = {part: _bytes(header, prefix) for part, prefix in prefixes.items()}
-    _check_whole(facts["title"], sizes, has_decoder)
+    _check_whole(facts["title"], sizes, has_decoder, _TINY.get(family, "madebyollin/taesd"))
     components = {part: (library, kind) for part, (library, kind) in facts["components"].items()}
     if not sizes["vae"]:
         del components["vae"]
     configs = {part: facts[part] for part in (*prefixes, "scheduler")}
-    if prediction := _prediction(file, family, header):
-        configs["scheduler"] = configs["scheduler"] | {"prediction_type": prediction}
+    configs["scheduler"] = configs["scheduler"] | _sampled(file, family, header)
+    if re.search(_LCM, file.stem, re.I):
+        components["scheduler"] = ("diffusers", "LCMScheduler")
     words = facts["text_encoder"]["vocab_size"]
     vocabulary = next(_vocabularies(file, caches, words), None)
-    return Layout(facts["title"], facts["pipeline"], components, prefixes, sizes, configs, facts["pads"], vocabulary)
+    kind = facts["title"], facts["pipeline"]
+    note = _GUESSED if family == "sd2" and not re.search(_SAID, file.stem, re.I) and "v_pred" not in header else ""
+    return Layout(*kind, components, prefixes, sizes, configs, facts["pads"], vocabulary, note)
 
 
 def no_vocabulary(layout: Layout) -> str | None:
@@ -113,10 +123,12 @@ def no_vocabulary(layout: Layout) -> str | None:
 
 def addition(header: Mapping[str, Any]) -> str | None:
     """What a file adds to a model: "a LoRA", "an embedding"; None if it is a model, or part of one."""
-    if any("lora" in name for name in header):
+    if any(word in name for name in header for word in ("lora", "lycoris", ".hada_", ".lokr_")):
         return "a LoRA"
     named = any("emb" in n or n in ("clip_l", "clip_g", "*") for n in header)
-    return "an embedding" if len(header) <= _WORDS and _FIRST not in header and named else None
+    widths = {(entry.get("shape") or [0])[-1] for entry in header.values()}  # diffusers names them by the word
+    is_words = named or (bool(widths) and widths <= {*_WIDTHS})
+    return "an embedding" if len(header) <= _WORDS and _FIRST not in header and is_words else None
 
 
 def _family(header: Mapping[str, dict[str, Any]]) -> str:
@@ -139,6 +151,9 @@ def _family(header: Mapping[str, dict[str, Any]]) -> str:
             f"its U-Net takes {channels} channels and not 4: it is made for a picture or a mask beside the noise, "
             "as for inpainting; name a text-to-image model"
         )
+    if "edm_mean" in header:
+        raise CheckpointError("this is Playground 2.5, whose latents have a scale of their own that only its folder "
+                              "tells; get it in diffusers layout")  # fmt: skip
     for family, prefix in (("sdxl", _XL_2), ("sd2", _SD2), ("sd1", _SD1)):
         if prefix in names:
             return family
@@ -150,14 +165,14 @@ def _family(header: Mapping[str, dict[str, Any]]) -> str:
     return "sd2" if width == 1024 else "sd1"
 
 
-def _check_whole(title: str, sizes: Mapping[str, int], has_decoder: bool) -> None:
+def _check_whole(title: str, sizes: Mapping[str, int], has_decoder: bool, tiny: str) -> None:
     lacking = [part for part, size in sizes.items() if not size and part.startswith("text_encoder")]
     if lacking:
         raise CheckpointError(f"this is {title} without its {' and '.join(lacking)}, so it reads no words; get the "
                               "whole checkpoint, often called full or pruned")  # fmt: skip
     if not sizes["vae"] and not has_decoder:
         raise CheckpointError(f"this is {title} without a decoder (VAE); set model.decoder to one, such as "
-                              "madebyollin/taesd, or get the whole checkpoint")  # fmt: skip
+                              f"{tiny}, or get the whole checkpoint")  # fmt: skip
 
 
 def _bytes(header: Mapping[str, dict[str, Any]], prefix: str) -> int:
@@ -165,17 +180,30 @@ def _bytes(header: Mapping[str, dict[str, Any]], prefix: str) -> int:
     return sum(end - begin for begin, end in spans)
 
 
-def _prediction(file: Path, family: str, header: Mapping[str, Any]) -> str | None:
-    """What the network predicts, where the file or its name says it; else as most of the family do.
+_V, _NOISE = r"v[-_ ]?pred|768", r"turbo|base|512"  # in the name of a Stable Diffusion 2: what it predicts
+_SAID = f"{_V}|{_NOISE}"
+_GUESSED = (
+    "it is taken to predict v, as most of Stable Diffusion 2 do, which its file does not say; if its pictures are "
+    "nothing but noise, set model.scheduler_options = 'prediction_type=epsilon'"
+)
+
+
+def _sampled(file: Path, family: str, header: Mapping[str, Any]) -> dict[str, Any]:
+    """What the scheduler must know of this file, from its marks and its name; for the rest it is as most of the family.
 
     Stable Diffusion 2 comes in both kinds with the same tensors: those at 768 pixels predict v, those at 512 (base)
-    and the turbo predict the noise.
+    and the turbo predict the noise. The marks v_pred and ztsnr are of trainers (NoobAI and others).
     """
+    said: dict[str, Any] = {}
+    if re.search(_FEW_STEPS, file.stem, re.I):
+        said["timestep_spacing"] = "trailing"
     if "v_pred" in header or re.search(r"v[-_ ]?pred", file.stem, re.I):
-        return "v_prediction"
-    if family != "sd2":
-        return None
-    return "epsilon" if re.search(r"turbo|base|512", file.stem, re.I) else "v_prediction"
+        said["prediction_type"] = "v_prediction"
+    elif family == "sd2":
+        said["prediction_type"] = "epsilon" if re.search(_NOISE, file.stem, re.I) else "v_prediction"
+    if "ztsnr" in header:
+        said |= {"rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}
+    return said
 
 
 def _vocabularies(file: Path, caches: Iterable[Path], words: int) -> Iterator[Path]:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 STEP = 1.1  # of one pair of brackets
 MOST = 3.0  # from about 2 on, words fall apart
-_TOKEN = re.compile(r"\\[\\()\[\]]|[()\[\]]|:\s*(?P<weight>\d*\.?\d+)\s*(?=\))")
+_TOKEN = re.compile(r"\\[\\()\[\]]|[()\[\]]|:\s*(?P<weight>[+-]?(\d+\.?\d*|\.\d+))\s*(?=\))")
 
 
 def read(text: str) -> tuple[str, list[float]]:
@@ -30,12 +30,14 @@ def read(text: str) -> tuple[str, list[float]]:
             opened.append((said, len(out)))
             out.append(said)  # taken out again when its other half comes
         elif said.startswith(":"):
-            if opened and opened[-1][0] == "(":
-                given = min(float(found["weight"]), MOST)
+            if any(bracket == "(" for bracket, _ in opened):
+                given = max(-MOST, min(float(found["weight"]), MOST))
             else:
                 out += said
-        elif opened and opened[-1][0] == {")": "(", "]": "["}[said]:
-            _, begin = opened.pop()
+        elif (half := {")": "(", "]": "["}[said]) in (bracket for bracket, _ in opened):
+            while (last := opened.pop())[0] != half:
+                pass  # one without its other half, which stays a bracket
+            begin = last[1]
             del out[begin]
             marks = [(a - (a > begin), b - (b > begin), f) for a, b, f in marks]
             plain = STEP if said == ")" else 1 / STEP

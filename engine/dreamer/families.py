@@ -113,16 +113,16 @@ _LACKS = (
     (r"ControlNet|Control|Adapter|GLIGEN", "it is guided by a given picture"),
     (
         r"Img2Img|I2I|Edit|Kontext|Pix2Pix|Depth2Img|Variation|UnCLIP|Redux|PaintByExample|Cycle|VisualCloze|Marigold|"
-        r"Blip|Layered|Omni",
+        r"Blip|Layered|ZImageOmni",
         "it starts from a given picture",
     ),
     (r"Onnx", "it is made for another runtime (ONNX)"),
     (r"Prior", "it makes what another model draws from, and no pictures itself"),
     (r"IFPipeline", "it takes no noise of ours (latents)"),
     (
-        r"HiDream|Bria|Kandinsky|Ideogram|DreamLite|LDM|VQDiffusion|Amused|Shap|DiTPipeline|DDPM|DDIM|PNDM|Score|"
+        r"HiDream|OmniGen|Bria|Kandinsky|Ideogram|DreamLite|LDM|VQDiffusion|Amused|Shap|DiTPipeline|DDPM|DDIM|PNDM|Score|"
         r"Karras|ConsistencyModel|Versatile|Semantic|Wuerstchen|StableCascade|GlmImage",
-        "it takes words only, and not what lies between them (prompt_embeds with latents)",
+        "it takes words, and not in the form in which Pedesis mixes them (prompt_embeds with latents)",
     ),
 )
 

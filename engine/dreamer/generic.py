@@ -10,14 +10,19 @@ import inspect
 import math
 import re
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from engine.dreamer.families import FAMILIES, INSTEAD
 from engine.dreamer.faults import line, may_pass
+from engine.dreamer.guide import asked, say_once
 from engine.dreamer.liquid import by_area, native_cells
+from engine.dreamer.lora import Strengths
 from engine.dreamer.models import ModelError
 from engine.dreamer.noise import Noise
 from engine.dreamer.palettes import Palettes
@@ -31,8 +36,8 @@ _SIZE = re.compile(r"divisible|multiple|\b(height|width|resolution|size)\b", re.
 class PipelineSampler:
     """Waypoint to picture through a pipeline's own __call__."""
 
-    def __init__(self, pipe: Any, palettes: Palettes, settings: Settings) -> None:
-        self._pipe, self._palettes, self._settings = pipe, palettes, settings
+    def __init__(self, pipe: Any, palettes: Palettes, settings: Settings, loras: Strengths | None = None) -> None:
+        self._pipe, self._palettes, self._settings, self._loras = pipe, palettes, settings, loras
         self._takes = inspect.signature(type(pipe).__call__).parameters
         self._family = FAMILIES[type(pipe).__name__]
         network = getattr(pipe, self._family.network)
@@ -43,9 +48,14 @@ class PipelineSampler:
         self._listed = [n for n, p in self._takes.items() if "list[torch" in str(p.annotation).lower()]
         self._guidance = 0.0 if settings.guidance <= 1.0 and _counts_from_zero(pipe) else settings.guidance
         self._tried = False
+        given = settings.plan.given if settings.plan else {}
+        if lacking := [name for name in given if name not in self._takes]:
+            raise ModelError(f"{type(pipe).__name__} takes no {lacking[0]} of its own; leave out {lacking[0]} "
+                             "in model.scheduler_options, and a model.recipe that has them")  # fmt: skip
         self.strength: Strength = lambda focus: focus
         self._given: Tensor | None = None  # what the decoder was last given
         self._overhear(pipe)
+        self._told: set[str] = set()
         shape = _latent_shape(pipe, network, settings, self._family.cell_px)
         self.noise = Noise(shape, self._device, native=native_cells(network.config))
 
@@ -59,6 +69,9 @@ class PipelineSampler:
         self._pipe._guidance_scale = self._guidance
         return bool(getattr(self._pipe, "do_classifier_free_guidance", True))
 
+    def see(self, hash: str, read: Callable[[], NDArray[np.uint8]]) -> None:
+        """Takes no picture: nothing steers here."""
+
     def picture(self, waypoint: Waypoint, before_decode: Callable[[], None] | None = None) -> Tensor:
         """The picture of a waypoint, (H, W, 3) uint8."""
         return self.make(waypoint, before_decode).picture
@@ -70,6 +83,11 @@ class PipelineSampler:
             before_decode()
         noise = self.start(waypoint)
         self._given = None
+        if asked(waypoint.guide) is not None:
+            say_once(
+                self._told,
+                f"{type(self._pipe).__name__}: no picture steers this kind of model yet; it dreams on without",
+            )
         try:
             images = self._call(waypoint, noise)
         except Exception as error:
@@ -77,7 +95,9 @@ class PipelineSampler:
             if self._tried or may_pass(error):
                 raise
             name = type(self._pipe).__name__
-            cure = INSTEAD if _SIZE.search(str(error)) is None else "set another model.width and model.height"
+            plan = self._settings.plan
+            cure = "leave out model.scheduler and model.recipe" if plan and plan.scheduler else INSTEAD
+            cure = cure if _SIZE.search(str(error)) is None else "set another model.width and model.height"
             raise ModelError(f"{name} cannot dream with these settings ({line(error)}); {cure}") from error
         # Each family has them from 0 to 1 as numpy arrays; as tensors some have them from -1 to 1.
         image = torch.as_tensor(images[0])  # (H, W, 3)
@@ -109,7 +129,9 @@ class PipelineSampler:
     def _call(self, waypoint: Waypoint, noise: Tensor, **other: Any) -> Any:
         """The pipeline's own call: what it says are the images, arrays of (H, W, 3), or latents if it is asked."""
         options = self._options(waypoint, noise) | other
-        return self._pipe(**{n: v for n, v in options.items() if n in self._takes}).images
+        held = nullcontext() if self._loras is None else self._loras.held(self._loras.of(waypoint))
+        with held:
+            return self._pipe(**{n: v for n, v in options.items() if n in self._takes}).images
 
     def _overhear(self, pipe: Any) -> None:
         """Has the decoder tell what it is given: the one place where all families have the latent in the same shape."""
@@ -135,8 +157,6 @@ class PipelineSampler:
         }
         options |= {n: list(options[n]) for n in self._listed if n in options}  # [(L, D)]
         given = s.plan.given if s.plan else {}
-        if lacking := [name for name in given if name not in self._takes]:
-            raise ValueError(f"it takes no {lacking[0]} of its own")
         options |= given
         if s.steps != 2 or given:  # Sana Sprint has one of its own, which it refuses at any other number of steps
             options["intermediate_timesteps"] = None

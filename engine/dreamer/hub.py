@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from engine.dreamer import about, models
+from engine.dreamer.families import FAMILIES, why_not
 from engine.dreamer.models import ModelError, first_line
 
 _INDEX = "model_index.json"
@@ -36,7 +37,10 @@ def fetch(repository: str, progress: Callable[[str], None] = print) -> Path:
     components = None
     if _INDEX in sizes:
         index = Path(_from_hub(repository, lambda: hf_hub_download(repository, _INDEX)))
-        components = models.read_index(repository, index.parent)[1]
+        pipeline, components = models.read_index(repository, index.parent)
+        if pipeline not in FAMILIES:
+            fault = why_not(pipeline, components, index.parent)
+            raise ModelError(f"{repository}: {fault}; nothing was downloaded")
     files = wanted(repository, sizes, components)
     progress(f"{repository}: {sum(sizes[n] for n in files) / 1e9:.2f} GB in {len(files)} files")
     patterns = [glob.escape(n) for n in files]

@@ -16,18 +16,21 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from engine.dreamer import focus, models, numbers
-from engine.dreamer.device import device_name, pick_device, pick_dtype, pick_threads
-from engine.dreamer.families import is_fast
+from engine.dreamer import addition_files, compiling, embeddings, encoders, focus, lora, models, numbers
+from engine.dreamer.device import device_name, pick_device, pick_threads
+from engine.dreamer.families import FAMILIES, is_fast
 from engine.dreamer.faults import line, may_pass, to_model_error
 from engine.dreamer.generic import PipelineSampler
+from engine.dreamer.landing import Landing, Landings, copies_of
+from engine.dreamer.means import Means
 from engine.dreamer.models import ModelError, ModelPlace
 from engine.dreamer.noise import Conditioning
 from engine.dreamer.palettes import Palettes
 from engine.dreamer.parts import Progress, check_classes, load_part, read_decoder, variant
 from engine.dreamer.prompts import encode
+from engine.dreamer.quantize import quantize
 from engine.dreamer.recipes import plan_of
-from engine.dreamer.ring import Shapes
+from engine.dreamer.ring import Ring, Shapes
 from engine.dreamer.sampler import HalfOverflow, Parts, Settings, UNetSampler
 from engine.dreamer.schedule import pick_scheduler
 from engine.dreamer.spec import Arithmetic, DreamSpec
@@ -53,24 +56,33 @@ class Dreamer:
         if self.device.type == "cuda":
             torch.cuda.set_device(self.device)  # events and streams are the current card's
         fast = is_fast(place.pipeline)
-        self.dtype = pick_dtype(spec.model.dtype, self.device, spec.economy, fast)
+        self._means = Means(spec, place, self.device)
+        self.dtype = self._means.dtype
+        self._decode, self._bits = "whole", ""  # how pictures are decoded, and a network's weights, if of 8 bits
+        self._landings = Landings(copies_of(self.device))
+        self._dreamt = False
+        self._behind: compiling.Behind[Any] | None = None  # what torch.compile works on
         self._threads = pick_threads(place, spec.crowded, spec.film and fast)  # the others dream one at a time
         if self.device.type == "cpu":
             torch.set_num_threads(self._threads)
         load = self._load_fast if fast else self._load_generic
         with to_model_error(place.name), quiet():
             check_classes(place)
-            for said in models.unused(place.path):
+            self._check_additions(place)
+            for said in place.notes:
                 log.warning("%s: %s", place.name, said)
             sampler: UNetSampler | PipelineSampler | None = None
             with contextlib.suppress(HalfOverflow):
                 sampler = load(place, progress)
             if sampler is None:
                 log.warning("%s: its numbers leave float16's range; it is run in float32", place.name)
-                self.dtype = torch.float32
+                self.dtype = self._means.dtype = torch.float32
                 sampler = load(place, progress)
             self._sampler = sampler
             self._say_unheard(place)
+            if self._means.compiles and spec.film:  # which is made one way from its first picture on
+                progress("compiling the network")
+                self._take_up(self._compiled())
         self.on_learnt: Callable[[Arithmetic], None] = lambda _: None  # told when a focus curve comes to be known
         sampler.strength = self._focus = self._find_focus(place)
 
@@ -80,13 +92,26 @@ class Dreamer:
         threads = self._threads if self.device.type == "cpu" else 1
         dtype = str(self.dtype).removeprefix("torch.")
         curve = focus.to_text(self._focus.curve)
-        return Arithmetic(device_name(self.device), dtype, threads, self.spec.economy, curve)
+        dtype += f"+{self._bits}" if self._bits else ""
+        runs = " ".join(how for how, on in (("compiled", self._is_compiled), ("graphs", self._is_captured)) if on)
+        return Arithmetic(device_name(self.device), dtype, threads, self.spec.economy, curve, self._decode, runs)
 
     @property
     def described(self) -> str:
         """In a few words, for the status line."""
-        precision = str(self.dtype).removeprefix("torch.")
-        return f"{self.spec.model.name} on {self.device} in {precision}"
+        said = [str(self.dtype).removeprefix("torch.")]
+        said += [f"{self._bits} weights"] * bool(self._bits)
+        said += [f"graphs {'on' if self._is_captured else 'off'}"] * (self.device.type == "cuda")
+        said += ["compiled"] * self._is_compiled + ["in tiles"] * (self._decode == "tiles")
+        return f"{self.spec.model.name} on {device_name(self.device)} in {', '.join(said)}"
+
+    @property
+    def _is_captured(self) -> bool:
+        return isinstance(self._sampler, UNetSampler) and self._sampler.is_captured
+
+    @property
+    def _is_compiled(self) -> bool:
+        return isinstance(self._sampler, UNetSampler) and self._sampler.is_compiled
 
     @property
     def workers(self) -> int:
@@ -100,6 +125,17 @@ class Dreamer:
         """What a thread does before its first picture."""
         if self.device.type == "cpu":
             torch.set_num_threads(self._threads)  # OpenMP keeps the number for every thread
+        elif self.device.type == "cuda":
+            torch.cuda.set_device(self.device)  # every thread has a current card of its own
+
+    @property
+    def lands_later(self) -> bool:
+        """Whether a picture is still on its way when the next can be begun."""
+        return self._landings.copies is not None
+
+    def pin(self, ring: Ring) -> None:
+        """Has the device write into the ring itself, where it can."""
+        self._landings.pin(ring.memory)
 
     def dream(self, waypoint: Waypoint, before_decode: Callable[[], None] | None = None) -> NDArray[np.uint8]:
         """The picture of a waypoint, (H, W, 3) uint8."""
@@ -118,13 +154,32 @@ class Dreamer:
 
         came_of: where noise and latent are written to as well, (2, N); their shapes come back.
         """
+        landing, shapes = self.begin(waypoint, out, before_decode, came_of)
+        landing.wait()
+        return shapes
+
+    def begin(
+        self,
+        waypoint: Waypoint,
+        out: NDArray[np.uint8],
+        before_decode: Callable[[], None] | None = None,
+        came_of: NDArray[np.uint8] | None = None,
+    ) -> tuple[Landing, Shapes]:
+        """The same, which is there once it has landed. Where pictures land later, the next may be begun before that."""
+        self._look_behind()
         made = self._sampler.make(waypoint, before_decode)
-        torch.from_numpy(out).copy_(made.picture)  # (H, W, 3)
-        if came_of is None:
-            return None, None
-        return numbers.put(made.noise, came_of[0]), None if made.latent is None else numbers.put(
-            made.latent, came_of[1]
-        )
+        sent = [(made.picture, out)]  # (H, W, 3)
+        shapes: list[tuple[int, int, int] | None] = [None, None]
+        if came_of is not None:
+            for n, values in enumerate((made.noise, made.latent)):
+                if values is not None:
+                    flat, shapes[n] = numbers.squeezed(values, came_of[n].size)
+                    sent.append((flat, came_of[n][: flat.numel()]))
+        return self._landings.send(sent), (shapes[0], shapes[1])
+
+    def see(self, hash: str, read: Callable[[], NDArray[np.uint8]]) -> None:
+        """Takes a picture that waypoints name, (H, W, 3) uint8 of the model's size; it is read only if it is new."""
+        self._sampler.see(hash, read)
 
     def sketch(self, waypoint: Waypoint, steps: bool = False) -> tuple[list[NDArray[np.uint8]], int]:
         """The picture of a waypoint, small, and how often the network was asked; steps: what it went through before it
@@ -162,12 +217,37 @@ class Dreamer:
             log.warning("%s: this model hears no negative prompt, so model.negative does nothing", place.name)
 
     def _settings(self, factor: int) -> Settings:
-        m = self.spec.model
-        return Settings(self.spec.width, self.spec.height, m.steps, m.guidance, factor, self._plan)
+        m, w, h, means = self.spec.model, self.spec.width, self.spec.height, self._means
+        return Settings(w, h, m.steps, m.guidance, factor, self._plan, means.recorder(), means.compiles)
+
+    def _compiled(self) -> Any:
+        """Network and decoder as torch.compile has them, or None. Any thread; takes minutes."""
+        self.prepare_thread()
+        if not isinstance(self._sampler, UNetSampler):
+            log.warning("model.compile is for Stable Diffusion and its kin alone, and does nothing here")
+            return None
+        with quiet():
+            return self._sampler.compile(compiling.compiler())
+
+    def _take_up(self, compiled: Any) -> None:
+        if compiled is not None and isinstance(self._sampler, UNetSampler):
+            self._sampler.take_up(compiled)
+
+    def _look_behind(self) -> None:
+        """Between two pictures: has the network compiled once the first is there, and takes up what comes of it."""
+        if not self._means.compiles or self.spec.film:
+            return
+        if self._behind is None and self._dreamt:
+            self._behind = compiling.Behind(self._compiled)
+        elif self._behind is not None and (compiled := self._behind.take()) is not None:
+            self._take_up(compiled)
+            self.on_learnt(self.arithmetic)
+        self._dreamt = True
 
     def _load_fast(self, place: ModelPlace, progress: Progress) -> UNetSampler:
         import diffusers
 
+        late = self._means.late
         parts = {
             name: load_part(place, name, self.dtype, progress)
             for name in (
@@ -179,7 +259,7 @@ class Dreamer:
                 "vae",
                 "scheduler",
             )
-            if name in place.components and not (name == "vae" and self.spec.model.decoder)
+            if name in place.components and name not in late and not (name == "vae" and self.spec.model.decoder)
         }
         if self.spec.model.decoder:
             progress(f"reading the decoder {self.spec.model.decoder}")
@@ -193,18 +273,18 @@ class Dreamer:
             options = {"add_watermarker": False, "force_zeros_for_empty_prompt": zeros}
         else:
             options = {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
-        pipe = getattr(diffusers, place.pipeline)(**parts, **options)
-        palettes = self._read_palette(pipe, progress)
+        pipe = getattr(diffusers, place.pipeline)(**parts, **dict.fromkeys(late), **options)
+        loras = self._add(pipe, "unet", progress)
+        palettes = self._read_palette(pipe, progress, place, late)
         pipe.unet.to(memory_format=torch.channels_last)
         pipe.vae.to(memory_format=torch.channels_last)
         # SDXL's decoder overflows in float16. The others have the same word in their configuration, where nobody
         # put it: it is what diffusers writes for those that say nothing.
         if self.dtype == torch.float16 and xl and getattr(pipe.vae.config, "force_upcast", False):
             pipe.vae.to(torch.float32)
-        if self.spec.economy >= 2:
-            pipe.vae.enable_tiling()
+        self._decode = self._means.spread(pipe.vae)
         progress("trying the network out")  # three times, which takes a large one minutes on a CPU
-        fast = Parts(pipe.unet, pipe.vae, pipe.scheduler, xl)
+        fast = Parts(pipe.unet, pipe.vae, pipe.scheduler, xl, loras)
         sampler = UNetSampler(fast, palettes, self._settings(pipe.vae_scale_factor))
         pipe.register_modules(unet=None, vae=None)  # what was packed is not kept twice; the encoders are still needed
         return sampler
@@ -221,20 +301,39 @@ class Dreamer:
         half = next((v for part in place.components if (v := variant(place.path / part))), None)
         options: dict[str, Any] = {"torch_dtype": self.dtype, "variant": half}
         options |= {"use_safetensors": True, "local_files_only": True}
-        pipe = kind.from_pretrained(place.path, **options, **without)
+        late = self._means.late
+        hollow = {name: encoders.hollow(place.path / name, *place.components[name], self.dtype) for name in late}
+        pipe = kind.from_pretrained(place.path, **options, **without, **hollow)
         if self.spec.model.decoder:
             pipe.vae = read_decoder(self.spec.model.decoder, self.dtype)
         pipe.scheduler = pick_scheduler(self._plan.scheduler, pipe.scheduler, self._plan.options)
         pipe.set_progress_bar_config(disable=True)
+        loras = self._add(pipe, FAMILIES[place.pipeline].network, progress)
         try:
-            palettes = self._read_palette(pipe, progress)
+            palettes = self._read_palette(pipe, progress, place, late)
         except Exception as error:  # whatever a pipeline raises whose parts are not what it takes them for
             if isinstance(error, ModelError) or may_pass(error):
                 raise
             raise ModelError(f"{place.name}: it cannot read the materials ({line(error)}); get a whole copy") from error
-        if self.spec.economy >= 2 and hasattr(getattr(pipe, "vae", None), "enable_tiling"):
-            pipe.vae.enable_tiling()
-        return PipelineSampler(pipe, palettes, self._settings(0))
+        self._decode = self._means.spread(getattr(pipe, "vae", None))
+        return PipelineSampler(pipe, palettes, self._settings(0), loras)
+
+    def _check_additions(self, place: ModelPlace) -> None:
+        """What of the show's LoRAs and embeddings is not for this model, before anything large is read."""
+        import diffusers
+
+        addition_files.check(place, self.spec.loras, self.spec.embeddings)
+        lora.check_pipeline(getattr(diffusers, place.pipeline), self.spec.loras)
+
+    def _add(self, pipe: Any, network: str, progress: Progress) -> lora.Strengths | None:
+        """Puts the show's words and its LoRAs into a pipeline."""
+        self._words = embeddings.teach(pipe, self.spec.embeddings)
+        if self.spec.loras:
+            progress("reading the LoRAs")
+        loras = lora.add_loras(pipe, network, self.spec.loras)
+        if loras is not None:
+            loras.device = self.device
+        return loras
 
     def take_palette(self, palette: Palette) -> None:
         """Encodes the words of another palette, which waypoints may name from then on. Any thread, while others
@@ -243,12 +342,16 @@ class Dreamer:
         with quiet():
             self._palettes.add(palette.id, self._encode(self._pipe, palette), palette.is_brief)
 
-    def _read_palette(self, pipe: Any, progress: Progress) -> Palettes:
+    def _read_palette(self, pipe: Any, progress: Progress, place: ModelPlace, late: tuple[str, ...]) -> Palettes:
         """Encodes the first palette, and puts the pipeline on its device. The text encoders, often the largest part,
-        are seldom needed again and leave the device before the rest comes."""
+        are seldom needed again and leave the device before the rest comes, and memory before what is late is read."""
         progress("reading the materials")
         one_length = is_fast(type(pipe).__name__)
+        self._readers = self._means.readers(pipe)
         palettes = Palettes(self.spec.palette.id, self._encode(pipe, self.spec.palette), one_length)
+        for name in late:
+            pipe.register_modules(**{name: load_part(place, name, self.dtype, progress)})
+        self._bits = quantize(getattr(pipe, FAMILIES[place.pipeline].network), self.spec.model.quantize, self.device)
         for name, part in pipe.components.items():
             if isinstance(part, torch.nn.Module) and not name.startswith("text_encoder"):
                 part.to(self.device)
@@ -257,15 +360,11 @@ class Dreamer:
 
     def _encode(self, pipe: Any, palette: Palette) -> Conditioning:
         """The words through the text encoders, which come to the device for it and leave it again."""
-        encoders = [part for name, part in pipe.components.items() if name.startswith("text_encoder") and part]
-        try:
-            for part in encoders:
-                part.to(self.device)
-            guided = self.spec.model.guidance > 1.0
-            return encode(pipe, palette.prompts, self.spec.model.negative, guided, palette.is_brief)
-        finally:  # also where the device had no room for them: what goes on being dreamt needs it
-            for part in encoders:
-                part.to("cpu")
+        guided = self.spec.model.guidance > 1.0
+        negative = self.spec.model.negative
+        return self._readers.with_them(
+            lambda: encode(pipe, palette.prompts, negative, guided, palette.is_brief, self._words)
+        )
 
 
 def _smaller(picture: torch.Tensor) -> NDArray[np.uint8]:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.dreamer.ring import Shapes
+from engine.dreamer.shown import Place
 from engine.dreamer.spec import Arithmetic
 from engine.walk.palette import Palette
 from engine.walk.waypoint import Waypoint
@@ -16,10 +17,11 @@ from engine.walk.waypoint import Waypoint
 
 @dataclass(frozen=True)
 class Dream:
-    """Dream this waypoint into that slot."""
+    """Dream this waypoint into that slot. pictures: where those lie that it is steered by."""
 
     slot: int
     waypoint: Waypoint
+    pictures: tuple[Place, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ class Sketch:
     number: int
     waypoint: Waypoint
     steps: bool = False
+    pictures: tuple[Place, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -62,9 +65,11 @@ class Want:
 
 @dataclass(frozen=True)
 class Learnt:
-    """From this picture on it dreams with a focus curve that was not known before; all else is as it was."""
+    """From this picture on it dreams with a focus curve that was not known before, or with networks that were compiled
+    meanwhile; all else is as it was. what: as in Ready, if that is new."""
 
     arithmetic: Arithmetic
+    what: str = ""
 
 
 @dataclass(frozen=True)
@@ -131,15 +136,5 @@ class Hopeless:
 
 ToChild = Dream | TakePalette | Sketch
 FromChild = (
-    Loading
-    | Ready
-    | Learnt
-    | Want
-    | Done
-    | PaletteReady
-    | PaletteRefused
-    | Sketched
-    | OutOfMemory
-    | Fault
-    | Hopeless
+    Loading | Ready | Learnt | Want | Done | PaletteReady | PaletteRefused | Sketched | OutOfMemory | Fault | Hopeless
 )

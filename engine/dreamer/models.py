@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from engine.dreamer.about import HOUSE, PICKLES, about_file, about_folder, about_nothing
+from engine.dreamer.about import HOUSE, PICKLES, about_bytes, about_file, about_folder, about_nothing, decoder_kind
 from engine.dreamer.checkpoint import CheckpointError, Layout, addition, no_vocabulary, read_header, read_layout
 from engine.dreamer.families import FAMILIES, config, decoder_fault, is_fast, why_not
 from engine.show.errors import CannotStart
@@ -69,6 +69,13 @@ class ModelPlace:
             return no_vocabulary(self.layout)
         return why_not(self.pipeline, self.components, self.path)
 
+    @property
+    def notes(self) -> list[str]:
+        """What to know before it dreams: what was guessed of it, what lies beside it and is not used."""
+        if self.layout is not None:
+            return [self.layout.note] if self.layout.note else []
+        return unused(self.path)
+
 
 def find(name: str, decoder: str | None = None) -> ModelPlace:
     """The model of that name, which can be walked: "house", a folder, a file, or a repository in the Hugging Face
@@ -80,6 +87,8 @@ def find(name: str, decoder: str | None = None) -> ModelPlace:
     if fault := place.why_not:
         raise ModelError(f"{name}: {fault}")
     if decoder:
+        if not place.layout and "vae" not in place.components:
+            raise ModelError(f"{name}: this model has no decoder that another could replace; leave out model.decoder")
         own = place.layout.configs["vae"] if place.layout else config(place.path / "vae")
         if fault := decoder_fault(own, read_json(decoder, find_decoder(decoder) / "config.json")):
             raise ModelError(f"model.decoder cannot be {decoder}: {fault}")
@@ -163,9 +172,11 @@ def safetensors_fault(file: Path) -> str | None:
     try:
         length = file.stat().st_size
         with open_regular(file) as stream:
-            head = int.from_bytes(stream.read(8), "little")
+            start = stream.read(8)
+            head = int.from_bytes(start, "little")
             if length < 8 or head > min(length - 8, _LONGEST_HEADER):
-                return f"is cut short, or not a safetensors file ({length} bytes)"
+                what = about_bytes(start + stream.read(24))
+                return f"is {what}" if what else f"is cut short, or not a safetensors file ({length} bytes)"
             header = stream.read(head)
     except OSError as error:  # a link in the cache to what is no longer there, among others
         return f"cannot be read ({error.strerror or error})"
@@ -201,7 +212,7 @@ def list_models() -> list[ModelPlace]:
 
 def inspect(name: str) -> dict[str, Any]:
     """What is known of a model: pipeline, fast path or not, parts with classes and bytes, licence; why it cannot be
-    walked, or None; and what lies beside it that is not used."""
+    walked, or None; and notes."""
     place = look(name)
     parts = {
         part: {"class": kind, "library": library, "bytes": place.part_bytes(part)}
@@ -213,13 +224,23 @@ def inspect(name: str) -> dict[str, Any]:
         "source": place.source,
         "family": place.layout.title if place.layout else None,
         "pipeline": place.pipeline,
+        "sampled": _sampling(place),
         "fast_path": is_fast(place.pipeline),
         "components": parts,
         "bytes": sum(p["bytes"] for p in parts.values()),
         "licence": _licence(place.path),
         "why_not": place.why_not,
-        "unused": unused(place.path),
+        "notes": place.notes,
     }
+
+
+def _sampling(place: ModelPlace) -> str | None:
+    """How a checkpoint in one file is sampled, which such a file does not say; a show's model.recipe goes over it."""
+    if place.layout is None:
+        return None
+    said = place.layout.configs["scheduler"]
+    kind, spacing = place.components["scheduler"][1], said.get("timestep_spacing", "leading")
+    return f"{kind}, {spacing} steps, predicts {said.get('prediction_type', 'epsilon')}"
 
 
 def unused(folder: Path) -> list[str]:
@@ -242,7 +263,7 @@ def _place(name: str, wanted: str = _INDEX) -> tuple[Path, str]:
         if path.is_file():
             if path.suffix.lower() == ".safetensors" and wanted == _INDEX:
                 return path, "file"
-            raise ModelError(f"{name}: {about_file(path)}")
+            raise ModelError(f"{name}: {about_file(path, wanted)}")
         if path.is_dir():
             if not (path / wanted).is_file():
                 raise ModelError(f"{name}: {about_folder(path, wanted)}")
@@ -264,6 +285,10 @@ def _cached(repository: str, wanted: str) -> Path:
         said = f"{repository}: there is no such folder, and a Hugging Face repository cannot have this name"
         raise ModelError(said) from error
     if not isinstance(found, str):
+        single = try_to_load_from_cache(repository, "config.json") if wanted == _INDEX else None
+        if isinstance(single, str) and (kind := decoder_kind(Path(single).parent)):
+            said = f"this is a decoder alone ({kind}), and no model; a model takes it as model.decoder"
+            raise ModelError(f"{repository}: {said}")
         raise ModelError(
             f"{repository}: not on this machine; `pedesis models fetch {repository}` downloads it, "
             f"or use the built-in model ({HOUSE!r})"

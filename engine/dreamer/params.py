@@ -44,6 +44,19 @@ def _params(things: Things) -> list[Param]:
               choices=("none", *RECIPES), lands="start"),
         Param("model.negative", "text", ModelSpec.negative, "What to keep away from, when there is guidance.",
               lands="start"),
+        Param("model.decode", "choice", ModelSpec.decode,
+              "Pictures are decoded whole, or in tiles, which takes less memory; auto: tiles where memory is short.",
+              choices=("auto", "whole", "tiles"), lands="start"),
+        Param("model.encoders", "choice", ModelSpec.encoders,
+              "Text encoders stay in memory (keep), or are read from disk for new words; auto: where memory is short.",
+              choices=("auto", "keep", "reread"), lands="start"),
+        Param("model.quantize", "choice", ModelSpec.quantize,
+              "Weights of 8 bits for large models on small cards; needs torchao, and fp8 a card that has it.",
+              choices=("none", "int8", "fp8"), lands="start"),
+        Param("model.graphs", "switch", ModelSpec.graphs, "On NVIDIA cards, networks run as CUDA graphs.",
+              lands="start"),
+        Param("model.compile", "switch", ModelSpec.compile,
+              "Networks are compiled behind the picture, which takes minutes and makes them faster.", lands="start"),
     ]  # fmt: skip
 
 

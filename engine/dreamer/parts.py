@@ -22,7 +22,13 @@ _PACKAGES = {"opencv": "opencv-python", "PIL": "pillow", "note_seq": "note-seq"}
 
 
 def check_classes(place: ModelPlace) -> None:
-    """Raises ModelError unless the installed libraries have every class that the model is made of.
+    """Raises ModelError unless the installed libraries have every class that the model is made of."""
+    if fault := class_fault(place):
+        raise ModelError(f"{place.name}: {fault}")
+
+
+def class_fault(place: ModelPlace) -> str | None:
+    """Which class of the model the installed libraries lack, and what to do about it, in a clause; None if none.
 
     Where a package is missing they have a dummy in a class's place, which raises something else at every use.
     """
@@ -33,13 +39,14 @@ def check_classes(place: ModelPlace) -> None:
         module = importlib.import_module(library)
         kind = getattr(module, name, None)
         if kind is None:
-            raise ModelError(f"{place.name}: this {library} ({module.__version__}) has no {name}; a newer one may")
+            return f"this {library} ({module.__version__}) has no {name}; a newer one may"
         backends = getattr(kind, "_backends", None)
         lacking = [p for p in backends if importlib.util.find_spec(p) is None] if isinstance(backends, list) else []
         if lacking:
             packages = " ".join(_PACKAGES.get(p, p) for p in lacking)
             more = "another package" if len(lacking) == 1 else "other packages"
-            raise ModelError(f"{place.name}: its {name} needs {more}; install with `pip install {packages}`")
+            return f"its {name} needs {more}; install with `pip install {packages}`"
+    return None
 
 
 def load_part(place: ModelPlace, name: str, dtype: torch.dtype, progress: Progress) -> Any:

@@ -22,6 +22,9 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 
+import numpy as np
+from numpy.typing import NDArray
+
 from engine.dreamer.faults import line
 from engine.dreamer.messages import (
     Done,
@@ -43,6 +46,7 @@ from engine.dreamer.messages import (
 )
 from engine.dreamer.restart import End, RestartPolicy
 from engine.dreamer.ring import Ring, Shapes
+from engine.dreamer.shown import Place, Shown
 from engine.dreamer.spec import PALETTES, Arithmetic, DreamSpec, Keyframe, Numbers
 from engine.walk.palette import Palette
 from engine.walk.waypoint import Waypoint
@@ -112,6 +116,7 @@ class DreamerProcess:
         self._policy = RestartPolicy(film=lossless, economy=spec.economy)
         self._palettes = {spec.palette.id: spec.palette}  # those to be encoded, the newest last
         self._wanted: tuple[Palette, ...] = ()
+        self._pictures = Shown(spec.width, spec.height, lossless)
         self._worker = worker
         self._ring: Ring | None = None
         self._process: BaseProcess | None = None
@@ -132,6 +137,7 @@ class DreamerProcess:
         self._poll_gap_s = 1 / 60
         self._idle_since_s: float | None = None  # since when it has had nothing to dream
         self._sketching: int | None = None  # number of the sketch that is under way, one at a time
+        self._sketched_place: Waypoint | None = None  # and what it is of
         self._sketched: list[Sketched] = []
 
     @property
@@ -172,12 +178,42 @@ class DreamerProcess:
         if self.status.state == "dreaming":
             self._send(TakePalette(palette))
 
+    def show_guide(self, hash: str, pixels: NDArray[np.uint8]) -> bool:
+        """Keeps a picture that waypoints may name from now on, (H, W, 3) uint8 of the model's size, by the hash of its
+        content. For every frame: one that is there already costs nothing. The one named or shown longest ago goes, and
+        none of a waypoint under way. False where there is no room; in a film that is an error, CannotStart."""
+        return self._pictures.show(hash, pixels, self._needed())
+
+    def knows_guide(self, hash: str) -> bool:
+        """Whether that picture is still there; else it has to be shown again before a waypoint names it."""
+        return hash in self._pictures
+
+    def _needed(self) -> set[str]:
+        """Hashes of the pictures that waypoints under way name."""
+        waypoints = [*(w for _, w in self._under_way), *self._again]
+        if self._sketched_place is not None and self._sketching is not None:
+            waypoints.append(self._sketched_place)
+        return {hash for w in waypoints if w.guide for hash, _ in w.guide.seen}
+
+    def _places(self, waypoint: Waypoint) -> tuple[Place, ...]:
+        """Where the pictures lie that a waypoint names; without those that are not there. In a film all must be."""
+        if waypoint.guide is None:
+            return ()
+        places = self._pictures.places(hash for hash, _ in waypoint.guide.seen)
+        if self._lossless and len(places) < len(waypoint.guide.seen):
+            lacking = {hash for hash, _ in waypoint.guide.seen} - {p.hash for p in places}
+            self._fail(f"the picture {min(lacking)}, which steers the film at {waypoint.time_s:.2f} s, is not there")
+        return places
+
     def sketch(self, number: int, waypoint: Waypoint, steps: bool = False) -> bool:
         """Asks for a small picture beside the show, or all that it goes through; False while there is no room for
         another question: one at a time, so that the show's pictures come between them. See take_sketched()."""
         if self.status.state != "dreaming" or self._sketching is not None:
             return False
-        self._sketching = number if self._send(Sketch(number, waypoint, steps)) else None
+        self._sketching, self._sketched_place = number, waypoint
+        places = () if waypoint.guide is None else self._pictures.places(hash for hash, _ in waypoint.guide.seen)
+        if not self._send(Sketch(number, waypoint, steps, places)):
+            self._sketching = None
         return self._sketching is not None
 
     def take_sketched(self) -> list[Sketched]:
@@ -235,6 +271,7 @@ class DreamerProcess:
         if self._ring is not None:
             self._ring.close()
             self._ring = None
+        self._pictures.close()
         if self.status.state != "failed":
             self.status.state = "stopped"
 
@@ -279,11 +316,14 @@ class DreamerProcess:
                 if not self._under_way and self._idle_since_s is None:
                     self._idle_since_s = time.perf_counter()
                 return
+            places = self._places(waypoint)
+            if self.status.state == "failed":
+                return
             self._end_rest()
             slot = self._ring.claim()
             assert slot is not None
             self._under_way.append((slot, waypoint))
-            if not self._send(Dream(slot, waypoint)):
+            if not self._send(Dream(slot, waypoint, places)):
                 return
 
     def _end_rest(self) -> None:
@@ -361,8 +401,9 @@ class DreamerProcess:
                 for palette in list(self._palettes.values()):
                     if palette.id not in self.status.palettes:
                         self._send(TakePalette(palette))
-            case Learnt(arithmetic):
+            case Learnt(arithmetic, what):
                 self._learn(arithmetic)
+                self.status.message = what or self.status.message
             case Sketched():
                 self._sketching = None
                 self._sketched = [*self._sketched[-15:], message]  # whoever does not fetch them loses the oldest
@@ -380,9 +421,11 @@ class DreamerProcess:
         return None
 
     def _learn(self, arithmetic: Arithmetic) -> None:
-        """What the child computes with. A focus curve, once there is one, is also that of the children after it."""
+        """What the child computes with. A focus curve, once there is one, is also that of the children after it; in a
+        film also how it decodes, whatever memory is free by then."""
         self.status.arithmetic = arithmetic
-        self._spec = replace(self._spec, focus=arithmetic.focus)
+        decode = arithmetic.decode if self._lossless else ""
+        self._spec = replace(self._spec, focus=arithmetic.focus, decode=decode)
 
     def _numbers(self, slot: int, shapes: Shapes) -> Numbers | None:
         """Noise and latent in a slot, views."""

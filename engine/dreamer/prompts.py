@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from engine.dreamer import emphasis
+from engine.dreamer.embeddings import PLAIN, Words
 from engine.dreamer.families import FAMILIES, INSTEAD
 from engine.dreamer.models import ModelError
 from engine.dreamer.noise import Conditioning
@@ -31,13 +32,20 @@ _MOST_PIECES = 8  # to which texts are repeated, where they do not come out even
 _OPTIONAL = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
-def encode(pipe: Any, prompts: Sequence[str], negative: str, guided: bool, is_brief: bool = False) -> Conditioning:
+def encode(
+    pipe: Any,
+    prompts: Sequence[str],
+    negative: str,
+    guided: bool,
+    is_brief: bool = False,
+    words: Words = PLAIN,
+) -> Conditioning:
     """Every prompt through the pipeline's text encoders, once.
 
     A text that is too long is encoded in pieces where the text encoders are CLIP's. Elsewhere its last words are
     dropped, which is said. CLIP's also take weights (emphasis.py), but for a brief text, whose brackets are its own.
     guided: whether the negative prompt is used. is_brief: no text has more than one piece, and nothing is said of what
-    is dropped.
+    is dropped. words: those that the model was taught, beside its own.
     """
     against = negative if guided else ""
     zeros = not against and pipe.config.get("force_zeros_for_empty_prompt", False)  # SDXL: and not the empty text
@@ -45,8 +53,9 @@ def encode(pipe: Any, prompts: Sequence[str], negative: str, guided: bool, is_br
     if _takes_pieces(pipe):
         most = 1 if is_brief else None
         plain = [(text, [1.0] * len(text)) if is_brief else emphasis.read(text) for text in prompts]
-        said = [_weighed(text, pieces(pipe, text)[:most], weights) for text, weights in plain]
-        text, weights = emphasis.read(against)
+        taught = [words.told(text, weights) for text, weights in plain]
+        said = [_weighed(text, pieces(pipe, text)[:most], weights) for text, weights in taught]
+        text, weights = words.told(*emphasis.read(against))
         *texts, away = _alike([*said, _weighed(text, pieces(pipe, text), weights)])
         rows = [_join([_stressed(pipe, one, p, a) for p, a in zip(text, away, strict=True)]) for text in texts]
     else:

@@ -57,7 +57,7 @@ RECIPES = {
     "tcd": Recipe("TCDScheduler", {"eta": 0.3}),
     "turbo": Recipe("EulerAncestralDiscreteScheduler", _TRAILING),  # SD-Turbo, SDXL-Turbo
     "lightning": Recipe("EulerDiscreteScheduler", _TRAILING, {1: {"prediction_type": "sample"}}, (1, 2, 4, 8)),
-    "hyper": Recipe("DDIMScheduler", _TRAILING, only=(2, 4, 8)),  # Hyper-SD, a file for each number of steps
+    "hyper": Recipe("DDIMScheduler", _TRAILING, only=(2, 4, 8, 12)),  # Hyper-SD, a file for each number of steps
     "hyper-unified": Recipe("TCDScheduler", {"eta": 1.0}, {1: {"timesteps": [800]}}),  # the one for 1 to 8
     "dmd2": Recipe("LCMScheduler", {}, {1: {"timesteps": [399]}, 4: {"timesteps": [999, 749, 499, 249]}}, (1, 4)),
     "flash": Recipe("LCMScheduler", _TRAILING),

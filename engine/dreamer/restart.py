@@ -13,7 +13,7 @@ from dataclasses import dataclass
 BACKOFF_S = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 HEALTHY_S = 60.0  # after dreaming this long, the next end counts as the first again
 GIVE_UP = 4  # ends in a row with the same words before a first picture: a fifth start would end so too
-MOST_ECONOMY = 2
+MOST_ECONOMY = 4  # as many as there are measures that save memory (memory.py); a show may have fewer
 FIRST_LOAD_S = 1800.0  # a large model on a CPU takes minutes to read, to try out and for any picture
 SHORTEST_LOAD_S, LOADS = 120.0, 5.0  # once a load or a first picture took t, a later one may take max(120 s, 5 t)
 _AMOUNT = re.compile(r"[\d.]+ [KMGT]i?B")  # in the words of a fault may change: CUDA tells how much memory was free

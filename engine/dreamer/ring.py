@@ -28,7 +28,7 @@ def room(width: int, height: int) -> int:
     return CHANNELS * -(-width // CELL_PX) * -(-height // CELL_PX)
 
 
-def _reserve(memory: shared_memory.SharedMemory, size: int) -> None:
+def reserve(memory: shared_memory.SharedMemory, size: int) -> None:
     """Takes the pages now. In a container whose /dev/shm is small they would be missed later, and writing to one
     that is not there kills without a word."""
     descriptor = getattr(memory, "_fd", -1)
@@ -67,7 +67,7 @@ class Ring:
                 "(mount -t tmpfs tmpfs /dev/shm)"
             ) from error
         try:
-            _reserve(memory, size)
+            reserve(memory, size)
         except OSError as error:
             memory.close()
             memory.unlink()
@@ -98,6 +98,13 @@ class Ring:
         if self._numbers is None:
             raise ValueError("the ring is closed")
         return self._numbers[slot]
+
+    @property
+    def memory(self) -> NDArray[np.uint8]:
+        """All of it, flat, a view."""
+        if self._memory.buf is None:
+            raise ValueError("the ring is closed")
+        return np.frombuffer(self._memory.buf, dtype=np.uint8)
 
     def claim(self) -> int | None:
         """A free slot, or None. Owner only."""

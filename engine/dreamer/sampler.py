@@ -12,19 +12,26 @@ import logging
 import math
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from engine.dreamer import compiling, lora, replay
 from engine.dreamer.cpu import tape
+from engine.dreamer.guide import Pictures, encoder
 from engine.dreamer.liquid import MIDDLE, by_area, carry, make_regional, native_cells
 from engine.dreamer.models import ModelError
 from engine.dreamer.noise import Noise
 from engine.dreamer.palettes import Palettes
 from engine.dreamer.recipes import Plan
 from engine.dreamer.schedule import Program, compile_schedule
+from engine.dreamer.starts import Starts
+from engine.dreamer.steer import Around, Steering, Words
 from engine.walk.waypoint import SHEETS, Point, Waypoint, Wording
 
 log = logging.getLogger("pedesis")
@@ -32,8 +39,8 @@ log = logging.getLogger("pedesis")
 Run = Callable[..., Tensor]
 Strength = Callable[[float], float]  # focus to factor of the noise (see focus.py)
 # Up to so many calls of a network of up to so many parameters are recorded in one piece, which saves the text's
-# keys and values in every step. Elsewhere, but where one call is all there is, the network alone is recorded: trying
-# it out costs a few calls only.
+# keys and values in every step. Elsewhere the network alone is recorded: trying it out costs a few calls only, and it
+# serves what pictures steer too.
 UNROLLED, SMALL = 8, 100e6
 
 
@@ -49,6 +56,7 @@ class Parts:
     vae: Any
     scheduler: Any
     xl: bool  # pooled text and size conditioning, as SDXL has
+    loras: lora.Strengths | None = None  # of those in the U-Net
 
 
 @dataclass(frozen=True)
@@ -61,6 +69,8 @@ class Settings:
     guidance: float
     factor: int  # pixels per latent cell
     plan: Plan | None = None  # of the steps, where they are more than a number
+    recorder: replay.Recorder | None = None  # of a card that captures graphs
+    compiles: bool = False  # whether compile() will be asked for
 
 
 @dataclass(frozen=True)
@@ -84,6 +94,7 @@ class UNetSampler:
     def __init__(self, parts: Parts, palettes: Palettes, settings: Settings, taped: bool = True) -> None:
         self._settings, self._palettes = settings, palettes
         self.strength: Strength = lambda focus: focus
+        self.steering: Steering | None = None  # until all else is there
         f = settings.factor
         if settings.width % f or settings.height % f:
             raise ModelError(
@@ -97,18 +108,24 @@ class UNetSampler:
         network = Network(parts, settings, parameter.dtype, parameter.device)
         self._text_names = network.text_names
         self.hears_negative = network.guided
-        solver = compile_schedule(parts.scheduler, settings.plan or settings.steps, shape)
+        plan = settings.plan or Plan(settings.steps)
+        solver = compile_schedule(parts.scheduler, plan, shape)
         self.compiled = isinstance(solver, Program)
         if isinstance(solver, Program):
             solver.to(parameter.device)
         self._solver = solver
-        size = sum(p.numel() for p in parts.unet.parameters())
+        self._loras = parts.loras
+        size = sum(p.numel() for p in lora.own_parameters(parts.unet))
         calls = len(solver.timesteps)
-        self._unrolls = calls == 1 or (calls <= UNROLLED and size < SMALL)
+        self._unrolls = calls <= UNROLLED and size < SMALL
         self._latent = self._through(network)  # (1, C, h, w), with what the network answered after it, if it is known
         self._decoded: Run = lambda z: to_uint8(decode(parts.vae, z, parts.xl))
         if parameter.dtype == torch.float16:
             self._check_range(parts)
+        self._plain = (network, self._decoded) if settings.compiles else None
+        makers = {"latent": encoder(parts.vae, parts.xl)} if getattr(parts.vae, "encoder", None) is not None else {}
+        pictures = Pictures(makers, parameter.device)
+        self._played: Run | None = None  # the network alone, recorded
         self.taped = taped and self._tape(network)
         # Once recorded, nothing here holds the modules of a large network any more: weights that were packed are not
         # kept twice. Words by patches need them.
@@ -116,6 +133,12 @@ class UNetSampler:
         self._torn_network = network if kept else None
         self._torn: Run | None = None
         self._making_torn = threading.Lock()
+        self.is_compiled = self.is_captured = False
+        self._capture()
+        around = Around(solver, self._words, self.noise.masks.ways, self._precision, self.taped, self._played)
+        starts = _starts(solver, parts.scheduler, plan, shape, parameter.device)
+        plain = network if self._played is None or kept else None
+        self.steering = Steering(pictures, plain, starts, around)
 
     def _through(self, network: Run) -> Run:
         """Noise, how far it is turned up, and text to finished latent, through the given network."""
@@ -126,6 +149,11 @@ class UNetSampler:
             return run(noise, lambda taken, i: network(taken, solver.timesteps[i], *text), strength)
 
         return latent
+
+    def see(self, hash: str, read: Callable[[], NDArray[np.uint8]]) -> None:
+        """Takes a picture that may steer; it is read only if it is new."""
+        if self.steering is not None:
+            self.steering.pictures.see(hash, read)
 
     def picture(self, waypoint: Waypoint, before_decode: Callable[[], None] | None = None) -> Tensor:
         """The picture of a waypoint, (H, W, 3) uint8 on the device."""
@@ -194,18 +222,14 @@ class UNetSampler:
 
     def _dreamt(self, waypoint: Waypoint, noise: Tensor, strength: Tensor) -> Tensor:
         """The finished latent, (1, C, h, w)."""
-        if waypoint.liquid is None:
-            return self._latent(noise, strength, *self._text(waypoint))[:1]
-        shares = self.noise.masks(waypoint.liquid, waypoint.loop)  # (N, h, w)
-        if self._torn_network is None:
-            mixed = self._palettes.say(by_area(waypoint, shares))
-            return self._latent(noise, strength, *(mixed[name] for name in self._text_names))[:1]
-        said = [sheet.words for sheet in waypoint.sheets]
-        if more := 1 + SHEETS - len(said):  # recorded networks take one number of sheets: the rest have no place
-            said += [said[0]] * more
-            shares = torch.nn.functional.pad(shares, (0, 0, 0, 0, 0, more))
-        carried = self.noise.masks.carried(waypoint.liquid, waypoint.loop)
-        given = [noise, strength, shares, carried, *self._texts(said, shares)]
+        if self.steering is not None:
+            steered = self.steering.latent(waypoint, noise, strength)
+            if steered is not None:
+                return steered
+        words = self._words(waypoint)
+        if words.shares is None or words.carried is None or self._torn_network is None:
+            return self._latent(noise, strength, *words.texts)[:1]
+        given = [noise, strength, words.shares, words.carried, *words.texts]
         with self._making_torn:  # a film dreams in several threads
             if self._torn is None:
                 self._torn = self._make_torn(self._torn_network, given)
@@ -227,24 +251,47 @@ class UNetSampler:
 
             return solver.run(noise, predict, strength, between)
 
-        if not (self.taped and self._unrolls):
+        if not (self.taped and self._unrolls) and self._settings.recorder is None:
             return latent
         with torch.inference_mode(False), torch.no_grad():  # what is recorded counts how often a tensor was written
             one = [t.clone() for t in given]
             noise, strength, *places, texts = *one[:4], one[4:]
             other = [noise.flip(-1), strength, *(p.flip(-1) for p in places), *(text.flip(0) for text in texts)]
-            return tape.record(latent, one, other, self._precision) or latent
+            if self.taped and self._unrolls:
+                latent = tape.record(latent, one, other, self._precision) or latent
+            return self._captured(latent, one, other, "network for torn pictures") or latent
+
+    def _words(self, waypoint: Waypoint) -> Words:
+        """What a waypoint says, torn or whole; where the network cannot hear by patches, by how much each has."""
+        if waypoint.liquid is None:
+            return Words(self._text(waypoint))
+        shares = self.noise.masks(waypoint.liquid, waypoint.loop)  # (N, h, w)
+        if self._torn_network is None:
+            mixed = self._palettes.say(by_area(waypoint, shares))
+            return Words(self._told(waypoint, mixed))
+        said = [sheet.words for sheet in waypoint.sheets]
+        if more := 1 + SHEETS - len(said):  # recorded networks take one number of sheets: the rest have no place
+            said += [said[0]] * more
+            shares = torch.nn.functional.pad(shares, (0, 0, 0, 0, 0, more))
+        return Words(
+            self._texts(waypoint, said, shares), shares, self.noise.masks.carried(waypoint.liquid, waypoint.loop)
+        )
 
     def _text(self, waypoint: Waypoint) -> list[Tensor]:
-        mixed = self._palettes.mix(waypoint)
-        return [mixed[name] for name in self._text_names]
+        return self._told(waypoint, self._palettes.mix(waypoint))
 
-    def _texts(self, said: Sequence[Sequence[Wording]], shares: Tensor) -> list[Tensor]:
+    def _told(self, waypoint: Waypoint, mixed: dict[str, Tensor]) -> list[Tensor]:
+        """What the network is told beside the noise: the words, and the strengths of the LoRAs."""
+        loras = {} if self._loras is None else {lora.NAME: self._loras.of(waypoint)}
+        return [(mixed | loras)[name] for name in self._text_names]
+
+    def _texts(self, waypoint: Waypoint, said: Sequence[Sequence[Wording]], shares: Tensor) -> list[Tensor]:
         """The same of N sheets, (N, L, D); what is heard everywhere alike, (1, P), by how much each has."""
         mixed = [self._palettes.say(words) for words in said]
         areas = shares.mean((1, 2))  # (N,)
-        rows = {name: torch.cat([one[name] for one in mixed]) for name in self._text_names}
-        return [t if t.dim() > 2 else (areas @ t.float())[None].to(t.dtype) for t in rows.values()]
+        rows = {name: torch.cat([one[name] for one in mixed]) for name in mixed[0] if name in self._text_names}
+        heard = {n: t if t.dim() > 2 else (areas @ t.float())[None].to(t.dtype) for n, t in rows.items()}
+        return self._told(waypoint, heard)
 
     def _trials(self) -> list[Waypoint]:
         """Two waypoints that have nothing in common: one between all materials, one at the first."""
@@ -265,19 +312,74 @@ class UNetSampler:
     def _tape(self, network: Run) -> bool:
         """Puts recordings in place of the functions; leaves those that cannot be recorded."""
         with torch.no_grad():
-            one, other = ([*self.start(w, 1.0), *self._text(w)] for w in self._trials())
+            one, other = self._examples()
             (noise, _, *text), (other_noise, _, *other_text) = one, other
             times = self._solver.timesteps
             if self._unrolls:
                 latent = tape.record(self._latent, one, other, self._precision)
             else:
-                once, again = [noise, times[0], *text], [other_noise, times[1], *other_text]
-                played = tape.record(network, once, again, self._precision)
-                latent = self._through(played) if played else None
+                once, again = [noise, times[0], *text], [other_noise, times[-1], *other_text]
+                self._played = tape.record(network, once, again, self._precision)
+                latent = self._through(self._played) if self._played else None
             self._latent = latent or self._latent
             decoded = tape.record(self._decoded, [noise], [other_noise], self._precision)
         self._decoded = decoded or self._decoded
         return latent is not None and decoded is not None
+
+    def _examples(self) -> tuple[list[Tensor], list[Tensor]]:
+        """What the functions are given for two pictures that have nothing in common."""
+        first, second = self._trials()
+        if self._loras is not None:
+            second = replace(second, loras=self._loras.others)
+        one, other = ([*self.start(w, 1.0), *self._text(w)] for w in (first, second))
+        return one, other
+
+    def _capture(self) -> None:
+        """Has a card play the functions; what it cannot play stays as it is. A scheduler that is stepped through the
+        library keeps its place in Python, which no capture repeats: then the decoder alone is played."""
+        if self._settings.recorder is None:
+            return
+        with torch.no_grad():
+            one, other = self._examples()
+            latent = self._captured(self._latent, one, other, "network") if self.compiled else None
+            decoded = self._captured(self._decoded, one[:1], other[:1], "decoder")
+        self._latent, self._decoded = latent or self._latent, decoded or self._decoded
+        self.is_captured = latent is not None and decoded is not None
+
+    def _captured(self, run: Run, one: list[Tensor], other: list[Tensor], what: str) -> Run | None:
+        precision = torch.float16 if what == "decoder" else self._precision  # a step of eight bits is as coarse
+        return replay.capture(run, one, other, self._settings.recorder, what, precision)
+
+    def compile(self, compiler: compiling.Compiler) -> tuple[Run, Run] | None:
+        """Network and decoder as torch.compile has them, for take_up(); None, and a line, if they cannot be had.
+        Any thread, while another dreams on; takes minutes."""
+        if self._plain is None or not self.compiled:
+            log.warning("model.compile does nothing with this scheduler, which is stepped through the library")
+            return None
+        network, decoded = (compiling.alone(compiler(run)) for run in self._plain)
+        with torch.no_grad():
+            one, other = self._examples()
+            latent = compiling.checked(self._through(network), self._latent, one, other, self._precision)
+            picture = compiling.checked(decoded, self._decoded, one[:1], other[:1], torch.float16)
+        return None if latent is None or picture is None else (latent, picture)
+
+    def take_up(self, compiled: tuple[Run, Run]) -> None:
+        """From the next picture on dreams with these. In the thread that dreams, between two pictures."""
+        self._latent, self._decoded = compiled
+        self.is_compiled = True
+        self._capture()
+
+
+def _starts(solver: Any, scheduler: Any, plan: Plan, shape: tuple[int, ...], device: torch.device) -> Starts | None:
+    """Every way to begin part of the way down; None for a scheduler that is stepped through the library, or whose steps
+    cannot be had from there."""
+    if not isinstance(solver, Program):
+        return None
+    try:
+        return Starts(scheduler, plan, shape, device)
+    except (RuntimeError, ValueError, TypeError, IndexError, KeyError, AttributeError) as error:
+        log.info("pictures cannot steer through guide.strength: %s", error)
+        return None
 
 
 def decode(vae: Any, latent: Tensor, xl: bool) -> Tensor:
@@ -307,10 +409,14 @@ class Network:
         self._time_ids = torch.tensor([[h, w, 0, 0, h, w]], dtype=dtype, device=device)  # (1, 6)
         names = ["prompt_embeds", *(["pooled_prompt_embeds"] if parts.xl else [])]
         self.text_names = [*names, *([f"negative_{n}" for n in names] if self.guided else [])]
+        self._loras = parts.loras
+        if self._loras is not None:
+            self.text_names.append(lora.NAME)
 
     def __call__(self, taken: Tensor, t: Tensor, *texts: Tensor, shares: Tensor | None = None) -> Tensor:
         """shares: (N, h, w) of the N texts, where each patch hears its own."""
         text = dict(zip(self.text_names, texts, strict=True))
+        held = nullcontext() if self._loras is None else self._loras.held(text[lora.NAME])
         sample = taken.to(self._dtype, memory_format=torch.channels_last)
         if self.guided:
             sample = torch.cat([sample, sample])  # (2, C, h, w): against the negative prompt, with the prompt
@@ -318,15 +424,16 @@ class Network:
         if self._xl:
             pooled = self._both(text, "pooled_prompt_embeds")  # (1 or 2, P)
             added = {"text_embeds": pooled, "time_ids": self._time_ids.repeat(pooled.shape[0], 1)}
-        answer = self._unet(
-            sample,
-            t,
-            encoder_hidden_states=self._both(text, "prompt_embeds"),
-            timestep_cond=self._guidance_embedding,
-            added_cond_kwargs=added,
-            cross_attention_kwargs=None if shares is None else {"shares": shares},
-            return_dict=False,
-        )[0].float()
+        with held:
+            answer = self._unet(
+                sample,
+                t,
+                encoder_hidden_states=self._both(text, "prompt_embeds"),
+                timestep_cond=self._guidance_embedding,
+                added_cond_kwargs=added,
+                cross_attention_kwargs=None if shares is None else {"shares": shares},
+                return_dict=False,
+            )[0].float()
         if not self.guided:
             return answer
         without, with_prompt = answer.chunk(2)

@@ -105,13 +105,13 @@ def _check_kind(scheduler: Any) -> None:
         raise ModelError(f"{type(scheduler).__name__} is made for other kinds of models than this one; {_INSTEAD}")
 
 
-def _step_options(scheduler: Any, generator: torch.Generator, eta: float) -> dict[str, Any]:
+def step_options(scheduler: Any, generator: torch.Generator, eta: float) -> dict[str, Any]:
     """What the pipelines give a scheduler that takes it: TCD's own eta, 0.3, is not the one that they use."""
     accepted = inspect.signature(scheduler.step).parameters
     return {n: v for n, v in (("generator", generator), ("eta", eta)) if n in accepted}
 
 
-def _set(scheduler: Any, plan: Plan, device: torch.device | str | None = None) -> None:
+def set_timesteps(scheduler: Any, plan: Plan, device: torch.device | str | None = None) -> None:
     """Its timesteps, as many as are wanted or those that are given."""
     if not plan.given:
         return scheduler.set_timesteps(plan.steps, device=device)
@@ -124,8 +124,8 @@ def _set(scheduler: Any, plan: Plan, device: torch.device | str | None = None) -
 def _walk(scheduler: Any, plan: Plan, noise: Tensor, predict: Predict) -> tuple[list[Tensor], Tensor]:
     """Steps through the scheduler as the library's pipelines do; returns the timesteps and the last sample."""
     generator = torch.Generator("cpu").manual_seed(NOISE_SEED)
-    options = _step_options(scheduler, generator, plan.eta)
-    _set(scheduler, plan, noise.device)
+    options = step_options(scheduler, generator, plan.eta)
+    set_timesteps(scheduler, plan, noise.device)
     sample = noise * scheduler.init_noise_sigma
     for i, t in enumerate(scheduler.timesteps):
         answer = predict(scheduler.scale_model_input(sample, t), i)
@@ -138,7 +138,7 @@ class Stepper:
 
     def __init__(self, scheduler: Any, steps: int | Plan) -> None:
         self._scheduler, self._plan = copy.deepcopy(scheduler), _as_plan(steps)
-        _set(self._scheduler, self._plan)
+        set_timesteps(self._scheduler, self._plan)
         self.timesteps = list(self._scheduler.timesteps)
 
     def run(self, noise: Tensor, predict: Predict, own: Tensor | None = None, between: Between | None = None) -> Tensor:
@@ -214,7 +214,7 @@ def compile_schedule(scheduler: Any, steps: int | Plan, shape: tuple[int, ...]) 
     _check_kind(scheduler)
     try:
         fresh = copy.deepcopy(scheduler)
-        _set(fresh, plan)
+        set_timesteps(fresh, plan)
         calls = len(fresh.timesteps)
         zero_rows = _probe(scheduler, plan, torch.zeros(1, 1, 1, calls + 1), basis=False)
         rows = _probe(scheduler, plan, torch.eye(calls + 1)[0].reshape(1, 1, 1, -1), basis=True) - zero_rows

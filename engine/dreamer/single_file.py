@@ -32,7 +32,11 @@ def load_from_file(file: Path, layout: Layout, part: str, dtype: torch.dtype) ->
         return _text_encoder(kind, config, found, layout.prefixes[part], dtype)
     with torch.device("meta"):  # no time goes into random weights that are thrown away
         network = kind.from_config(config)
-    _fill(network, _converted(part, found, dict(network.config)), assign=True)
+    converted = _converted(part, found, dict(network.config))
+    _fill(network, converted, assign=True)
+    if len(found) > len(converted):  # the library's tables leave out what they do not know, such as LCM's guidance
+        more = len(found) - len(converted)
+        raise ValueError(f"the file has tensors that this family has no place for, {more} in all")
     return network.eval()
 
 
@@ -54,7 +58,7 @@ def _converted(part: str, found: dict[str, Tensor], config: dict[str, Any]) -> d
     from diffusers.loaders import single_file_utils as names
 
     convert = names.convert_ldm_unet_checkpoint if part == "unet" else names.convert_ldm_vae_checkpoint
-    converted: dict[str, Tensor] = convert(found, config)
+    converted: dict[str, Tensor] = convert(dict(found), config)
     return converted
 
 

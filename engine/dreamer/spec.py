@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.dreamer.additions import Embedding, Lora, loras_of
 from engine.walk.palette import Palette
 from engine.walk.waypoint import Waypoint
 
@@ -26,16 +27,28 @@ class DreamSpec:
     palette: Palette  # the one to begin with
     width: int  # pixels of a keyframe
     height: int
-    economy: int = 0  # 0 as the show asks, 1 half precision, 2 and decoding in tiles; grows after out-of-memory
+    economy: int = 0  # 0 as the show asks, then one measure more at each level (memory.py); grows after out-of-memory
     crowded: bool = False  # a software renderer draws on the same processor, and goes first
     film: bool = False  # how many pictures there are in the end counts, and not how soon one is there
     focus: str = ""  # the focus curve that pictures so far were made with (see focus.py); empty: none was
+    decode: str = ""  # whole or tiles, as pictures so far were decoded; empty: none was
+    loras: tuple[Lora, ...] = ()  # with the strengths that the show begins with
+    embeddings: tuple[Embedding, ...] = ()
 
     @staticmethod
     def from_show(show: "Show", crowded: bool = False, film: bool = False) -> "DreamSpec":
         """The dreaming part of a show."""
         palette = Palette.of([material.prompt for material in show.materials])
-        return DreamSpec(show.model, palette, show.model.width, show.model.height, crowded=crowded, film=film)
+        return DreamSpec(
+            show.model,
+            palette,
+            show.model.width,
+            show.model.height,
+            crowded=crowded,
+            film=film,
+            loras=loras_of(show.things, show.values),
+            embeddings=show.things.get("embedding", ()),
+        )
 
 
 @dataclass(frozen=True)
@@ -47,6 +60,8 @@ class Arithmetic:
     threads: int  # that share one picture: how a sum is added up is in its last bits
     economy: int = 0
     focus: str = ""  # the focus curve (see focus.py); empty while no picture has needed one
+    decode: str = "whole"  # or tiles
+    runs: str = ""  # graphs, compiled, or both: other kernels may round otherwise
 
 
 @dataclass(frozen=True)

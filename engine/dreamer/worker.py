@@ -12,6 +12,7 @@ import ctypes
 import gc
 import logging
 import os
+import queue
 import signal
 import sys
 import threading
@@ -19,13 +20,14 @@ import time
 import traceback
 from collections.abc import Callable
 from concurrent import futures
+from functools import partial
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING
 
 import psutil
 
-from engine.dreamer import models
+from engine.dreamer import addition_files, models
 from engine.dreamer.faults import NotYet, led_to_by_memory, line, may_pass
 from engine.dreamer.messages import (
     Done,
@@ -46,12 +48,14 @@ from engine.dreamer.messages import (
 )
 from engine.dreamer.models import ModelError
 from engine.dreamer.ring import Ring, Shapes
+from engine.dreamer.shown import Place, Seen
 from engine.dreamer.spec import DreamSpec
 from engine.show.paths import ensure_temp_dir
 from engine.walk.palette import Palette
 from engine.walk.waypoint import Waypoint
 
 if TYPE_CHECKING:
+    from engine.dreamer.landing import Landing
     from engine.dreamer.load import Dreamer
 
 # How often a thread of GNU's OpenMP looks for work before it sleeps, which takes longer than many a layer. The
@@ -59,6 +63,7 @@ if TYPE_CHECKING:
 # beside something that takes nine tenths of a core (a recording) 258 at 2,000, 800 at 20,000, 1,250 at 100,000.
 SPIN = "2000"
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
+AHEAD = 2  # pictures that are copied while the next is begun; beyond them nothing is begun
 KEPT_BYTES = 256 << 20  # at the top of the heap; pieces of up to an eighth are taken from it
 
 log = logging.getLogger("pedesis")
@@ -112,7 +117,8 @@ def _keep_memory() -> None:
 
 def _run(pipe: Connection, spec: DreamSpec, ring: Ring) -> None:
     # a wrong name is said at once, not after the seconds that torch takes
-    models.find(spec.model.name, spec.model.decoder)
+    place = models.find(spec.model.name, spec.model.decoder)
+    addition_files.check(place, spec.loras, spec.embeddings)
     pipe.send(Loading("starting torch"))
     # The libraries make 700,000 objects that stay. Without looking through them for waste while they come, the first
     # picture of the built-in model is there after 4.7 s instead of 6.0, on two cores that were busy training.
@@ -121,15 +127,27 @@ def _run(pipe: Connection, spec: DreamSpec, ring: Ring) -> None:
 
     dreamer = Dreamer(spec, lambda what: pipe.send(Loading(what)))
     pipe.send(Ready(dreamer.described, dreamer.arithmetic))
-    turns = _Turns(pipe, _Words(dreamer), lambda asked: _sketched(dreamer, asked))
-    dreamer.on_learnt = lambda arithmetic: turns.say(Learnt(arithmetic))
+    seen = Seen()
+
+    def see(places: tuple[Place, ...]) -> None:
+        for place in places:
+            dreamer.see(place.hash, partial(seen.read, place))
+
+    turns = _Turns(pipe, _Words(dreamer), lambda asked: _sketched(dreamer, asked), see)
+    dreamer.on_learnt = lambda arithmetic: turns.say(Learnt(arithmetic, dreamer.described))
+    if dreamer.lands_later:
+        return _dream_ahead(dreamer, ring, turns)
     if dreamer.workers == 1:
         return _dream(dreamer, ring, turns)
-    pool = futures.ThreadPoolExecutor(dreamer.workers, "dreaming")
-    workers = [pool.submit(_dream, dreamer, ring, turns) for _ in range(dreamer.workers)]
-    ended, _ = futures.wait(workers, return_when=futures.FIRST_COMPLETED)
+    _together(turns, [lambda: _dream(dreamer, ring, turns)] * dreamer.workers)
+
+
+def _together(turns: "_Turns", works: list[Callable[[], None]]) -> None:
+    """Each in a thread of its own, until the first ends: raises what it ended of."""
+    pool = futures.ThreadPoolExecutor(len(works), "dreaming")
+    ended, _ = futures.wait([pool.submit(work) for work in works], return_when=futures.FIRST_COMPLETED)
     turns.end()
-    ended.pop().result()  # raises what it ended of
+    ended.pop().result()
 
 
 class _Turns:
@@ -140,8 +158,9 @@ class _Turns:
         pipe: Connection,
         words: "_Words | None" = None,
         sketch: Callable[[Sketch], Sketched] | None = None,
+        see: Callable[[tuple[Place, ...]], None] = lambda _: None,
     ) -> None:
-        self._pipe, self._words, self._sketch = pipe, words, sketch
+        self._pipe, self._words, self._sketch, self._see = pipe, words, sketch, see
         self._taking, self._saying = threading.Lock(), threading.Condition()
         self._taken = self._answered = 0
         self._over = False
@@ -155,11 +174,13 @@ class _Turns:
                 elif isinstance(message, Sketch) and self._sketch is not None:
                     if self._words is not None:
                         self._words.wait_for(message.waypoint)
+                    self._see(message.pictures)
                     self.say(self._sketch(message))
             self._taken += 1
             turn = self._taken - 1
         if self._words is not None:
             self._words.wait_for(message.waypoint)
+        self._see(message.pictures)
         return turn, message.slot, message.waypoint
 
     def want(self) -> None:
@@ -243,6 +264,33 @@ def _dream(dreamer: "Dreamer", ring: Ring, turns: _Turns) -> None:
         turns.answer(turn, slot, time.perf_counter() - begun, memory_mb(process), numbers)
         if turn == 0:
             _settle()
+
+
+def _dream_ahead(dreamer: "Dreamer", ring: Ring, turns: _Turns) -> None:
+    """The same on a card: one thread begins pictures, another waits until they have landed in their slots, and says so.
+    The card has the next picture to work on while the last is copied."""
+    begun: queue.Queue[tuple[int, int, float, Landing, Shapes]] = queue.Queue(AHEAD)
+
+    def begin() -> None:
+        dreamer.prepare_thread()
+        dreamer.pin(ring)
+        while True:
+            turn, slot, waypoint = turns.take()
+            at = time.perf_counter()
+            landing, numbers = dreamer.begin(waypoint, ring.picture(slot), turns.want, ring.numbers(slot))
+            begun.put((turn, slot, at, landing, numbers))
+
+    def land() -> None:
+        process = psutil.Process()
+        dreamer.prepare_thread()
+        while True:
+            turn, slot, at, landing, numbers = begun.get()
+            landing.wait()
+            turns.answer(turn, slot, time.perf_counter() - at, memory_mb(process), numbers)
+            if turn == 0:
+                _settle()
+
+    _together(turns, [begin, land])
 
 
 def _settle() -> None:

@@ -6,17 +6,20 @@
 
 Listeners are woken and read what is new for them when they can: the newest value of each parameter, so that a slow one
 holds nothing up and takes no memory. The event loop's thread.
+
+What one page sets is shown to the others at once (`foresee`), before the show has said that it took it. Until the show
+has heard of it, its own word on that parameter waits, as it may be older; then it counts, whatever was foreseen.
 """
 
 import asyncio
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from engine.panel.tree import Tree, changes
 from engine.play.panel_messages import Description, Picture, Refusal, Update
-from engine.show.params import Value
+from engine.show.params import Param, ParamError, Value
 
 LOG_KEPT = 200  # lines
 MOST_CHANGES = 64  # of addresses that are told one by one; beyond it the whole tree is to be read again
@@ -62,6 +65,8 @@ class Board:
         self.pictures = 0
         self.listeners: set[Listener] = set()
         self._clients = 0
+        self._kinds: dict[str, Param] = {}  # of what can be set, by name
+        self._foreseen: dict[str, int] = {}  # parameters: number of the message with which they were set
         self._painted = asyncio.Event()
 
     def join(self) -> Listener:
@@ -83,6 +88,18 @@ class Board:
         else:
             self._change(said)
 
+    def foresee(self, client: int, name: str, value: Value, number: int) -> None:
+        """A page sets this; the others see it now. number: of the message that tells the show (Update.heard)."""
+        param = self._kinds.get(name)
+        if param is None:
+            return
+        try:
+            shown = {name: param.coerce(value)}
+        except ParamError:  # the show will say why
+            return
+        self._foreseen[name] = number
+        self._show(shown, [each for each in self.listeners if each.client != client])
+
     async def next_picture(self, seen: int, timeout_s: float) -> Picture | None:
         """A picture after the so-manieth; None where none comes in time."""
         end = time.monotonic() + timeout_s
@@ -100,6 +117,8 @@ class Board:
         self.show = show
         self.values, self.lists, self.mapped = dict(show.values), dict(show.lists), dict(show.mapped)
         self.log = deque(show.log, maxlen=LOG_KEPT)
+        self._kinds = {row["name"]: param_of(row) for row in show.params if _can_be_set(row)}
+        self._foreseen.clear()
         for listener in self.listeners:
             listener.is_new = True
             listener.wake()
@@ -111,14 +130,13 @@ class Board:
         self.log.extend(said.log)
         if said.status is not None:
             self.status, self.heard_at = said.status, time.monotonic()
+        self._show(self._settled(said), self.listeners)
         for listener in self.listeners:
-            # The same object for all who keep up, so that it is put into words once (sockets.Words).
-            listener.values = {**listener.values, **said.values} if listener.values else said.values
             listener.lists |= said.lists
             listener.log.extend(said.log)
             listener.status = said.status or listener.status
             listener.refused.extend(each for each in said.refused if each.client == listener.client)
-            if said.values or said.lists or said.log or said.status or listener.refused:
+            if said.lists or said.log or said.status or listener.refused:
                 listener.wake()
         if said.picture is not None:
             self.picture = said.picture
@@ -129,6 +147,23 @@ class Board:
             self.mapped = dict(said.mapped)
         if said.mapped is not None or {"presets", "cues"} & said.lists.keys():
             self._grow()
+
+    def _settled(self, said: Update) -> Mapping[str, Value]:
+        """What listeners are told of its values: nothing yet of what they foresee, and what the show made of that."""
+        if not self._foreseen:
+            return said.values
+        heard = [name for name, number in self._foreseen.items() if number <= said.heard]
+        for name in heard:
+            del self._foreseen[name]
+        settled = {name: value for name, value in said.values.items() if name not in self._foreseen}
+        return settled | {name: self.values[name] for name in heard if name in self.values}
+
+    @staticmethod
+    def _show(values: Mapping[str, Value], listeners: Iterable[Listener]) -> None:
+        for listener in listeners if values else ():
+            # The same object for all who keep up, so that it is put into words once (sockets.Words).
+            listener.values = {**listener.values, **values} if listener.values else values
+            listener.wake()
 
     def _grow(self) -> None:
         """The tree of addresses as it is now; whoever listens hears what came and went."""
@@ -141,3 +176,14 @@ class Board:
             listener.paths.extend(told)
             if told:
                 listener.wake()
+
+
+def param_of(row: Mapping[str, Any]) -> Param:
+    """A parameter as far as a description tells of it, without its rule."""
+    return Param(
+        row["name"], row["kind"], row["default"], row["doc"], row["low"], row["high"], choices=tuple(row["choices"])
+    )
+
+
+def _can_be_set(row: Mapping[str, Any]) -> bool:
+    return row["lands"] != "start" and row["kind"] not in ("trigger", "call")

@@ -32,6 +32,7 @@ class Outgoing:
         self._fired: deque[tuple[int, str, str, Value]] = deque(maxlen=MOST_FIRED)
         self._packets: deque[bytes] = deque(maxlen=MOST_PACKETS)
         self._said: dict[str, Any] = {}
+        self._number = 0  # of the last message
         self._changed = threading.Condition()
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="to-the-stage", daemon=True)
@@ -40,8 +41,8 @@ class Outgoing:
         """Begins to send."""
         self._thread.start()
 
-    def order(self, client: int, kind: Kind, name: str, value: Value) -> None:
-        """What a page wants."""
+    def order(self, client: int, kind: Kind, name: str, value: Value) -> int:
+        """What a page wants. Returns the number of the message that it goes with (Update.heard)."""
         with self._changed:
             if kind == "set":
                 self._sets.pop(name, None)
@@ -51,6 +52,7 @@ class Outgoing:
             else:
                 self._fired.append((client, kind, name, value))
             self._changed.notify()
+            return self._number + 1
 
     def packet(self, raw: bytes) -> None:
         """OSC for the show."""
@@ -81,7 +83,8 @@ class Outgoing:
                     return
             time.sleep(GATHER_S)
             with self._changed:
-                message = dict(self._said)
+                self._number += 1
+                message = {**self._said, "number": self._number}
                 message["orders"] = [*self._sets.values(), *self._fired]
                 message["packets"] = list(self._packets)
                 self._said, self._sets = {}, {}

@@ -76,7 +76,9 @@ async def page_socket(board: Board, outgoing: Outgoing, websocket: WebSocket, wo
                     pongs.put_nowait(said.id)
                 listener.wake()
             else:
-                outgoing.order(listener.client, said.kind, said.name, said.value)
+                number = outgoing.order(listener.client, said.kind, said.name, said.value)
+                if said.kind == "set":
+                    board.foresee(listener.client, said.name, said.value, number)
 
     async def tell(listener: Listener) -> None:
         while True:

@@ -8,13 +8,18 @@ After https://github.com/Vidvox/OSCQueryProposal, third revision. Plain data and
 thread.
 
 A number is `f`, a whole number `i`, a switch `T` or `F` as it is now, a choice or a text `s`. A trigger is `I`, a bang,
-and takes its strength as an `f` too (OVERLOADS). A call is `s`; triggers and calls can be sent and have no value.
+and takes its strength as an `f` too (OVERLOADS). A call is `s`; triggers and calls can be sent and have no value: null
+stands in its place, as the proposal has it, since clients in the wild (python-oscquery) read no node without.
+
+In the proposal a node is a method or a container. What is both in a show, such as /material/clouds, is a container with
+its own value inside it, /material/clouds/value; its attributes one by one, and LISTEN, answer at both.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from engine.control.resolve import inner_addresses
 from engine.play.panel_messages import Description
 from engine.show.params import Value
 
@@ -61,7 +66,6 @@ class Tree:
 
     nodes: Mapping[str, Node] = field(default_factory=dict)
     children: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    addresses: Mapping[str, str] = field(default_factory=dict)  # names of values, and of the status: their addresses
 
     @staticmethod
     def empty() -> "Tree":
@@ -73,6 +77,9 @@ class Tree:
         """The tree of a show with its presets and cues, and the foreign addresses that its mappings hear."""
         leaves = [_param_node(row, lists) for row in show.params]
         leaves += [Node(path, says, kind, READ, status=name) for path, (name, kind, says) in STATUS.items()]
+        by_path = {leaf.path: leaf for leaf in leaves}
+        kinds = {"/" + row["name"].replace(".", "/"): row["kind"] for row in show.params}
+        leaves += [replace(by_path[address], path=inner) for inner, address in inner_addresses(kinds).items()]
         own = {node.path for node in leaves}
         leaves += [
             Node(path, f"Moves {to}.", "f", WRITE, tags=("mapping",))
@@ -90,8 +97,7 @@ class Tree:
                 nodes.setdefault(above, Node(above))
             children.setdefault(above, {})[last] = None
             nodes[leaf.path] = leaf
-        addresses = {node.param or node.status: node.path for node in nodes.values() if node.param or node.status}
-        return Tree(nodes, {path: tuple(names) for path, names in children.items()}, addresses)
+        return Tree(nodes, {path: tuple(names) for path, names in children.items()})
 
     def find(self, path: str) -> Node | None:
         """The node at an address; one slash too many at its end does no harm."""
@@ -114,13 +120,15 @@ class Tree:
         return {name: whole[name]} if name in whole else {}
 
     def _described(self, node: Node, values: Mapping[str, Value], status: Mapping[str, Any]) -> dict[str, Any]:
-        said = _attributes(node, values, status)
         held = self.children.get(node.path)
-        if held is not None:
-            said["CONTENTS"] = {
-                name: self._described(self.nodes[join(node.path, name)], values, status) for name in held
-            }
-        return said
+        if held is None:
+            said = _attributes(node, values, status)
+            if node.type:
+                said.setdefault("VALUE", [None])
+            return said
+        said = _attributes(Node(node.path, node.description), values, status)
+        contents = {name: self._described(self.nodes[join(node.path, name)], values, status) for name in held}
+        return {**said, "CONTENTS": contents}
 
 
 def changes(before: Tree, after: Tree) -> list[tuple[str, str]]:

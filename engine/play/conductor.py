@@ -77,6 +77,7 @@ class Conductor(Mapping[str, Value]):
             materials=tuple(f"material.{m.name}" for m in show.materials),
             loop=float(show.values["walk.loop"]),
             round_length=float(show.values["walk.round"]),
+            loras=tuple(lora.parameter for lora in show.things.get("lora", ())),
             palette=Palette.of([m.prompt for m in show.materials]).id,
         )
         self._view = Dissolve(str(show.values["look.view"]))

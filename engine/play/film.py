@@ -318,7 +318,8 @@ def run_film(
         supply = _Supply(script.preroll.keyframes(plan.keyframes(script.waypoints(), show.film.gap)))
         spec = DreamSpec.from_show(show, film=True)
         if unfinished and unfinished.arithmetic:
-            spec = replace(spec, focus=unfinished.arithmetic.get("focus", ""))
+            same = unfinished.arithmetic
+            spec = replace(spec, focus=same.get("focus", ""), decode=same.get("decode", ""))
         dreamer = DreamerProcess(spec, supply, lossless=True)
         supply.on_next = lambda waypoint: dreamer.set_palettes(script.palettes(waypoint))
         stack.callback(lambda: measured(stats.report(meter, dreamer.status, None)))

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from engine.dreamer import models
+from engine.dreamer import addition_files
 from engine.play.performance import Prepared
 from engine.play.shows import load_show
 from engine.show.config import ShowError
@@ -46,7 +46,7 @@ class Loading:
     def _run(self) -> None:
         try:
             show = load_show(self._find())
-            models.find(show.model.name, show.model.decoder)
+            addition_files.find_model(show)
             prepared = Prepared.of(show)
             prepared.recall()
             self.prepared = prepared

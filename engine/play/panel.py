@@ -67,6 +67,7 @@ class Panel:
         self._status_told: Mapping[str, Any] = {}
         self._watch = StatusWatch(time.perf_counter())
         self._said: Mapping[str, Any] | None = None  # the address that was told last
+        self._heard = 0  # as it was told last
 
     @property
     def outputs(self) -> list[Output]:
@@ -210,9 +211,12 @@ class Panel:
         lines, refused = self._tail.take(), tuple(self._refused)
         picture = self.preview.take() if self.preview is not None else None
         self._refused.clear()
-        if not (new_values or new_lists or mapped is not None or is_news or lines or picture or refused):
+        heard, self._heard = self._heard, self.link.heard if self.link is not None else 0
+        is_heard = heard != self._heard
+        if not (new_values or new_lists or mapped is not None or is_news or lines or picture or refused or is_heard):
             return None
-        return Update(new_values, new_lists, mapped, status if is_news else None, lines, refused, picture)
+        news = status if is_news else None
+        return Update(new_values, new_lists, mapped, news, lines, refused, picture, self._heard)
 
     @staticmethod
     def _values(player: "Player") -> dict[str, Value]:

@@ -52,6 +52,8 @@ class PanelLink:
         self.is_new = False  # whether a process has begun that knows nothing yet
         self.looking = False  # whether somebody looks at the picture
         self.restarts = 0
+        self.heard = 0  # number of the last message of which orders() gave all
+        self._number = 0
         self._lock = threading.Lock()
         self._description: Description | None = None
         self._update: Update | None = None
@@ -88,12 +90,13 @@ class PanelLink:
 
     def orders(self) -> tuple[list[Order], list[bytes]]:
         """What people want since the last call, and the OSC that came, oldest first."""
-        if not self._orders and not self._packets:
+        if self.heard == self._number and not self._orders and not self._packets:
             return [], []
         with self._lock:
             found = list(self._orders), list(self._packets)
             self._orders.clear()
             self._packets.clear()
+            self.heard = self._number
         return found
 
     def watch(self) -> None:
@@ -212,6 +215,7 @@ class PanelLink:
         with self._lock:
             self._orders.extend(said.orders)
             self._packets.extend(said.packets)
+            self._number = said.number or self._number
 
     def _speak(self, pipe: Connection) -> None:
         with self._lock:
@@ -226,6 +230,7 @@ class PanelLink:
     def _end(self) -> None:
         """The process is gone, or has to go."""
         self.ready, self.looking, self.is_new = None, False, False
+        self.heard = self._number = 0  # the next one counts anew
         self._stuck_since = None
         if self._pipe is not None:
             self._pipe.close()

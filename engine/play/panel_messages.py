@@ -73,6 +73,7 @@ class Update:
     log: tuple[Mapping[str, Any], ...] = ()
     refused: tuple[Refusal, ...] = ()
     picture: Picture | None = None
+    heard: int = 0  # number of the last message with orders that the show had taken when it said this
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,7 @@ class Heard:
     looking: bool | None = None
     clients: int | None = None
     fault: str = ""  # what it ends of
+    number: int = 0  # of a message with orders: it comes back as Update.heard
 
 
 def encode(said: Mapping[str, Any]) -> bytes:
@@ -112,7 +114,7 @@ def decode(raw: bytes) -> Heard:
     if not isinstance(said, dict):
         raise ValueError("a message of the panel must be an object")
     ready = said.get("ready")
-    looking, clients = said.get("looking"), said.get("clients")
+    looking, clients, number = said.get("looking"), said.get("clients"), said.get("number")
     return Heard(
         tuple(_order(each) for each in _some(said, "orders", MAX_ORDERS)),
         tuple(_packet(each) for each in _some(said, "packets", MAX_PACKETS)),
@@ -122,6 +124,7 @@ def decode(raw: bytes) -> Heard:
         looking if isinstance(looking, bool) else None,
         clients if isinstance(clients, int) else None,
         str(said.get("fault", ""))[:TEXT_MAX],
+        number if isinstance(number, int) else 0,
     )
 
 

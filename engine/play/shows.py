@@ -13,6 +13,7 @@ from engine.control import automation_params as automation
 from engine.control import map_table as mapping
 from engine.control import params as control
 from engine.control.score import ScoreError, parse_score
+from engine.dreamer import additions
 from engine.dreamer import params as dreamer
 from engine.play import panel_params as panel
 from engine.record import params as record
@@ -20,6 +21,7 @@ from engine.show import config
 from engine.show.part import Part
 from engine.stage import docent_params as docent
 from engine.stage import params as stage
+from engine.walk import guide_params as guide
 from engine.walk import params as walk
 from engine.walk.memory import params as memory
 from engine.walk.pulp import params as pulp
@@ -29,12 +31,14 @@ PARTS: tuple[Part, ...] = (
     walk.PART,
     pulp.PART,
     memory.PART,
+    guide.PART,
     stage.PART,
     docent.PART,
     control.PART,
     automation.PART,
     mapping.PART,
     dreamer.PART,
+    additions.PART,
     record.PART,
     panel.PART,
 )

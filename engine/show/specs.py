@@ -36,6 +36,11 @@ class ModelSpec:
     scheduler_options: str = ""  # name=value, separated by commas
     recipe: str = "none"  # a few-step family, as its authors sample it
     negative: str = ""
+    decode: str = "auto"  # whole, tiles
+    encoders: str = "auto"  # of text: keep, reread
+    quantize: str = "none"  # int8, fp8
+    graphs: bool = True  # CUDA's
+    compile: bool = False
 
 
 @dataclass(frozen=True)

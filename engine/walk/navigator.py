@@ -51,6 +51,7 @@ class Navigator:
     palette: str = ""  # id of the materials' palette
     loop: float = 0.0
     round_length: float = 16.0  # of the tour, phase units
+    loras: tuple[str, ...] = ()  # parameter names of their strengths, e.g. "lora.clay"
     ticks: int = 0
     epoch: int = 0
     phase: float = 0.0
@@ -105,6 +106,7 @@ class Navigator:
             loop=self.loop,
             palette=self.palette,
             focus=self._now["walk.focus"],
+            loras=self._now["loras"],
         )
 
     def weights_at(self, phase: float) -> tuple[float, ...]:
@@ -155,6 +157,7 @@ class Navigator:
             palette=self.palette,
             loop=self.loop,
             round_length=self.round_length,
+            loras=self.loras,
             ticks=_whole(data["ticks"], int(FARTHEST)),
             epoch=_whole(data["epoch"], int(FARTHEST)),
             phase=_number(data["phase"]),
@@ -170,7 +173,7 @@ class Navigator:
         if "home" not in data and list(homes) == [_own_home({seed: 1.0})] and list(voices) == [seed]:
             fresh.homes, fresh.home = {None: 1.0}, None  # saved before the home went along with the seed
         fresh._now = {"going": Going(), "walk.radius": 0.3, "walk.pedesis": 0.0, "walk.focus": 1.0}
-        fresh._now["bias"] = (1.0,) * len(self.materials)
+        fresh._now |= {"bias": (1.0,) * len(self.materials), "loras": ()}
         fresh.waypoint()  # numbers that are good one by one may still not be a walk: shares and gains of nothing
         fresh._now = self._now
         self.__dict__.update(fresh.__dict__)
@@ -188,6 +191,7 @@ class Navigator:
             "walk.pedesis": float(steer["walk.pedesis"]),
             "walk.focus": float(steer["walk.focus"]),
             "bias": tuple(float(steer[m]) for m in self.materials),
+            "loras": tuple(float(steer[name]) for name in self.loras),
         }
 
     def _pull_home(self) -> None:

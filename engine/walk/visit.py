@@ -9,15 +9,16 @@ On the way the noise is a mixture of both places, of unit variance. A place that
 last bit. Belongs to the thread that runs the show's loop; no torch.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from engine.walk.guide import guide_from, mixed_guides
 from engine.walk.mix import TICK_S, heard, turned
 from engine.walk.palette import Palette
 from engine.walk.pulp.liquid import mixed, over
-from engine.walk.reading import id_from, liquid_from, number, points_from, weights_from, wordings_from
-from engine.walk.waypoint import Liquid, Point, Waypoint, Wording, normalise, scaled
+from engine.walk.reading import few, id_from, liquid_from, number, points_from, weights_from, wordings_from
+from engine.walk.waypoint import Guide, Liquid, Point, Waypoint, Wording, normalise, scaled
 
 TRAVEL = 3.0  # how much longer than blend.time the way to a place takes
 
@@ -33,11 +34,13 @@ class Place:
     focus: float = 1.0
     loop: float = 0.0
     liquid: Liquid | None = None
+    loras: tuple[float, ...] = ()  # none: those of the moment
+    guide: Guide | None = None  # by the hashes of pictures, which whoever goes there must have
 
     @staticmethod
     def of(waypoint: Waypoint) -> "Place":
         w = waypoint
-        return Place(w.points, w.weights, w.palette, w.beside, w.focus, w.loop, w.liquid)
+        return Place(w.points, w.weights, w.palette, w.beside, w.focus, w.loop, w.liquid, w.loras, w.guide)
 
     def at(self, waypoint: Waypoint) -> Waypoint:
         """The waypoint, at this place. What tears the walk tears the place too."""
@@ -50,6 +53,8 @@ class Place:
             focus=self.focus,
             loop=self.loop,
             liquid=over(self.liquid, waypoint.liquid),
+            loras=self.loras if len(self.loras) == len(waypoint.loras) else waypoint.loras,
+            guide=self.guide,
         )
 
     @property
@@ -60,9 +65,8 @@ class Place:
     @property
     def waypoint(self) -> Waypoint:
         """This place, at no time."""
-        return Waypoint(
-            0.0, 0, self.points, self.weights, self.loop, self.palette, self.beside, self.focus, self.liquid
-        )
+        w = Waypoint(0.0, 0, self.points, self.weights, self.loop, self.palette, self.beside, self.focus, self.liquid)
+        return replace(w, loras=self.loras, guide=self.guide)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON-able form."""
@@ -75,7 +79,9 @@ class Place:
         beside = wordings_from(data.get("beside", ()), 0)
         focus = number(data.get("focus", 1.0), 0, 1)
         liquid = liquid_from(data.get("liquid"), loop)
-        return Place(points, weights_from(data["weights"]), id_from(data["palette"]), beside, focus, loop, liquid)
+        loras = tuple(number(n, -10, 10) for n in few(data.get("loras", ()), 64, 0))
+        weights, palette, guide = weights_from(data["weights"]), id_from(data["palette"]), guide_from(data.get("guide"))
+        return Place(points, weights, palette, beside, focus, loop, liquid, loras, guide)
 
 
 @dataclass(frozen=True)
@@ -212,10 +218,17 @@ class Visits:
             points=points,
             focus=sum(part.focus * share for part, share in parts),
             liquid=mixed([(part.liquid, share) for part, share in parts], waypoint.loop),
+            loras=tuple(sum(n * share for n, (_, share) in zip(of, parts, strict=True)) for of in _loras(parts)),
+            guide=mixed_guides([(part.guide, share) for part, share in parts]),
             weights=parts[0][0].weights,
             palette=parts[0][0].palette,
             beside=_beside(parts),
         )
+
+
+def _loras(parts: list[tuple[Waypoint, float]]) -> Iterator[tuple[float, ...]]:
+    """The strengths of each LoRA in all of the parts."""
+    return zip(*(part.loras for part, _ in parts), strict=True)
 
 
 def _beside(parts: list[tuple[Waypoint, float]]) -> tuple[Wording, ...]:

@@ -19,6 +19,7 @@ from engine.walk.spectrum import K, coefficients
 
 TORN = 2.0  # what a full change of the patches counts in a distance
 SHEETS = 3  # that a picture may be torn into beside its own
+GUIDED = 1.5  # what a guide that comes with its whole strength counts: much as a change of everything
 SAME = 1e-3  # a distance that moves no pixel by a whole step of eight bits
 
 
@@ -176,10 +177,13 @@ def distance(a: Waypoint, b: Waypoint) -> float:
     """How far apart two pictures are likely to look: about one per correlation length or full change of material.
 
     The root mean square of the difference of the noises, sqrt(2 (1 - correlation)), which is the phase step for a
-    small step of the smooth walk, plus the total variation between the material weights, plus twice the step of focus.
+    small step of the smooth walk, plus the total variation between the material weights, plus twice the step of focus,
+    plus the steps of the LoRAs' strengths, plus what steers from outside, by its weight.
     Where both are torn, the sheets count by how much of the picture they have; and what tears them counts too.
     """
-    change = 2.0 * abs(a.focus - b.focus)
+    change = 2.0 * abs(a.focus - b.focus) + _change_of_guide(a.guide, b.guide)
+    if a.loras and b.loras:  # one without any is dreamt with the strengths of the moment
+        change += sum(abs(x - y) for x, y in zip(a.loras, b.loras, strict=False))
     own = _gap(a.points, b.points, a.loop) + _change_of_words(a.wordings, b.wordings)
     ours, theirs = a.liquid or b.liquid, b.liquid or a.liquid
     if ours is None or theirs is None:
@@ -206,6 +210,22 @@ def _change_of_liquid(a: Liquid, b: Liquid, own: float, loop: float) -> float:
     others += 2.0 * abs(len(a.sheets) - len(b.sheets))
     moved = math.sqrt(torn) * _gap(a.points, b.points, loop) + abs(a.torn - b.torn)
     return (1 - share * len(a.sheets)) * own + share * others + TORN * moved
+
+
+def _change_of_guide(a: Guide | None, b: Guide | None) -> float:
+    """How much differs of what steers from outside."""
+    if a is None or b is None:
+        here = a or b
+        return 0.0 if here is None else GUIDED * _pull(here)
+    ours, theirs = dict(a.seen), dict(b.seen)
+    seen = 0.5 * sum(abs(ours.get(k, 0.0) - theirs.get(k, 0.0)) for k in {**ours, **theirs})
+    gaps = abs(a.strength - b.strength) + abs(a.outline - b.outline) / 2 + abs(a.likeness - b.likeness)
+    return GUIDED * (gaps + seen * min(_pull(a), _pull(b)))
+
+
+def _pull(guide: Guide) -> float:
+    """How strongly it steers, in all ways together."""
+    return guide.strength + guide.outline / 2 + guide.likeness
 
 
 def _change_of_words(a: Sequence[Wording], b: Sequence[Wording]) -> float:

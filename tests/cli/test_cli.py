@@ -14,7 +14,12 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from engine import __version__, cli
+from engine import __version__
+from engine.cli import app
+from engine.cli import run as run_command
+from engine.cli.common import parse_duration, parse_fps, parse_size
+from engine.cli.film import film_with_progress
+from engine.cli.run import with_port
 from engine.play.film import FilmError
 from engine.play.shows import load_show
 from tests.shows import write_tiny_show
@@ -31,13 +36,13 @@ def call(*arguments: str, cwd: Path | None = None, **environment: str) -> subpro
 
 def test_every_command_has_help() -> None:
     for command in ([], ["run"], ["film"], ["params"], ["doctor"], ["models"], ["models", "fetch"]):
-        result = CliRunner().invoke(cli.app, [*command, "--help"])
+        result = CliRunner().invoke(app, [*command, "--help"])
         assert result.exit_code == 0 and len(result.output) > 80
 
 
 @pytest.mark.parametrize("command", [[], ["run"], ["film"], ["params"], ["doctor"], ["models"], ["models", "inspect"]])
 def test_short_help_is_help_and_flags_take_no_value(command: list[str]) -> None:
-    short, long = (CliRunner().invoke(cli.app, [*command, flag]).output for flag in ("-h", "--help"))
+    short, long = (CliRunner().invoke(app, [*command, flag]).output for flag in ("-h", "--help"))
     assert short == long
     for flag in ("--windowed", "--headless", "--json", "--markdown", "--version", "--quiet", "--resume / --anew"):
         if flag in long:
@@ -45,7 +50,7 @@ def test_short_help_is_help_and_flags_take_no_value(command: list[str]) -> None:
 
 
 def test_the_version_is_said() -> None:
-    assert CliRunner().invoke(cli.app, ["--version"]).output.strip() == __version__
+    assert CliRunner().invoke(app, ["--version"]).output.strip() == __version__
 
 
 def test_a_name_in_any_script_can_be_said_on_any_console(tmp_path: Path) -> None:
@@ -57,12 +62,12 @@ def test_a_tilde_that_the_shell_left_is_the_home_folder(monkeypatch: pytest.Monk
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("USERPROFILE", str(tmp_path))
     stats: list[Path | None] = []
-    monkeypatch.setattr(cli, "check_stats", stats.append)
-    monkeypatch.setattr(cli, "keep_stats", lambda *_: None)
+    monkeypatch.setattr(run_command, "check_stats", stats.append)
+    monkeypatch.setattr(run_command, "keep_stats", lambda *_: None)
     records: list[Path] = []
     monkeypatch.setattr("engine.play.live.run_live", lambda show, options: records.append(options.record))
     arguments = ["run", "house", "--headless", "--record=~/a.mp4", "--stats=~/s.json"]
-    assert CliRunner().invoke(cli.app, arguments).exit_code == 0
+    assert CliRunner().invoke(app, arguments).exit_code == 0
     assert stats == [tmp_path / "s.json"] and records == [tmp_path / "a.mp4"]
 
 
@@ -94,29 +99,29 @@ def test_nothing_in_the_current_folder_disturbs_a_show_or_its_dreamer(tmp_path: 
 
 @pytest.mark.parametrize(("text", "wanted"), [("1280x720", (1280, 720)), ("16X16", (16, 16))])
 def test_sizes(text: str, wanted: tuple[int, int]) -> None:
-    assert cli.parse_size(text) == wanted
+    assert parse_size(text) == wanted
 
 
 @pytest.mark.parametrize("text", ["1280", "1280x", "ax1", "0x720", "-5x5", "1e3x5", "99999x5", ""])
 def test_wrong_sizes_quote_what_was_given(text: str) -> None:
     with pytest.raises(typer.BadParameter, match=", got "):
-        cli.parse_size(text)
+        parse_size(text)
 
 
 def test_rates_are_exact() -> None:
-    assert cli.parse_fps("24000/1001") == Fraction(24000, 1001) == cli.parse_fps("23.976")
-    assert cli.parse_fps("29.97") == Fraction(30000, 1001) and cli.parse_fps("12.5") == Fraction(25, 2)
+    assert parse_fps("24000/1001") == Fraction(24000, 1001) == parse_fps("23.976")
+    assert parse_fps("29.97") == Fraction(30000, 1001) and parse_fps("12.5") == Fraction(25, 2)
     for wrong in ("0", "abc", "1/0", "1000", "-24", "nan", "inf"):
         with pytest.raises(typer.BadParameter, match=", got "):
-            cli.parse_fps(wrong)
+            parse_fps(wrong)
 
 
 def test_durations() -> None:
-    assert cli.parse_duration("90") == cli.parse_duration("1:30") == 90
-    assert cli.parse_duration("2:00:00.5") == 7200.5
+    assert parse_duration("90") == parse_duration("1:30") == 90
+    assert parse_duration("2:00:00.5") == 7200.5
     for wrong in ("0", "-1", "a", "1:b", "nan", "inf", "1:-30", "", "1:"):
         with pytest.raises(typer.BadParameter, match=", got "):
-            cli.parse_duration(wrong)
+            parse_duration(wrong)
 
 
 def test_every_mistake_in_a_show_is_told_at_once_and_nothing_starts(tmp_path: Path) -> None:
@@ -140,7 +145,7 @@ def test_a_model_of_pickles_is_one_sentence(tmp_path: Path) -> None:
 
 
 def test_params_as_json() -> None:
-    rows = json.loads(CliRunner().invoke(cli.app, ["params", "house", "--json"]).output)
+    rows = json.loads(CliRunner().invoke(app, ["params", "house", "--json"]).output)
     speed = next(r for r in rows if r["name"] == "walk.speed")
     assert speed["address"] == "/walk/speed" and speed["kind"] == "number" and speed["doc"]
 
@@ -189,7 +194,7 @@ def test_stats_that_cannot_be_written_do_not_hide_what_became_of_the_film(
     monkeypatch.setattr("engine.play.stats.write", full)
     out, stats = tmp_path / "a.mp4", tmp_path / "s.json"
     with pytest.raises(typer.Exit):
-        cli.film_with_progress(load_show("house"), out, 1.0, Fraction(24), (160, 96), stats)
+        film_with_progress(load_show("house"), out, 1.0, Fraction(24), (160, 96), stats)
     said = capsys.readouterr().err
     assert said.index("the disk is full; a.mp4 holds 9 frames") < said.index("s.json could not be written")
 
@@ -207,12 +212,12 @@ def test_a_film_that_cannot_be_made_is_said_before_anything_is_loaded(tmp_path: 
 
 def test_an_explicit_port_listens_also_where_the_show_does_not() -> None:
     show = load_show("house", ["osc.enabled=false"])
-    assert cli.with_port(show, None).osc.enabled is False
-    assert cli.with_port(show, 7001).osc.enabled is True
+    assert with_port(show, None).osc.enabled is False
+    assert with_port(show, 7001).osc.enabled is True
 
 
 def test_params_on_a_narrow_terminal_tell_everything() -> None:
-    result = CliRunner().invoke(cli.app, ["params", "house"], env={"COLUMNS": "80"})
+    result = CliRunner().invoke(app, ["params", "house"], env={"COLUMNS": "80"})
     text = " ".join(result.output.split())
     assert "walk.speed /walk/speed" in text and "number: a number from 0 to 4 phase/s; starts at 0.12." in text
 

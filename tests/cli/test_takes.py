@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from engine import cli
+from engine.cli import app
+from engine.cli import film as command
 from engine.play.conductor import Conductor
 from engine.play.shows import load_show
 from engine.play.takes import TakeRecording
@@ -29,7 +30,7 @@ def filmed(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """What would have been filmed: show, seconds, where it begins and the take."""
     jobs: list[Any] = []
     monkeypatch.setattr(
-        cli,
+        command,
         "film_with_progress",
         lambda show, out, length_s, fps, size, stats, resume, begin_s, take: jobs.append(
             (show.name, length_s, begin_s, take)
@@ -39,7 +40,7 @@ def filmed(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 
 def run(*args: str) -> tuple[int, str]:
-    result = CliRunner().invoke(cli.app, ["film", *args])
+    result = CliRunner().invoke(app, ["film", *args])
     return result.exit_code, " ".join(result.output.replace("│", " ").split())
 
 

@@ -91,6 +91,33 @@ def test_what_a_stable_diffusion_2_predicts_is_told_by_its_name(tiny: Path) -> N
         assert layout is not None and layout.configs["scheduler"]["prediction_type"] == said
 
 
+def test_what_a_name_or_a_mark_says_of_the_steps_is_heard_and_a_guess_is_said(tiny: Path) -> None:
+    plain = single_files.save("sdxl", tiny / "dream.safetensors")
+    told = {"dream": (None, None), "dream_turbo": ("trailing", None), "noob-vpred": (None, "v_prediction")}
+    for name, (spacing, predicts) in told.items():
+        file = plain.rename(plain.with_stem(name)) if name != "dream" else plain
+        layout, plain = find(str(file)).layout, file
+        assert layout is not None and layout.note == ""
+        said = layout.configs["scheduler"]
+        shipped = json.loads((checkpoint.LAYOUTS / "sdxl.json").read_text())["scheduler"]
+        assert said.get("timestep_spacing") == (spacing or shipped.get("timestep_spacing"))
+        assert said.get("prediction_type") == (predicts or shipped.get("prediction_type"))
+    place = find(str(plain.rename(plain.with_stem("dream LCM"))))
+    assert place.components["scheduler"] == ("diffusers", "LCMScheduler")
+    told_of = models.inspect(str(single_files.save("sd2", tiny / "dream2.safetensors")))
+    assert "prediction_type=epsilon" in told_of["notes"][0] and told_of["sampled"].endswith("predicts v_prediction")
+
+
+def test_tensors_that_a_family_has_no_place_for_are_not_dropped_without_a_word(tiny: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    file = single_files.save("sd1", tiny / "lcm.safetensors")
+    tensors = load_file(file)
+    save_file(tensors | {"model.diffusion_model.time_embed.cond_proj.weight": tensors[FIRST].clone()}, str(file))
+    with pytest.raises(ModelError, match="the file has tensors that this family has no place for, 1 in all"):
+        dreamer(file)
+
+
 def test_a_file_without_a_decoder_takes_another(tiny: Path) -> None:
     file = single_files.save("sd1", tiny / "bare.safetensors", without=("first_stage_model.",))
     assert "without a decoder (VAE); set model.decoder to one" in refused(file)
@@ -130,6 +157,9 @@ def test_the_vocabulary_is_taken_from_a_model_of_this_machine_or_asked_for(
     [
         ({"lora_unet_down_blocks_0.alpha": [1]}, "this is a LoRA, an addition to a model"),
         ({"emb_params": [2, 768]}, "this is an embedding, which teaches a model a word"),
+        ({"<a-cat>": [768]}, "this is an embedding, which teaches a model a word"),
+        ({"lycoris_x.lokr_w1": [2]}, "this is a LoRA"),
+        ({FIRST: [320, 4, 3, 3], "edm_mean": [4]}, "this is Playground 2.5"),
         ({"model.diffusion_model.joint_blocks.0.x": [1]}, "this is Stable Diffusion 3; Pedesis reads"),
         ({"double_blocks.0.img_attn.norm.key_norm.scale": [1]}, "this is a Flux model; Pedesis reads"),
         ({FIRST: [320, 9, 3, 3]}, "its U-Net takes 9 channels and not 4: it is made for a picture or a mask"),
@@ -140,6 +170,30 @@ def test_the_vocabulary_is_taken_from_a_model_of_this_machine_or_asked_for(
 )
 def test_another_file_is_told_apart_by_its_header(tmp_path: Path, shapes: dict[str, list[int]], said: str) -> None:
     assert said in refused(headed(tmp_path / "x.safetensors", shapes))
+
+
+@pytest.mark.parametrize(
+    ("begins", "said"),
+    [
+        (b"PK\x03\x04" + b"x" * 99, "it is a pickle under another name, which can run code and is never loaded"),
+        (b"GGUF\x03\0\0\0" + b"x" * 99, "it is a GGUF file"),
+        (b"version https://git-lfs.github.com/spec/v1", "`git lfs pull` gets the file itself"),
+        (b"<!DOCTYPE html><html></html>", "it is a web page, which came in the file's place"),
+    ],
+)
+def test_a_file_under_another_name_says_what_it_is(tmp_path: Path, begins: bytes, said: str) -> None:
+    (tmp_path / "x.safetensors").write_bytes(begins)
+    assert said in refused(tmp_path / "x.safetensors")
+
+
+def test_a_safetensors_file_under_another_name_and_a_decoder_are_told(tmp_path: Path) -> None:
+    headed(tmp_path / "dream.safetensors", {FIRST: [320, 4, 3, 3]})
+    with pytest.raises(ModelError, match="a decoder is a folder in diffusers layout, or a repository"):
+        models.find_decoder(str(tmp_path / "dream.safetensors"))
+    (tmp_path / "dream.safetensors").rename(tmp_path / "dream.ckpt")
+    assert "under another name; call it dream.safetensors" in refused(tmp_path / "dream.ckpt")
+    tiny_models.tiny_decoder().save_pretrained(tmp_path / "taesd")
+    assert "a decoder alone (AutoencoderTiny), and no model" in refused(tmp_path / "taesd")
 
 
 def test_a_pickle_says_how_it_is_converted_without_running_it(tmp_path: Path) -> None:

@@ -211,7 +211,7 @@ def test_another_family_mixes_materials_of_any_length_and_moves_a_little_at_a_ti
 @pytest.mark.parametrize(
     ("pipeline", "said"),
     [
-        ("HiDreamImagePipeline", "cannot be walked: it takes words only, and not what lies between .*; name a"),
+        ("HiDreamImagePipeline", "cannot be walked: it takes words, and not in the form in which .*; name a"),
         ("StableDiffusionInstructPix2PixPipeline", "cannot be walked: it starts from a given picture; name a model"),
         ("NoSuchPipeline", "Pedesis does not know this kind of model; name a model of another family"),
     ],

@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 import torch
 from diffusers import DiffusionPipeline
+from typer.testing import CliRunner
 
+from engine.cli import app
 from engine.dreamer import models
 from engine.dreamer.families import FAMILIES, decoder_fault, why_not
 from engine.dreamer.generic import PipelineSampler
@@ -87,7 +89,7 @@ NOT = [
     ("StableAudioPipeline", "it makes sound, not pictures"),
     ("Flux2ModularPipeline", "it is put together of blocks (a modular pipeline)"),
     ("StableCascadePriorPipeline", "it makes what another model draws from"),
-    ("HiDreamImagePipeline", "it takes words only, and not what lies between them"),
+    ("HiDreamImagePipeline", "it takes words, and not in the form in which Pedesis mixes them"),
     ("TomorrowPipeline", "Pedesis does not know this kind of model"),
 ]
 
@@ -172,6 +174,21 @@ def test_a_class_that_the_library_has_a_dummy_for_names_the_package(
         ModelError, match=r"its AutoencoderKLQwenImage needs another package; .*pip install no_such_pack"
     ):
         dreamer(folder("krea2"))
+    asked = CliRunner().invoke(app, ["models", "inspect", str(folder("krea2"))])
+    assert asked.exit_code == 2 and "its AutoencoderKLQwenImage needs another package" in asked.output
+
+
+def test_an_option_that_a_family_does_not_take_is_said_before_the_first_picture(folder: Folder) -> None:
+    with pytest.raises(
+        ModelError, match=r"PRXPipeline takes no sigmas of its own; leave out sigmas in model.scheduler"
+    ):
+        dreamer(folder("prx"), scheduler_options="sigmas=[1.0, 0.5]", steps=2)
+
+
+def test_a_decoder_for_a_family_that_has_none_to_replace_is_refused(folder: Folder, tmp_path: Path) -> None:
+    tiny_models.tiny_decoder(4).save_pretrained(tmp_path)
+    with pytest.raises(ModelError, match=r"no decoder that another could replace; leave out model.decoder"):
+        models.find(str(folder("kandinsky3")), str(tmp_path))
 
 
 def test_a_negative_prompt_that_is_not_heard_is_said(folder: Folder, caplog: pytest.LogCaptureFixture) -> None:

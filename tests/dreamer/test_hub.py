@@ -218,6 +218,9 @@ def test_fetch_refuses_code_of_its_own_before_downloading(monkeypatch: pytest.Mo
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", lambda *_: str(tmp_path / "model_index.json"))
     with pytest.raises(ModelError, match="code of its own"):
         hub.fetch("owner/m", lambda _: None)
+    (tmp_path / "model_index.json").write_text(json.dumps({"_class_name": "WanPipeline"}))
+    with pytest.raises(ModelError, match=r"WanPipeline cannot be walked: it makes videos, .*; nothing was downloaded"):
+        hub.fetch("owner/m", lambda _: None)
     assert calls == []
 
 

@@ -114,7 +114,7 @@ def test_safetensors_are_looked_at(tmp_path: Path) -> None:
     for content, fault in (
         (WHOLE, None),
         (WHOLE[:-1], "bytes but has"),
-        (b"version https://git-lfs.github.com/spec/v1\n", "not a safetensors file"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "`git lfs pull`"),
         (b"", "not a safetensors file"),
         ((5).to_bytes(8, "little") + b"hello", "cannot be read"),
         ((25).to_bytes(8, "little") + b'{"a":{"data_offsets":[]}}', "cannot be read"),
@@ -186,7 +186,8 @@ def test_other_files_are_no_models_either(tmp_path: Path) -> None:
     for name, words in (
         ("dream.ckpt", "this is a pickle, which can run any code when it is opened"),
         ("dream.PT", "look for the same model with safetensors weights"),
-        ("dream.gguf", "a model is a .safetensors file or a folder in diffusers layout, and this is a file of another"),
+        ("dream.gguf", "this is a GGUF file, whose small numbers are made for other programs; look for the same model"),
+        ("dream.txt", "a model is a .safetensors file or a folder in diffusers layout, and this is a file of another"),
     ):
         (tmp_path / name).write_bytes(b"\x80\x02 whatever")
         assert words in refused(tmp_path / name)
@@ -198,7 +199,7 @@ def test_weights_beside_a_model_are_named(tmp_path: Path) -> None:
     folder = make(tmp_path / "m")
     checkpoint(folder / "style.safetensors", "lora_unet_down_blocks_0.alpha")
     checkpoint(folder / "word.safetensors", "emb_params")
-    said = models.inspect(str(folder))["unused"]
+    said = models.inspect(str(folder))["notes"]
     assert said == [
         "style.safetensors lies beside the model's parts and is not used: it is a LoRA",
         "word.safetensors lies beside the model's parts and is not used: it is an embedding",

@@ -21,7 +21,7 @@ from engine.dreamer.faults import is_out_of_memory, led_to_by_memory, to_model_e
 from engine.dreamer.messages import Done, Dream, FromChild, Want
 from engine.dreamer.models import ModelError
 from engine.dreamer.process import NICE, DreamerProcess, DreamSpec, Keyframe, Limits
-from engine.dreamer.restart import GIVE_UP
+from engine.dreamer.restart import GIVE_UP, MOST_ECONOMY
 from engine.dreamer.ring import Ring, Shapes
 from engine.dreamer.spec import PALETTES
 from engine.show.specs import ModelSpec
@@ -284,7 +284,7 @@ def test_memory_that_no_economy_can_save_is_given_up_last(started: Callable[...,
     dreamer = started(fake_worker.insatiable)
     until(dreamer, "failed")
     assert "out of memory: 1 GB asked" in dreamer.status.message
-    assert dreamer.status.losses == 2 + GIVE_UP  # two starts that were each tried more economically the next time
+    assert dreamer.status.losses == MOST_ECONOMY + GIVE_UP  # each of the first was tried again with less
 
 
 @pytest.mark.parametrize("worker", [fake_worker.fickle, fake_worker.killed_while_loading])
@@ -298,7 +298,7 @@ def test_what_may_pass_is_tried_for_ever(
         dreamer.poll(0.02)
     assert dreamer.status.losses >= GIVE_UP + 2 and dreamer.status.state == "restarting"
     # who is killed before a picture, as Linux does for want of memory, is tried with less
-    assert dreamer._spec.economy == (2 if worker is fake_worker.killed_while_loading else 0)
+    assert dreamer._spec.economy == (3 if worker is fake_worker.killed_while_loading else 0)
 
 
 def test_a_dreamer_that_once_dreamt_is_never_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -496,6 +496,7 @@ def test_waste_is_looked_for_after_the_first_picture_and_not_while_loading(monke
 
     class Noting:
         described, workers, arithmetic = "noting", 1, fake_worker.ARITHMETIC
+        lands_later = False
 
         def prepare_thread(self) -> None: ...
 
@@ -549,6 +550,7 @@ class Two:
     """A dreamer of two workers, whose first picture is only done when the second is, or never."""
 
     described, workers, arithmetic = "two", 2, fake_worker.ARITHMETIC
+    lands_later = False
 
     def __init__(self, *_: Any) -> None:
         self.second = threading.Event()

@@ -230,6 +230,9 @@ def test_a_pipeline_whose_prompts_cannot_be_encoded_is_one_sentence() -> None:
         ("a \\(real\\) bracket (", "a (real) bracket (", {}),
         ("loose ) and ] and [half:1.2)", "loose ) and ] and [half:1.2)", {}),
         ("(too much:9)", "too much", {"too much": 3.0}),
+        ("(less:-.5) (whole:1.)", "less whole", {"less": -0.5}),
+        ("(an [open bracket:1.2) word", "an [open bracket word", {"an [open bracket": 1.2}),
+        ("a ((red) sky", "a (red sky", {"red": 1.1}),
     ],
 )
 def test_marks_are_read_as_other_programs_have_them(text: str, plain: str, marked: dict[str, float]) -> None:

@@ -131,8 +131,9 @@ class Rig:
                     changed[param.name] = param.from_osc(arguments)
             self.values |= changed
             status = None if self.silent else dict(self.status)
-            if changed or refused or int(time.monotonic() * 100) % 30 == 0:
-                self.link.send(Update(values=changed, refused=tuple(refused), status=status))
+            if orders or changed or int(time.monotonic() * 100) % 30 == 0:
+                said = Update(values=changed, refused=tuple(refused), status=status, heard=self.link.heard)
+                self.link.send(said)
             if self.link.looking:
                 self.painted += 1
                 self.link.send(Update(picture=Picture(16, 9, bytes([self.painted % 256]) * (16 * 9 * 3))))

@@ -169,3 +169,4 @@ class StandIn:
             self.orders.append(tuple(order))
             if self.echo and order[1] == "set":
                 self.tell(Update({order[2]: order[3]}))
+        self.tell(Update(heard=said.get("number", 0)))

@@ -3,26 +3,22 @@
 import json
 import socket
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from pythonosc.udp_client import SimpleUDPClient
 from pythonoscquery.osc_query_client import OSCQueryClient
-from pythonoscquery.shared.osc_access import OSCAccess
 from websockets.sync.client import ClientConnection
 from zeroconf import ServiceInfo
 
 from engine.control.message import decode
 from engine.control.send import encode
-from engine.play.panel_messages import Update
+from engine.panel.tree import Tree, changes
+from engine.play.panel import HIDDEN
+from engine.play.panel_messages import Description, Update
+from tests.panel.evening import Evening
 from tests.panel.rig import Rig
-
-
-@pytest.fixture(scope="module")
-def rig() -> Iterator[Rig]:
-    with Rig() as rig:
-        yield rig
 
 
 def attribute(rig: Rig, path: str, name: str) -> Any:
@@ -45,9 +41,53 @@ def test_every_kind_is_described(rig: Rig) -> None:
     assert attribute(rig, "/3/xy", "ACCESS") == 2, "a mapped address can be sent to"
 
 
-def test_an_address_that_is_also_a_container_has_both(rig: Rig) -> None:
+def test_an_address_that_is_also_a_container_holds_its_own_value(rig: Rig) -> None:
     node = rig.get("/material/clouds").json()
-    assert node["TYPE"] == "f" and node["CONTENTS"]["prompt"]["FULL_PATH"] == "/material/clouds/prompt"
+    assert node["ACCESS"] == 0 and "VALUE" not in node and "TYPE" not in node
+    held = node["CONTENTS"]
+    assert held["prompt"]["FULL_PATH"] == "/material/clouds/prompt"
+    assert held["value"]["TYPE"] == "f" and held["value"]["ACCESS"] == 3 and held["value"]["VALUE"] == [1.0]
+    assert rig.get("/say").json()["CONTENTS"]["text"]["ACCESS"] == 2
+    assert attribute(rig, "/material/clouds", "VALUE") == [1.0], "what is asked for by name answers as ever"
+    with rig.query() as one:
+        command(one, "LISTEN", "/material/clouds/value")
+        assert packets(one) == [("/material/clouds/value", [1.0])]
+
+
+def test_a_node_that_can_only_be_sent_to_has_null_in_place_of_a_value(rig: Rig) -> None:
+    for path in ("/walk/jump", "/say/text", "/3/xy"):
+        assert rig.get(path).json()["VALUE"] == [None] and rig.get(f"{path}?VALUE").status_code == 204
+
+
+def test_the_proposals_examples() -> None:
+    """The tree of its first example, and its parts; what we tell besides is left out."""
+    row = {"low": 0.0, "high": 100.0, "choices": (), "unit": "", "default": 0.5, "lands": "start", "kind": "number",
+           "name": "foo", "doc": "demonstrates a read-only OSC node- single float value ranged 0-100"}  # fmt: skip
+    words = {**row, "name": "baz.qux", "kind": "choice", "choices": ("empty", "half-full", "full"), "lands": "frame",
+             "doc": "read/write OSC node- accepts one of several string-type inputs"}  # fmt: skip
+    tree = Tree.of(Description("", "", (row, words), {}, {}, {}, None), {}, {})
+    values = {"foo": 0.5, "baz.qux": "half-full"}
+    foo = {"DESCRIPTION": row["doc"], "FULL_PATH": "/foo", "ACCESS": 1, "TYPE": "f", "VALUE": [0.5],
+           "RANGE": [{"MIN": 0.0, "MAX": 100.0}]}  # fmt: skip
+    qux = {"DESCRIPTION": words["doc"], "FULL_PATH": "/baz/qux", "ACCESS": 3, "TYPE": "s", "VALUE": ["half-full"],
+           "RANGE": [{"VALS": ["empty", "half-full", "full"]}]}  # fmt: skip
+
+    def plain(node: dict[str, Any] | None) -> dict[str, Any]:
+        assert node is not None
+        kept = {key: value for key, value in node.items() if key not in ("TAGS", "CLIPMODE", "CONTENTS")}
+        held = {name: plain(each) for name, each in node.get("CONTENTS", {}).items()}
+        return {**kept, "CONTENTS": held} if held else kept
+
+    whole = plain(tree.describe("/", values, {}))
+    assert whole["FULL_PATH"] == "/" and whole["ACCESS"] == 0 and whole["CONTENTS"]["foo"] == foo
+    assert whole["CONTENTS"]["baz"] == {"FULL_PATH": "/baz", "ACCESS": 0, "CONTENTS": {"qux": qux}}
+    assert plain(tree.describe("/baz", values, {})) == whole["CONTENTS"]["baz"]
+    assert tree.attribute("/foo", "VALUE", values, {}) == {"VALUE": [0.5]}
+    assert tree.attribute("/baz/qux", "RANGE", values, {}) == {"RANGE": qux["RANGE"]}
+    assert tree.attribute("/baz", "TYPE", values, {}) == {}
+    assert tree.find("/bazzzzz") is None
+    gone = Tree.of(Description("", "", (row,), {}, {}, {}, None), {}, {})
+    assert ("PATH_REMOVED", "/baz/qux") in changes(tree, gone)
 
 
 def test_the_proposals_statuses(rig: Rig) -> None:
@@ -68,17 +108,31 @@ def test_secrets_and_paths_are_not_in_the_tree(rig: Rig) -> None:
         assert rig.get(path).status_code == 404
 
 
-def test_python_oscquery_reads_it(rig: Rig) -> None:
-    info = ServiceInfo("_oscjson._tcp.local.", "x._oscjson._tcp.local.", port=rig.port,
+def test_python_oscquery_reads_the_whole_of_a_show_and_sets_values(evening: Evening) -> None:
+    info = ServiceInfo("_oscjson._tcp.local.", "x._oscjson._tcp.local.", port=evening.port,
                        addresses=[socket.inet_aton("127.0.0.1")])  # fmt: skip
     client = OSCQueryClient(info)
+    root = client.query_node("/")
+    assert root is not None and client.query_node("/nothing") is None
+    found = {node.full_path: node for node in root}
+    params = [p for name, p in evening.player.show.registry.items() if name not in HIDDEN]
+    holders = {p.address for p in params if any(other.address.startswith(f"{p.address}/") for other in params)}
+    for param in params:
+        inner = {"call": "text", "trigger": "fire"}.get(param.kind, "value")
+        node = found[f"{param.address}/{inner}" if param.address in holders else param.address]
+        assert node.access == (2 if param.fires else 3 if param.live else 1), param.name
+        if not param.fires:
+            assert node.validate_values(list(node.value)) and isinstance(node.value[0], str | int | float | bool)
     host = client.get_host_info()
-    assert host is not None and host.osc_port == 7000 and host.extensions["LISTEN"]
-    node = client.query_node("/walk/speed")
-    assert node is not None and node.full_path == "/walk/speed" and node.access == OSCAccess.READWRITE_VALUE
-    look = client.query_node("/look")  # not the whole: it takes no node that can be sent to and not read
-    assert look is not None and look.find_subnode("/look/grain") is not None
-    assert client.query_node("/nothing") is None
+    assert host is not None and host.extensions["LISTEN"]
+    hand = SimpleUDPClient(host.osc_ip, host.osc_port)
+    for path, name, value in (
+        ("/walk/radius", "walk.radius", 0.25),
+        ("/material/clouds/value", "material.clouds", 0.5),
+    ):
+        hand.send_message(path, found[path].validate_values([value]))
+        evening.until(lambda name=name, value=value: evening.target(name) == value, name)
+        evening.until(lambda path=path, value=value: client.query_node(path).value == [value], path)
 
 
 def command(socket: ClientConnection, name: str, path: str) -> None:

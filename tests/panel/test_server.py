@@ -2,19 +2,12 @@
 
 import json
 import time
-from collections.abc import Iterator
 
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from engine.play.panel_messages import Update
 from tests.panel.rig import STATUS, Rig, hear
-
-
-@pytest.fixture(scope="module")
-def rig() -> Iterator[Rig]:
-    with Rig() as rig:
-        yield rig
 
 
 def test_a_browser_gets_the_page_and_a_program_the_tree(rig: Rig) -> None:

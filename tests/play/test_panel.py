@@ -35,6 +35,7 @@ class Wire:
         self.wanted: list[Order] = []
         self.packets: list[bytes] = []
         self.began = self.closed = False
+        self.heard = 0
 
     def start(self) -> None:
         self.began = True

@@ -165,13 +165,13 @@ def record(
             return None
         played = _compile(recorder.lines, len(examples), out)
         ours, theirs = played(*other), function(*other)
-    if not _agrees(ours, theirs, precision):
+    if not agrees(ours, theirs, precision):
         log.warning("a recording differs from what it recorded, run as it is")
         return None
     return played
 
 
-def _agrees(ours: Tensor, theirs: Tensor, precision: torch.dtype) -> bool:
+def agrees(ours: Tensor, theirs: Tensor, precision: torch.dtype) -> bool:
     """Whether two results differ by no more than rounding: 60 dB in float32, 20 dB in half precision, whose own
     rounding is that coarse on a flat picture. A wrong recording is wrong altogether."""
     spread = float(theirs.float().std()) + 1e-6

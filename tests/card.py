@@ -1,0 +1,73 @@
+"""What stands in for a graphics card where there is none: captures replayed, copies that land late.
+
+    fast = capture(function, examples, others, StandInGraphs())
+    landings = Landings(StandInCopies())
+
+As a CUDA graph does, a capture runs no Python again, reads and writes the same memory every time, and cannot be made of
+a function that reads a number out of a tensor. As on a card, a copy is done when it is waited for and not before.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.fx.experimental.proxy_tensor import make_fx
+
+
+class StandInGraphs:
+    """Records a function's operations and replays them into the same memory."""
+
+    def __init__(self, refuse: type[Exception] | None = None) -> None:
+        self.refuse = refuse
+        self.warmed = self.recorded = self.played = self.recovered = 0
+        self.outputs: list[Tensor] = []
+
+    def warm_up(self, function: Callable[..., Tensor], buffers: Sequence[Tensor]) -> None:
+        self.warmed += 1
+        function(*buffers)
+
+    def record(self, function: Callable[..., Tensor], buffers: Sequence[Tensor]) -> tuple[Tensor, Callable[[], object]]:
+        if self.refuse is not None:
+            raise self.refuse("CUDA error: operation not permitted when stream is capturing")
+        operations = make_fx(function)(*buffers)
+        out = operations(*buffers).clone()
+        self.outputs.append(out)
+        self.recorded += 1
+
+        def play() -> None:
+            self.played += 1
+            out.copy_(operations(*buffers))
+
+        return out, play
+
+    def recover(self) -> None:
+        self.recovered += 1
+
+
+class StandInCopies:
+    """Copies that are queued, and done when somebody waits for them."""
+
+    def __init__(self, pins: bool = True) -> None:
+        self.pins = pins
+        self.pinned: list[np.ndarray[Any, Any]] = []
+        self.queued: list[tuple[Tensor, Tensor]] = []
+
+    def pin(self, memory: np.ndarray[Any, Any]) -> bool:
+        if self.pins:
+            self.pinned.append(memory)
+        return self.pins
+
+    def room(self, size: int) -> Tensor:
+        return torch.empty(size, dtype=torch.uint8)
+
+    def send(self, pairs: Sequence[tuple[Tensor, Tensor]]) -> Callable[[], None]:
+        self.queued += pairs
+
+        def wait() -> None:
+            for source, into in pairs:
+                into.copy_(source)
+            self.queued = [p for p in self.queued if not any(p is q for q in pairs)]
+
+        return wait
