@@ -5,6 +5,7 @@ from pathlib import Path
 
 import psutil
 
+from tests import warm
 from tests.tiny_models import save
 
 SHOW = """
@@ -54,8 +55,8 @@ def write_tiny_show(folder: Path, resume: bool = False) -> Path:
 
 
 def dreamers(parent: psutil.Process) -> list[psutil.Process]:
-    """Dreamer processes below `parent`; children that end while they are asked are none."""
-    found = []
+    """Dreamer processes below `parent`, and warm ones of its; children that end while they are asked are none."""
+    found = warm.dreamers_of(parent.pid)
     for child in parent.children(recursive=True):
         with suppress(psutil.NoSuchProcess):  # ZombieProcess is one of these
             if "spawn_main" in " ".join(child.cmdline()):

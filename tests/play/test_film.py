@@ -34,8 +34,10 @@ from engine.record.names import RecorderError
 from engine.record.recorder import Recorder
 from engine.show.config import Show
 from engine.stage.blend import Blend
-from tests import fake_worker
+from tests import fake_worker, warm
 from tests.shows import dreamers, write_tiny_show
+
+pytestmark = pytest.mark.usefixtures("warm_dreamers")
 
 
 @pytest.fixture(scope="module")
