@@ -29,6 +29,7 @@ SLOW = (
     "dreamer/test_process.py",
     "dreamer/cpu",
     "play/test_film.py",
+    "play/test_film_guides.py",
     "play/test_film_resumed.py",
     "play/test_film_take.py",
     "play/test_live.py",

@@ -28,6 +28,7 @@ MOST_SEEN = 8  # pictures that steer one dream, where the walk is on its way bet
 RESTS_S = 10.0  # with no weight for so long, pictures are no longer asked for, and the next one is eased in anew
 WEIGHTS = ("guide.strength", "guide.outline", "guide.likeness")
 NOTHING = ""  # in place of a hash
+MOST_TURNS = 1e12
 _HASH = re.compile(rf"[0-9a-f]{{{HASH_LENGTH}}}")
 
 
@@ -57,6 +58,7 @@ class Guided:
         self._wanted = NOTHING
         self._weights = (0.0, 0.0, 0.0)
         self._idle_s = RESTS_S  # for how long no weight was above 0
+        self.turns = 0.0  # how many pictures a folder has shown so far, at guide.every
 
     def see(self, picture: str) -> None:
         """From now on this picture steers, by its hash; NOTHING: none. One that steers already goes on."""
@@ -85,12 +87,18 @@ class Guided:
 
     def tick(self, steer: Steering) -> None:
         """One step of TICK_S seconds."""
+        self.turns += TICK_S / float(steer["guide.every"])
         strength, outline, likeness = (float(steer[name]) for name in WEIGHTS)
         self._weights = strength, outline, likeness
         self._idle_s = 0.0 if any(self._weights) else min(RESTS_S, self._idle_s + TICK_S)
         if not self.is_awake:
             self._mix, self._wanted = {NOTHING: 1.0}, NOTHING
         self._mix = turned(self._mix, self._wanted, float(steer["guide.blend"]))
+
+    def turn_to(self, turns: object) -> None:
+        """A folder goes on from there; from its beginning where that is no number of pictures."""
+        is_number = isinstance(turns, int | float) and not isinstance(turns, bool) and 0.0 <= turns <= MOST_TURNS
+        self.turns = float(turns) if is_number else 0.0  # type: ignore[arg-type]
 
     def apply(self, waypoint: Waypoint) -> Waypoint:
         """The waypoint with the pictures that steer it; the waypoint itself where none does."""
@@ -104,6 +112,7 @@ class Guided:
             "wanted": self._wanted,
             "weights": list(self._weights),
             "idle_s": self._idle_s,
+            "turns": self.turns,
         }
 
     def restore(self, data: Mapping[str, Any]) -> None:
@@ -113,8 +122,10 @@ class Guided:
         if not 1 <= len(mix) <= MAX_MIX:
             raise ValueError(f"1 to {MAX_MIX} pictures steer at once, got {len(mix)}")
         wanted, idle_s = _seen(data["wanted"]), _share(data["idle_s"], RESTS_S)
+        turns = _share(data["turns"], MOST_TURNS)
         weights = _share(strength, 1.0), _share(outline, 2.0), _share(likeness, 1.0)
         self._mix, self._wanted, self._weights, self._idle_s = mix, wanted, weights, idle_s
+        self.turns = turns
 
     def _guide(self) -> Guide | None:
         if not any(self._weights):

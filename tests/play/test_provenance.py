@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.dreamer.additions import Embedding, Lora
 from engine.play.provenance import MACHINE, changes, provenance_of
 from engine.play.shows import load_show
 from engine.show.config import Show
@@ -88,3 +89,16 @@ def test_other_weights_in_the_same_folder_are_another_film(show: Show, tmp_path:
     data[-1] ^= 1
     weights.write_bytes(data)
     assert changes(before, known(moved, SIZE, FPS, 48)) == "the model's files"
+
+
+@pytest.mark.parametrize("kind", ["lora", "embedding"])
+def test_what_a_model_is_given_is_part_of_the_film(show: Show, tmp_path: Path, kind: str) -> None:
+    what = "the files added to the model"
+    file = tmp_path / "clay.safetensors"
+    file.write_bytes(b"one")
+    thing = Lora("clay", str(file), 1.0) if kind == "lora" else Embedding("clay", str(file))
+    given = replace(show, things={**show.things, kind: (thing,)})
+    before = known(given, SIZE, FPS, 48)
+    assert changes(known(show, SIZE, FPS, 48), before) == what
+    file.write_bytes(b"two")
+    assert changes(before, known(given, SIZE, FPS, 48)) == what
