@@ -46,7 +46,9 @@ class Means:
             self._rereads = False
         self.compiles = m.compile and "graphs" not in self.saved and m.quantize == "none"  # see compiling.py
         if m.compile and m.quantize != "none":
-            log.warning("model.compile is left out, as model.quantize is %s: 8-bit weights are not compiled", m.quantize)
+            log.warning(
+                "model.compile is left out, as model.quantize is %s: 8-bit weights are not compiled", m.quantize
+            )
 
     @property
     def late(self) -> tuple[str, ...]:

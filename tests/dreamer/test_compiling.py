@@ -184,7 +184,7 @@ def test_without_a_compiler_pictures_come_as_they_did(
     folder: Path, stand_in: StandIn, caplog: pytest.LogCaptureFixture
 ) -> None:
     stand_in.fails = True
-    ours, without = dreamer(folder / "sd", film=True), dreamer(folder / "sd", compile=False)
+    ours, without = dreamer(folder / "sd", film=True), dreamer(folder / "sd", film=True, compile=False)
     assert ours.arithmetic == without.arithmetic
     assert all(np.array_equal(ours.dream(place), without.dream(place)) for place in PLACES)
     said = [record.getMessage() for record in caplog.records]
@@ -195,7 +195,7 @@ def test_without_a_compiler_pictures_come_as_they_did(
     "kind, model, said",
     [
         ("sd3", {}, "model.compile is for Stable Diffusion and its kin alone, and does nothing here"),
-        ("sd", {"scheduler": "KDPM2AncestralDiscreteScheduler"}, "which is stepped through the library"),
+        ("sd", {"scheduler_options": "thresholding=true"}, "which is stepped through the library"),
         ("sd", {"quantize": "int8"}, "model.compile is left out, as model.quantize is int8"),
     ],
     ids=["another family", "a scheduler of the library's", "8-bit weights"],
