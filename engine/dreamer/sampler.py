@@ -367,8 +367,10 @@ class UNetSampler:
         with torch.no_grad():
             one, other = self._examples()
             latent = compiling.checked(self._through(network), self._latent, one, other, self._precision)
+            if latent is None:  # nor would the decoder compile, and that would be said twice
+                return None
             picture = compiling.checked(decoded, self._decoded, one[:1], other[:1], torch.float16)
-        return None if latent is None or picture is None else (latent, picture)
+        return None if picture is None else (latent, picture)
 
     def take_up(self, compiled: tuple[Run, Run]) -> None:
         """From the next picture on dreams with these. In the thread that dreams, between two pictures."""
