@@ -20,7 +20,8 @@ Server to page:
                  "lands": "frame|keyframe|palette|reload|start", "curve": "linear|log|square", "default": ..,
                  "value": .., "group": "walk"}],
      "materials": [{"name": "clouds", "prompt": "..."}],        name is the middle of material.<name>.prompt
-     "presets": [name], "cues": [{"name": .., "number": ..}], "memories": [{"id": .., "name": ..}],
+     "presets": [name], "cues": [{"name": .., "number": ..}],
+     "memories": [{"id": .., "name": .., "kept": seconds since 1970, "picture": "data:image/jpeg;.." or ""}],
      "learn": {"on": bool, "name": parameter or "", "lines": [what is said of it]},
      "status": {..}, "log": [{"time": seconds since 1970, "level": "INFO", "text": ".."}]}
     {"type": "values", "values": {name: value}}        at most 20 times a second, only what changed

@@ -10,6 +10,7 @@ A source of the conductor's. What comes from a panel is checked here as what com
 anything that steers. The stage's GL thread, which never waits for the panel (panel_link.py).
 """
 
+import base64
 import logging
 import sys
 import time
@@ -29,6 +30,7 @@ from engine.show.config import Show
 from engine.show.params import ParamError, Registry, Value, did_you_mean
 from engine.stage.code import printed
 from engine.stage.program import Output
+from engine.walk.memory.questions import Short
 
 if TYPE_CHECKING:
     from engine.play.live import Player
@@ -61,6 +63,7 @@ class Panel:
         self._refused: list[Refusal] = []
         self._told: dict[str, Value] = {}
         self._lists: dict[str, Any] = {}
+        self._newest: tuple[tuple[Short, ...], list[dict[str, Any]]] = (), []
         self._mapped: object = None  # the table that was told last
         self._next_s = self._status_s = 0.0
         self._player: Player | None = None
@@ -232,9 +235,18 @@ class Panel:
             "materials": [{"name": n, "prompt": conductor.controls.chosen(f"material.{n}.prompt")} for n in names],
             "presets": list(conductor.automation.presets.names),
             "cues": [{"name": name, "number": n} for n, name in enumerate(conductor.automation.cues.names, 1)],
-            "memories": [{"id": n, "name": f"memory {n}"} for n in player.playing.remember.newest],
+            "memories": self._remembered(player),
             "learn": self._learnt(player),
         }
+
+    def _remembered(self, player: "Player") -> list[dict[str, Any]]:
+        """The newest memories; made once for each list of them, as there are pictures in it."""
+        newest = player.playing.remember.newest
+        if newest is not self._newest[0]:
+            self._newest = newest, [
+                {"id": m.number, "name": m.words, "kept": m.created, "picture": as_address(m.jpeg)} for m in newest
+            ]
+        return self._newest[1]
 
     def _learn(self, player: "Player") -> None:
         """Begins, ends and goes on with learning, as the panel asks."""
@@ -293,3 +305,8 @@ _KEYS = ("name", "kind", "low", "high", "choices", "unit", "doc", "lands", "curv
 def _mapped(player: "Player") -> dict[str, str]:
     """The addresses that mappings hear, and what they move."""
     return {entry.source: entry.to for entry in player.playing.inputs.mapper.table.entries}
+
+
+def as_address(jpeg: bytes) -> str:
+    """A picture as a page takes it, in its own address; "" for none."""
+    return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode() if jpeg else ""

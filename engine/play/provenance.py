@@ -25,6 +25,7 @@ _SAMPLE_BYTES = 1 << 16
 _ELSEWHERE = ("osc.", "window.", "program.", "stage.overlay", "film.width", "film.height", "film.fps",
               "pulp.source")  # fmt: skip
 _PLAYED = {"preset": "the presets", "cue": "the cues", "lfo": "the LFOs", "score": "the score"}
+_ADDED = {"lora": "the LoRAs' files", "embedding": "the embeddings' files"}
 _TOLD = 3  # changes that are told one by one
 MACHINE = (
     "the renderer",
@@ -59,7 +60,8 @@ def provenance_of(show: Show, size: tuple[int, int], fps: Fraction, frames: int,
         "the engine's code": _digest(Path(__file__).parent.parent.rglob("*.py")),
         "the shaders": _digest(f for f in shaders_dir().rglob("*") if f.suffix != ".md"),
         "the model's files": _digest(_model_files(show)),
-        **({"the files added to the model": _digest(added)} if (added := list(_added_files(show))) else {}),
+        **{what: _digest(Path(e.file) for e in show.things[k]) for k, what in _ADDED.items() if show.things.get(k)},
+        **({"the files that let pictures steer": _digest(_steering_files(show))} if _steers(show) else {}),
     }
 
 
@@ -105,9 +107,12 @@ def _model_files(show: Show) -> Iterable[Path]:
         yield from models.find_decoder(show.model.decoder).rglob("*")
 
 
-def _added_files(show: Show) -> Iterable[Path]:
-    """Of LoRAs, embeddings, a ControlNet and an IP-Adapter."""
-    yield from (Path(one.file) for table in ("lora", "embedding") for one in show.things.get(table, ()))
+def _steers(show: Show) -> bool:
+    return bool(show.model.control or show.model.adapter)
+
+
+def _steering_files(show: Show) -> Iterable[Path]:
+    """Of a ControlNet and an IP-Adapter. Raises ModelError."""
     if show.model.control:
         yield from guide_files.find_control(show.model.control).rglob("*")
     if show.model.adapter:

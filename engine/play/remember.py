@@ -32,11 +32,13 @@ from engine.walk.memory.questions import (
     Ask,
     Found,
     Kept,
+    Listed,
     NextApproved,
     NotFound,
     Offer,
     Settings,
     Shelved,
+    Short,
     Thumbnail,
     Trouble,
 )
@@ -51,7 +53,6 @@ FOREVER_S = float("inf")
 OFFERED_S = 2.5  # between two pictures that are offered, once it is time for another
 ASKED_S = 5.0  # after which a thumbnail that has not come is asked for again
 TELL_S = 1.0  # between two lines in the log about where it goes
-NEWEST = 40  # memories that are listed
 AGAIN_S = 2.0  # between two questions for an approved memory, where there is none
 
 
@@ -97,6 +98,7 @@ class Remember:
         self.count = 0  # memories in the bank
         self.at: int | None = None  # number of the one that the walk was sent to
         self._shelved: Shelved | None = None
+        self._listed: tuple[Short, ...] = ()
         self._is_new = False  # whether those shelves were not handed on yet
         self._thumbnails: list[Thumbnail] = []
         self._wanted_at: dict[int, float] = {}
@@ -171,9 +173,9 @@ class Remember:
             self._wanted_at.clear()
 
     @property
-    def newest(self) -> list[int]:
-        """Numbers of the newest memories, as far as it is known, the newest first."""
-        return [] if self._shelved is None else sorted((int(n) for n in self._shelved.numbers), reverse=True)[:NEWEST]
+    def newest(self) -> tuple[Short, ...]:
+        """The newest memories, as far as it is known, the newest first."""
+        return self._listed
 
     def line(self) -> str:
         """How the bank is, for the overlay."""
@@ -250,6 +252,8 @@ class Remember:
                 self._next_s = self._conductor.time_s + float(self._conductor["memory.every"])
         elif isinstance(answer, Shelved):
             self._shelved, self._is_new, self.count = answer, True, answer.count
+        elif isinstance(answer, Listed):
+            self._listed = answer.memories
         elif isinstance(answer, Thumbnail):
             self._thumbnails.append(answer)
         elif isinstance(answer, NotFound):

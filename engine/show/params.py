@@ -322,7 +322,7 @@ def nearest_word(word: str, words: Sequence[str]) -> str | None:
         return by_tail[folded]
     if close := get_close_matches(folded, list(by_fold), 1, 0.7):
         return by_fold[close[0]]
-    if close := get_close_matches(tail, list(by_tail), 1, 0.7):
+    if len(tail) > 3 and (close := get_close_matches(tail, list(by_tail), 1, 0.7)):  # short words are all alike
         return by_tail[close[0]]
     return None
 

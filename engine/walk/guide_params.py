@@ -60,7 +60,7 @@ def _params(things: Things) -> list[Param]:
         Param("guide.every", "number", 10.0, "How long each picture of a folder stays.", 0.1, 3600, "s", "log",
               lands="keyframe"),
         Param("guide.fit", "choice", "cover",
-              "How a guide's picture fills the dream's: cover crops it, contain shows it whole and draws its edges out.",
+              "How a guide's picture fills the dream's: cover crops it, contain shows it whole, its edges drawn out.",
               choices=("cover", "contain"), lands="keyframe"),
         Param("guide.mirror", "switch", False, "Turns the guide's picture left to right, as a mirror does.",
               lands="keyframe"),

@@ -145,7 +145,7 @@ def test_a_driver_that_crashes_takes_nothing_with_it(open_sense: Open, tmp_path:
     heard_until(midi, ("midi:note/1/60", (99,)))
     (tmp_path / "midi").write_text("abort")
     heard_until(midi, ("midi:note/1/60", (0,)))
-    assert "the driver crashed" in caplog.text
+    wait_for(lambda: "the driver crashed" in caplog.text)
     knobs.plug_in()
     wait_for(lambda: midi.status == "midi: Launchpad")
 

@@ -135,7 +135,7 @@ def test_text_encoders_leave_the_device_also_when_words_cannot_be_encoded(
     dreamer = Dreamer(DreamSpec(model, FIRST, 64, 64))
     moves: list[str] = []
     monkeypatch.setattr(torch.nn.Module, "to", lambda module, where: moves.append(str(where)) or module)
-    monkeypatch.setattr(dreamer, "device", "there")
+    monkeypatch.setattr(dreamer._readers, "_where", "there")
 
     def refuse(*_: object) -> None:
         raise RuntimeError("CUDA out of memory")

@@ -14,19 +14,19 @@ ARGS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--
         "--disable-component-update", "--disable-sync")  # fmt: skip
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def evening(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Evening]:
     with Evening(tmp_path_factory.mktemp("evening")) as evening:
         yield evening
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def rig() -> Iterator[Rig]:
     with Rig() as rig:
         yield rig
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     if not CHROMIUM.exists():

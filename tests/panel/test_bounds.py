@@ -5,6 +5,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 
 import psutil
 import pytest
@@ -16,6 +17,7 @@ from engine.panel import connections
 from engine.panel import worker as panel_worker
 from engine.play.panel_messages import Settings as PanelSettings
 from engine.play.panel_messages import Update, decode
+from tests.panel.evening import Evening
 from tests.panel.rig import Rig, hear
 
 quick = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
@@ -203,6 +205,30 @@ def test_no_websocket_message_harms_it(rig: Rig, messages: list[str | bytes], pa
 
 def test_it_is_well_after_all_that(rig: Rig) -> None:
     assert alive(rig)
+
+
+def test_a_show_plays_on_whatever_is_said_to_its_panel(tmp_path: Path) -> None:
+    with Evening(tmp_path) as evening:
+        begun = evening.frames
+
+        @settings(quick, max_examples=30)
+        @given(path=paths, messages=st.lists(said.map(json.dumps) | st.binary(max_size=200), max_size=4))
+        def talk(path: str, messages: list[str | bytes]) -> None:
+            with socket.create_connection(("127.0.0.1", evening.port), timeout=5) as opened:
+                opened.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode("utf-8", "replace"))
+            for way in (evening.page, evening.query):
+                with suppress(WebSocketException, OSError), way() as page:
+                    for message in messages:
+                        page.send(message)
+            evening.goes_on()
+
+        talk()
+        assert evening.frames >= begun + 2 * 30
+        values = evening.player.conductor.controls
+        for name, value in values.items():
+            param = evening.player.show.registry[name]
+            assert param.coerce(value) == value, name
+        assert evening.get("/health").status_code == 200 and evening.player.panel.link.restarts == 0
 
 
 @quick

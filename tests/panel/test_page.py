@@ -6,18 +6,21 @@ from contextlib import contextmanager
 
 import pytest
 
-from engine.play.panel_messages import Update
+from engine.panel.server import as_jpeg
+from engine.play.panel import as_address
+from engine.play.panel_messages import Picture, Update
 from tests.panel.conftest import CHROMIUM
 from tests.panel.stand_in import StandIn, rows
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 expect = playwright.expect
 
+PICTURE = as_address(as_jpeg(Picture(2, 2, bytes(12))))
 LISTS = {
     "materials": [{"name": name, "prompt": ""} for name in ("clouds", "storm", "pulp", "fire", "memory", "ghosts")],
     "presets": ["calm", "storm"],
     "cues": [{"number": 1, "name": "opening"}, {"number": 2, "name": "a whale"}],
-    "memories": [{"id": 12, "name": "memory 12"}],
+    "memories": [{"id": 12, "name": "a torn letter", "kept": 0, "picture": PICTURE}],
 }
 PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}
 DESK = {"viewport": {"width": 1280, "height": 900}}
@@ -152,8 +155,10 @@ def test_a_list_that_changes_leaves_what_somebody_is_writing(browser: "playwrigh
     with opened(browser, show.address) as page:
         box = page.get_by_label("A memory to visit")
         box.press_sequentially("an hour")
-        show.tell(Update(lists={"memories": [{"id": 13, "name": "memory 13"}, *LISTS["memories"]]}))
-        expect(page.get_by_role("button", name="Visit memory 13")).to_be_visible()
+        show.tell(Update(lists={"memories": [{"id": 13, "name": "", "kept": 9, "picture": ""}, *LISTS["memories"]]}))
+        expect(page.get_by_role("button", name="Visit memory 13")).to_contain_text("without words")
+        painted = page.get_by_role("button", name="Visit memory 12, a torn letter").locator("img")
+        assert painted.evaluate("image => image.complete && image.naturalWidth") == 2
         page.keyboard.type(" ago")
         page.keyboard.press("Enter")
         assert show.wait(lambda orders: bool(orders)) == [("call", "memory.recall", "an hour ago")]
@@ -272,7 +277,8 @@ def test_it_comes_back_by_itself_and_says_so(browser: "playwright.Browser", show
 def test_whatever_is_shown_is_text(browser: "playwright.Browser") -> None:
     evil = "<img src=x onerror=\"document.title='caught'\"><script>document.title='caught'</script>"
     params = [{**row, "doc": evil, "unit": evil} if row["name"] == "walk.radius" else row for row in rows()]
-    lists = {**LISTS, "presets": [evil], "cues": [{"number": 1, "name": evil}], "memories": [{"id": 1, "name": evil}],
+    lists = {**LISTS, "presets": [evil], "cues": [{"number": 1, "name": evil}],
+             "memories": [{"id": 1, "name": evil, "kept": evil, "picture": evil}],
              "learn": {"on": True, "name": evil, "lines": [evil]}}  # fmt: skip
     log = [{"time": 0.0, "level": "WARNING", "text": evil}]
     with StandIn(params, lists, log=log) as show, opened(browser, show.address) as page:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.dreamer.additions import Embedding, Lora
 from engine.play.provenance import MACHINE, changes, provenance_of
 from engine.play.shows import load_show
 from engine.show.config import Show
@@ -88,3 +89,26 @@ def test_other_weights_in_the_same_folder_are_another_film(show: Show, tmp_path:
     data[-1] ^= 1
     weights.write_bytes(data)
     assert changes(before, known(moved, SIZE, FPS, 48)) == "the model's files"
+
+
+@pytest.mark.parametrize(("kind", "what"), [("lora", "the LoRAs' files"), ("embedding", "the embeddings' files")])
+def test_what_a_model_is_given_is_part_of_the_film(show: Show, tmp_path: Path, kind: str, what: str) -> None:
+    file = tmp_path / "clay.safetensors"
+    file.write_bytes(b"one")
+    thing = Lora("clay", str(file), 1.0) if kind == "lora" else Embedding("clay", str(file))
+    given = replace(show, things={**show.things, kind: (thing,)})
+    before = known(given, SIZE, FPS, 48)
+    assert changes(known(show, SIZE, FPS, 48), before) == what
+    file.write_bytes(b"two")
+    assert changes(before, known(given, SIZE, FPS, 48)) == what
+
+
+def test_what_lets_pictures_steer_is_part_of_the_film(show: Show, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"_class_name": "ControlNetModel"}')
+    weights = tmp_path / "diffusion_pytorch_model.safetensors"
+    weights.write_bytes((2).to_bytes(8, "little") + b"{}")
+    given = replace(show, model=replace(show.model, control=str(tmp_path)))
+    before = known(given, SIZE, FPS, 48)
+    assert changes(known(show, SIZE, FPS, 48), before) == "the files that let pictures steer"
+    weights.write_bytes((3).to_bytes(8, "little") + b"{ }")
+    assert changes(before, known(given, SIZE, FPS, 48)) == "the files that let pictures steer"

@@ -7,8 +7,16 @@ import { bindButton, callBox, control, textBox } from "./controls.js";
 import { button, freshId, make, write } from "./make.js";
 
 const LOG_KEPT = 200; // lines
-const MEMORIES_SHOWN = 60;
+const JPEG = "data:image/jpeg;base64,";
+const NEWEST = 24; // memories, as many as the show lists
 const LEVELS = { WARNING: "careful", ERROR: "wrong", CRITICAL: "wrong" };
+
+/** When something was, as one says it: a time today, a date and a time before. */
+function when(seconds) {
+  const at = new Date(seconds * 1000);
+  const time = at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+  return at.toDateString() === new Date().toDateString() ? time : `${at.toLocaleDateString()}, ${time}`;
+}
 
 const byId = (id) => document.getElementById(id);
 
@@ -160,15 +168,17 @@ export class Sections {
   memories() {
     const recall = this.desk.params.get("memory.recall");
     const there = this.known.memories;
-    const items = there.slice(0, MEMORIES_SHOWN).map((memory) => {
+    const items = there.map((memory) => {
       const go = button("", () => this.desk.call("memory.recall", String(memory.id)), {
-        class: "line",
+        class: "line remembered",
         "aria-label": `Visit memory ${memory.id}, ${memory.name}`,
       });
-      go.append(make("span", { class: "figure" }, String(memory.id)), make("span", {}, memory.name));
+      go.append(
+        memory.picture.startsWith(JPEG) ? make("img", { src: memory.picture, alt: "", width: 64, height: 36 }) : make("span", { class: "dark" }),
+        make("span", { class: "what" }, memory.name || "without words", make("small", {}, `${memory.id}, ${when(memory.kept)}`)),
+      );
       return make("li", {}, go);
     });
-    const more = there.length - items.length;
     this.visiting = make("p", { class: "visiting" });
     this.put(
       "memories",
@@ -191,7 +201,7 @@ export class Sections {
             items.length
               ? make("ol", { class: "lines", tabindex: items.length > 8 ? 0 : null, "aria-label": "Memories" }, ...items)
               : make("p", { class: "empty" }, "Nothing has been remembered yet."),
-            more > 0 ? make("p", { class: "empty" }, `And ${more} more; they are found by their words.`) : null,
+            items.length < NEWEST ? null : make("p", { class: "empty" }, "These are the newest; older ones are found by their words."),
           ]
         : [],
     );

@@ -221,6 +221,15 @@ class Bank:
         rows = self._db.execute("SELECT id FROM memories WHERE approved AND model = ? ORDER BY id", (model,))
         return [number for (number,) in rows]
 
+    def newest(self, most: int, model: str) -> list[tuple[int, float, str]]:
+        """Of a model's newest memories: number, when it was kept, the prompt that is heard most; the newest first."""
+        rows = self._db.execute(
+            "SELECT id, created, (SELECT text FROM said JOIN prompts ON prompts.id = prompt WHERE memory = memories.id "
+            "ORDER BY share DESC, prompt LIMIT 1) FROM memories WHERE model = ? ORDER BY id DESC LIMIT ?",
+            (model, most),
+        )
+        return [(number, created, words or "") for number, created, words in rows]
+
     def thumbnail(self, number: int) -> bytes | None:
         """The JPEG of a memory."""
         row = self._db.execute("SELECT jpeg FROM pictures WHERE memory = ?", (number,)).fetchone()

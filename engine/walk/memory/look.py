@@ -80,13 +80,13 @@ def nearest(
     return order, far[order]
 
 
-def thumbnail(pixels: NDArray[np.uint8]) -> bytes:
-    """A JPEG of at most THUMB_PX in width."""
+def thumbnail(pixels: NDArray[np.uint8], width_px: int = THUMB_PX) -> bytes:
+    """A JPEG of at most width_px in width."""
     from PIL import Image  # not before the first memory: it costs a tenth of a second of the first picture's budget
 
     image = Image.fromarray(np.ascontiguousarray(pixels))
-    if image.width > THUMB_PX:
-        image = image.resize((THUMB_PX, max(1, round(image.height * THUMB_PX / image.width))), Image.Resampling.BOX)
+    if image.width > width_px:
+        image = image.resize((width_px, max(1, round(image.height * width_px / image.width))), Image.Resampling.BOX)
     data = io.BytesIO()
     image.save(data, "JPEG", quality=82)
     return data.getvalue()

@@ -109,6 +109,23 @@ class Thumbnail:
 
 
 @dataclass(frozen=True)
+class Short:
+    """A memory in a list: what is said most in it, when it was kept (Unix time), and a small JPEG, b"" for none."""
+
+    number: int
+    words: str
+    created: float
+    jpeg: bytes
+
+
+@dataclass(frozen=True)
+class Listed:
+    """The newest memories, the newest first."""
+
+    memories: tuple[Short, ...]
+
+
+@dataclass(frozen=True)
 class Trouble:
     """What could not be done; the show goes on without."""
 
@@ -116,4 +133,4 @@ class Trouble:
 
 
 Question = Offer | Ask | NextApproved | WantThumbnail
-Answer = Kept | Found | NotFound | Shelved | Thumbnail | Trouble
+Answer = Kept | Found | NotFound | Shelved | Listed | Thumbnail | Trouble

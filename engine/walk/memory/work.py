@@ -24,6 +24,7 @@ from engine.walk.memory.embedding import SIZE, embedding
 from engine.walk.memory.file import identity, is_damage
 from engine.walk.memory.index import Index, Summary
 from engine.walk.memory.kinds import Kinds
+from engine.walk.memory.listing import Listing
 from engine.walk.memory.look import LOOK, colours, distances, look, nearest, opened, thumbnail
 from engine.walk.memory.questions import (
     Answer,
@@ -79,6 +80,7 @@ class Work:
         self._changed, self._shelved_at = True, -SHELVED_S
         self._names: dict[int, str] = {}
         self._chart: Chart | None = None
+        self._listing = Listing()
         self._charted = np.empty(0, np.int64), np.empty((0, 2), np.float32)  # numbers, and where they lie on it
         self._named_count = -1
         self._first_s: float | None = None  # the show's time of the first offer,
@@ -174,7 +176,7 @@ class Work:
             return False
         if self._bank.set_aside:
             self._say(Trouble(_begun_anew(self._bank.set_aside)))
-        self._index, self._kinds, self._changed = Index(), Kinds(), True
+        self._index, self._kinds, self._listing, self._changed = Index(), Kinds(), Listing(), True
         self._version, self._task = self._bank.version, self._reading()
         return True
 
@@ -448,6 +450,8 @@ class Work:
             self._names, self._named_count = named(self._bank.words_of_kinds()), len(self._index)
         found = shelved(self._summary(), self._index.looks, self._names)
         self._say(replace(found, map=self._map(found.numbers), chart=self._chart))
+        if (listed := self._listing.look(self._bank, self._model)) is not None:
+            self._say(listed)
         self._changed = False
 
 
