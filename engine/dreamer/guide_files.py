@@ -47,6 +47,8 @@ class AdapterPlace:
 
 def check(place: ModelPlace, spec: ModelSpec) -> None:
     """Raises ModelError unless the show's ControlNet and IP-Adapter are whole, and made for this model."""
+    if not (spec.control or spec.adapter or spec.adapter_encoder):
+        return
     for key, name in (("model.control", spec.control), ("model.adapter", spec.adapter)):
         if name and not is_fast(place.pipeline):
             kind = place.pipeline.removesuffix("Pipeline")
