@@ -241,7 +241,7 @@ def test_a_camera_that_sees_only_black_and_one_that_is_not_there(
     caplog.clear()
     none = live(show("guide.source=camera", camera="63"))
     none.until(lambda: said(caplog))
-    assert "(camera:63): " in said(caplog)[0] and not none.strength
+    assert "(camera:63): there is no camera 63 (cameras here: " in said(caplog)[0] and not none.strength
     none.play(1.0)
     assert len(said(caplog)) == 1
 
