@@ -110,6 +110,6 @@ def test_what_lets_pictures_steer_is_part_of_the_film(show: Show, tmp_path: Path
     weights.write_bytes((2).to_bytes(8, "little") + b"{}")
     given = replace(show, model=replace(show.model, control=str(tmp_path)))
     before = known(given, SIZE, FPS, 48)
-    assert changes(known(show, SIZE, FPS, 48), before) == "the files that let pictures steer"
+    assert changes(known(show, SIZE, FPS, 48), before) == "the files added to the model"
     weights.write_bytes((3).to_bytes(8, "little") + b"{ }")
-    assert changes(before, known(given, SIZE, FPS, 48)) == "the files that let pictures steer"
+    assert changes(before, known(given, SIZE, FPS, 48)) == "the files added to the model"
