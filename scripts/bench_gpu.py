@@ -86,7 +86,7 @@ def library(bench: Bench) -> list[Row]:
 
     ours, m = bench.dreamer(), bench.show.model
     path = find(m.name).path
-    pipe = DiffusionPipeline.from_pretrained(path, torch_dtype=ours.dtype, local_files_only=True).to(ours.device)
+    pipe = DiffusionPipeline.from_pretrained(path, dtype=ours.dtype, local_files_only=True).to(ours.device)
     pipe.set_progress_bar_config(disable=True)
     prompt, options = bench.show.materials[0].prompt, {"num_inference_steps": m.steps, "guidance_scale": m.guidance}
     generator = torch.Generator().manual_seed(1)
@@ -388,9 +388,11 @@ def on_a_stand_in(show: Show, waypoints: Callable[[Show, int], list[Any]]) -> It
     with ExitStack() as held:
         folder = Path(held.enter_context(tempfile.TemporaryDirectory()))
         path = tiny_models.save("sd", folder / "sd")
+        held.enter_context(patch.dict("os.environ", OMP_NUM_THREADS="1"))  # two would wait for one another
         held.enter_context(card.stand_in())
         held.enter_context(patch("engine.dreamer.compiling.compiler", lambda: lambda run: run))
-        tiny = replace(show, model=replace(show.model, name=str(path), width=64, height=64, steps=2, dtype="float32"))
+        model = replace(show.model, name=str(path), width=64, height=64, steps=2, dtype="float32")
+        tiny = replace(show, model=model, materials=show.materials[:2])
         said = {"card": "none: a stand-in on the processor"}
-        places = waypoints(tiny, 5)
+        places = waypoints(tiny, 6)
         yield Bench(tiny, places, 2, folder, lambda: 1.0, card.start_with_a_stand_in), said
