@@ -16,6 +16,7 @@ from transformers import CLIPImageProcessorPil
 from engine.dreamer.additions import Lora
 from engine.dreamer.likeness import seen_by_clip
 from engine.dreamer.load import Dreamer
+from engine.dreamer.outline import hint_maker
 from engine.dreamer.palettes import Palettes
 from engine.dreamer.parts import read_adapter
 from engine.dreamer.prompts import encode
@@ -25,6 +26,7 @@ from engine.show.specs import ModelSpec
 from engine.walk.palette import Palette
 from engine.walk.waypoint import Guide, Liquid, Point, Sheet, Waypoint, Wording
 from tests import tiny_guides, tiny_models
+from tests.card import StandInGraphs
 from tests.tiny_additions import save_lora
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # the libraries' advice to themselves
@@ -52,7 +54,14 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def sampler_of(
-    root: Path, kind: str = "sd", plus: bool | None = False, guidance: float = 1.0, taped: bool = True
+    root: Path,
+    kind: str = "sd",
+    plus: bool | None = False,
+    guidance: float = 1.0,
+    taped: bool = True,
+    control: Any = None,
+    recorder: StandInGraphs | None = None,
+    steps: int = 3,
 ) -> UNetSampler:
     """plus: None for no adapter."""
     pipe = tiny_models.BUILDERS[kind]()
@@ -61,8 +70,8 @@ def sampler_of(
     if plus is not None:
         file = str(root / f"{kind}{plus}.safetensors")
         adapter = read_adapter(file, None, pipe.unet, torch.float32, torch.device("cpu"))
-    parts = Parts(pipe.unet, pipe.vae, pipe.scheduler, kind == "sdxl", adapter=adapter)
-    made = UNetSampler(parts, palettes, Settings(96, 64, 3, guidance, 8), taped)
+    parts = Parts(pipe.unet, pipe.vae, pipe.scheduler, kind == "sdxl", control=control, adapter=adapter)
+    made = UNetSampler(parts, palettes, Settings(96, 64, steps, guidance, 8, recorder=recorder), taped)
     for hash, seed in (("a", 0), ("b", 1)):
         made.see(hash, lambda seed=seed: painted(seed))
     return made
@@ -129,6 +138,24 @@ def test_what_is_torn_is_alike_too(root: Path) -> None:
     gap = (sampler.picture(barely).float() - sampler.picture(torn).float()).abs()
     assert float(gap.mean()) < 1.0, "it begins as what it is without"
     assert not torch.equal(sampler.picture(replace(torn, guide=steered(likeness=1.0).guide)), sampler.picture(torn))
+
+
+@pytest.mark.parametrize("small", [True, False])
+def test_a_card_plays_captures_of_both_networks(root: Path, small: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every weight and every start with the same ones; without them it is as it was."""
+    if not small:
+        monkeypatch.setattr("engine.dreamer.sampler.SMALL", 0)
+    pipe = tiny_models.sd()
+    control = tiny_guides.controlnet(pipe.unet), hint_maker("canny")
+    recorder = StandInGraphs()
+    card, plain = (sampler_of(root, control=control, recorder=r, steps=1) for r in (recorder, None))
+    assert torch.equal(card.picture(PLACE), plain.picture(PLACE))
+    whole = recorder.recorded
+    for weights in ({"outline": 1.0}, {"likeness": 0.4}, {"strength": 0.35, "outline": 0.2, "likeness": 1.0}):
+        place, played = steered(**weights), recorder.played
+        assert int((card.picture(place).int() - plain.picture(place).int()).abs().max()) <= 1
+        assert recorder.played > played
+    assert recorder.recorded == whole + 2
 
 
 @pytest.mark.parametrize("size", [(64, 96), (300, 200), (33, 97), (32, 32)])
