@@ -2,18 +2,51 @@
 
     fast = capture(function, examples, others, StandInGraphs())
     landings = Landings(StandInCopies())
+    with stand_in(): dreamer = Dreamer(spec)             # as on a card, on the processor
+    worker: start_with_a_stand_in                        # of a DreamerProcess
+
+    @on_a_card                                           # a test that waits for the first card
 
 As a CUDA graph does, a capture runs no Python again, reads and writes the same memory every time, and cannot be made of
 a function that reads a number out of a tensor. As on a card, a copy is done when it is waited for and not before.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
+import pytest
 import torch
 from torch import Tensor
 from torch.fx.experimental.proxy_tensor import make_fx
+
+_NO_CARD = "needs an NVIDIA card that torch can use, and this machine has none"
+
+
+def on_a_card(test: Any) -> Any:
+    """Marks a test as one for `pytest -m gpu`, and skips it, with the reason, where there is no card."""
+    return pytest.mark.gpu(pytest.mark.skipif(not torch.cuda.is_available(), reason=_NO_CARD)(test))
+
+
+@contextmanager
+def stand_in() -> Iterator["StandInGraphs"]:
+    """Dreamers made in here take a processor for a card: networks are captured, pictures land late."""
+    graphs = StandInGraphs()
+    with (
+        patch("engine.dreamer.replay.recorder_of", lambda _: graphs),
+        patch("engine.dreamer.load.copies_of", lambda _: StandInCopies()),
+    ):
+        yield graphs
+
+
+def start_with_a_stand_in(*given: Any) -> None:
+    """What the child of a DreamerProcess runs: as always, with a processor for a card."""
+    from engine.dreamer.worker import main
+
+    with stand_in():
+        main(*given)
 
 
 class StandInGraphs:

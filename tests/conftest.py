@@ -1,5 +1,6 @@
 """What the tests of several rooms share: one GL context without a display, the shaders in it, and what is slow."""
 
+import multiprocessing
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 
 from engine.stage.gl import create_context
 from engine.stage.shaders import Shaders
+from tests import warm
 
 # As scripts/test has it, for those who call pytest: threads that wait for one another spin away whole cores. Read by
 # torch as it is imported.
@@ -41,6 +43,7 @@ SLOW = (
     "panel/test_page.py",
     "panel/test_page_live.py",
     "test_packaging.py",
+    "test_warm.py",
     "test_scripts.py",
     "cli/test_cli.py",
     "test_doctor.py",
@@ -65,3 +68,16 @@ def ctx() -> Iterator[moderngl.Context]:
 @pytest.fixture(scope="module")
 def shaders(ctx: moderngl.Context) -> Shaders:
     return Shaders(ctx)
+
+
+@pytest.fixture(scope="module")
+def warm_dreamers() -> Iterator[None]:
+    """The module's dreamers need not read torch anew; see tests/warm.py."""
+    with warm.warm():
+        yield
+
+
+@pytest.fixture
+def spawned_dreamers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One test's dreamers are spawned as people's are, in a module where they otherwise are warm."""
+    monkeypatch.setattr("engine.dreamer.process.CONTEXT", multiprocessing.get_context("spawn"))

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from engine import __version__
-from engine.dreamer import models
+from engine.dreamer import guide_files, models
 from engine.show.config import Show
 from engine.show.machine import usable_cpus
 from engine.show.paths import shaders_dir
@@ -25,7 +25,6 @@ _SAMPLE_BYTES = 1 << 16
 _ELSEWHERE = ("osc.", "window.", "program.", "stage.overlay", "film.width", "film.height", "film.fps",
               "pulp.source")  # fmt: skip
 _PLAYED = {"preset": "the presets", "cue": "the cues", "lfo": "the LFOs", "score": "the score"}
-_ADDED = {"lora": "the LoRAs' files", "embedding": "the embeddings' files"}
 _TOLD = 3  # changes that are told one by one
 MACHINE = (
     "the renderer",
@@ -60,7 +59,7 @@ def provenance_of(show: Show, size: tuple[int, int], fps: Fraction, frames: int,
         "the engine's code": digest_of(Path(__file__).parent.parent.rglob("*.py")),
         "the shaders": digest_of(f for f in shaders_dir().rglob("*") if f.suffix != ".md"),
         "the model's files": digest_of(_model_files(show)),
-        **{what: digest_of(Path(e.file) for e in show.things[k]) for k, what in _ADDED.items() if show.things.get(k)},
+        **({"the files added to the model": digest_of(added)} if (added := list(_added_files(show))) else {}),
     }
 
 
@@ -104,6 +103,17 @@ def _model_files(show: Show) -> Iterable[Path]:
     yield from path.rglob("*") if path.is_dir() else [path]
     if show.model.decoder:
         yield from models.find_decoder(show.model.decoder).rglob("*")
+
+
+def _added_files(show: Show) -> Iterable[Path]:
+    """Of LoRAs, embeddings, a ControlNet and an IP-Adapter. Raises ModelError."""
+    yield from (Path(one.file) for table in ("lora", "embedding") for one in show.things.get(table, ()))
+    if show.model.control:
+        yield from guide_files.find_control(show.model.control).rglob("*")
+    if show.model.adapter:
+        place = guide_files.find_adapter(show.model.adapter, show.model.adapter_encoder)
+        yield place.file
+        yield from place.encoder.rglob("*")
 
 
 def _hash(text: str) -> str:

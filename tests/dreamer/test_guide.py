@@ -215,5 +215,6 @@ def test_only_so_many_pictures_are_kept_and_each_is_looked_at_once() -> None:
 def test_what_is_not_heard_is_said_once(pipe: Any, caplog: pytest.LogCaptureFixture) -> None:
     sampler = sampler_of(pipe)
     for _ in range(2):
-        sampler.picture(steered(0.0, outline=1.0))
-    assert caplog.text.count("guide.outline and guide.likeness are not heard") == 1
+        sampler.picture(steered(0.0, outline=1.0, likeness=1.0))
+    assert caplog.text.count("guide.outline does nothing without a ControlNet; name one in model.control") == 1
+    assert caplog.text.count("guide.likeness does nothing without an IP-Adapter; name one in model.adapter") == 1

@@ -16,6 +16,7 @@ import pytest
 from pythonosc.udp_client import SimpleUDPClient
 
 from engine.play.takes import open_take
+from tests import warm
 from tests.shows import dreamers, write_tiny_show
 
 
@@ -32,12 +33,16 @@ def hear_hangup() -> None:
 
 
 class Live:
-    """`pedesis run --headless` of the tiny show, in a process and a home of its own."""
+    """`pedesis run --headless` of the tiny show, in a process and a home of its own. Its dreamer is a warm one, or
+    spawned as people's are."""
 
-    def __init__(self, folder: Path, *more: str, show: Path | None = None, duration: float | None = None) -> None:
+    def __init__(
+        self, folder: Path, *more: str, show: Path | None = None, duration: float | None = None, spawned: bool = False
+    ) -> None:
         self.folder, self.port = folder, free_port()
         self.stats = folder / "stats.json"
-        command = [sys.executable, "-m", "engine.cli", "run", str(show or write_tiny_show(folder)), "--headless",
+        pedesis = [sys.executable, "-m", "engine.cli"] if spawned else warm.command()
+        command = [*pedesis, "run", str(show or write_tiny_show(folder)), "--headless",
                    "--osc-port", str(self.port), "--stats", str(self.stats), "--size", "320x180", *more]  # fmt: skip
         if duration is not None:
             command += ["--duration", str(duration)]
@@ -96,7 +101,7 @@ def wait_for_keyframes(run: Live, seconds: float = 60.0) -> None:
 
 
 def test_a_run_dreams_steers_measures_and_leaves_no_process(live) -> None:
-    run = live("--set", "window.resume=true")
+    run = live("--set", "window.resume=true", spawned=True)
     wait_for_keyframes(run)
     child = run.dreamer()
     for i in range(200):
@@ -140,7 +145,7 @@ def test_a_killed_dreamer_is_restarted_while_the_frames_go_on(live) -> None:
 
 
 def test_a_killed_stage_takes_its_dreamer_with_it(live) -> None:
-    run = live()
+    run = live(spawned=True)
     child = run.dreamer()
     run.process.kill()
     run.process.wait()
