@@ -449,6 +449,13 @@ def test_a_show_on_stage_is_steered_once_there_is_a_picture_and_lets_go_of_the_c
     assert not readers()
 
 
+def test_a_film_is_steered_from_its_first_frame_on(show: Callable[..., Show]) -> None:
+    opened = show("guide.source=film")
+    conductor = Conductor(opened, words_at_once=True, guides=FilmGuides(opened))
+    first = next(play_through(conductor, Fraction(25), 1)).guide
+    assert first is not None and first.strength == 0.5 and len(first.seen) == 1
+
+
 def test_a_films_waypoint_names_no_picture_that_cannot_be_had(show: Callable[..., Show]) -> None:
     opened = show("guide.every=0.5", "guide.blend=0.9")
     guides = FilmGuides(opened)
