@@ -141,7 +141,8 @@ class UNetSampler:
         self._making_torn = threading.Lock()
         self.is_compiled = self.is_captured = False
         self._capture()
-        around = Around(solver, self._words, self.noise.masks.ways, self._precision, self.taped, self._played)
+        ways, recorder = self.noise.masks.ways, settings.recorder
+        around = Around(solver, self._words, ways, self._precision, self.taped, self._played, recorder)
         starts = _starts(solver, parts.scheduler, plan, shape, parameter.device)
         pictures = Pictures(more.makers, parameter.device)
         asked = more.network if self._played is None or kept else None
