@@ -94,12 +94,14 @@ def perform(show: Show, path: Path, seconds: float = 3.0, source: str = "camera"
     take.wait()
     been, end_s = {}, time.monotonic() + 20
     conductor.set("guide.source", source)
-    while conductor.time_s < seconds or not any(w.guide for w in been.values()):
+    seen: set[str] = set()
+    while conductor.time_s < seconds or len(seen) < (5 if source == "camera" else 1):
         assert time.monotonic() < end_s, "no picture came"
         conductor.listen()
         for _ in range(2):
             conductor.tick()
-            been[conductor.navigator.ticks] = conductor.waypoint()
+            been[conductor.navigator.ticks] = here = conductor.waypoint()
+            seen |= {hash for hash, _ in here.guide.seen} if here.guide else set()
         time.sleep(0.004)
     take.close()
     guides.close()

@@ -19,12 +19,15 @@ from engine.dreamer.shown import KEPT
 from engine.play import guide_camera, guide_reel, guide_sources
 from engine.play import live as play_live
 from engine.play.conductor import Conductor, play_through
+from engine.play.guide_fit import Fit
+from engine.play.guide_sources import Wish, open_source
 from engine.play.guides import FilmGuides, Guides
 from engine.play.live import LiveOptions, Player
 from engine.play.performance import Feed
 from engine.play.shows import load_show
 from engine.play.state import Memory
 from engine.show.config import Show
+from engine.walk.guide import guide_hash
 from engine.walk.mix import TICK_HZ
 from engine.walk.waypoint import Guide, Waypoint
 from tests.play.test_guide_fit import BLUE, GREEN, RED, video
@@ -57,7 +60,8 @@ def soon(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     for room in (guide_camera, guide_reel):
         monkeypatch.setattr(room, "AGAIN_S", 0.1)
-    monkeypatch.setattr(guide_camera, "SILENT_S", 0.3)
+    monkeypatch.setattr("engine.walk.guide.RESTS_S", 1.0)
+    monkeypatch.setattr(guide_camera, "SILENT_S", 1.0)
     monkeypatch.setattr(guide_camera, "BLACK_S", 0.2)
 
 
@@ -139,7 +143,7 @@ def test_at_strength_zero_nothing_is_opened_and_no_waypoint_changes(
 ) -> None:
     opened = show("guide.strength=0", f"guide.source={source}")
     here, without = live(opened), Conductor(opened)
-    for _ in range(300):
+    for _ in range(90):
         here.play(1 / 60)
         without.tick()
         without.tick()
@@ -147,23 +151,33 @@ def test_at_strength_zero_nothing_is_opened_and_no_waypoint_changes(
     assert not readers() and not caplog.records and here.conductor.waypoint().guide is None
 
 
-@pytest.mark.parametrize("sets", [
-    ["guide.source=drawings", "guide.every=0.5", "guide.blend=0.3"],
-    ["guide.source=drawings", "guide.every=0.5", "guide.blend=0.3", "guide.shuffle=true"],
-    ["guide.source=film", "guide.blend=0.2", "guide.mirror=true", "guide.fit=contain"],
-])  # fmt: skip
-def test_a_show_that_plays_sees_the_same_picture_at_the_same_tick_as_its_film(
-    show: Callable[..., Show], live: Callable[..., Live], sets: list[str]
+@pytest.mark.parametrize("shuffle", ["false", "true"])
+def test_a_show_that_plays_sees_the_pictures_of_a_folder_when_its_film_does(
+    show: Callable[..., Show], live: Callable[..., Live], shuffle: str
 ) -> None:
-    opened = show(*sets)
+    opened = show("guide.source=drawings", "guide.every=0.5", "guide.blend=0.3", f"guide.shuffle={shuffle}")
+    filmed = film(opened, 4.0)
+    assert filmed == film(opened, 4.0) and len(set(filmed.values())) == 3
     here = live(opened)
-    here.play(6.0)
-    filmed = film(opened, 6.0)
-    assert set(here.seen.values()) - {""} <= set(filmed.values()) and len(set(here.seen.values())) >= 3
-    assert filmed == film(opened, 6.0)
-    agreed = [here.seen[tick] == filmed[tick] for tick in here.seen if tick > TICK_HZ]
-    # a picture or two may come late where the machine is busy
-    assert sum(agreed) > (0.95 if "drawings" in sets[0] else 0.3) * len(agreed)
+    here.until(lambda: here.conductor.guided.wanted)
+    for _ in range(30):
+        here.play(0.1)
+        time.sleep(0.02)  # the reader has time to be ahead; where it has not, a picture comes late
+    agreed = {tick for tick, hash in here.seen.items() if filmed.get(tick) == hash}
+    late = {tick for tick in here.seen.keys() - agreed if here.seen[tick] not in ("", filmed.get(tick - 60))}
+    assert len({here.seen[tick] for tick in agreed}) == 3 and not {tick for tick in late if tick in filmed}
+
+
+def test_a_video_goes_on_by_the_shows_time(show: Callable[..., Show], live: Callable[..., Live]) -> None:
+    opened = show("guide.source=film", "guide.blend=0.2", "guide.mirror=true", "guide.fit=contain")
+    filmed = film(opened, 4.0)
+    assert filmed == film(opened, 4.0) and len(set(filmed.values())) >= 12
+    source = open_source(str(opened.path.parent / "film.mp4"), lambda: Path())
+    fit = Fit(128, 64, "contain", True)
+    pictures = {guide_hash(source.read(n, Wish(0, n, fit))[0]) for n in range(30)}
+    here = live(opened)
+    here.until(lambda: len(set(here.seen.values())) > 3)
+    assert set(here.seen.values()) - {""} <= pictures >= set(filmed.values())
 
 
 def test_a_camera_is_opened_while_it_steers_and_closed_after(
@@ -219,7 +233,8 @@ def test_a_camera_that_is_pulled_out_is_missed_once_and_taken_in_when_it_is_back
     assert "No such file or directory; the walk goes on without it" in said(caplog)[0]
     here.play(1.0)
     assert len(said(caplog)) == 1 and not here.strength
-    video(camera, [(n / 30, (n * 8, 200, 0)) for n in range(30)])  # it is there for a second
+    made = video(tmp_path / "made.mkv", [(n / 30, (n * 8, 200, 0)) for n in range(30)])
+    made.rename(camera)  # it is there for a second
     here.until(lambda: here.strength > 0.3)
     assert "is there again" in said(caplog)[1]
     camera.unlink()
