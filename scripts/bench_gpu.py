@@ -398,7 +398,7 @@ def on_a_stand_in(show: Show, waypoints: Callable[[Show, int], list[Any]]) -> It
     root = str(Path(__file__).resolve().parents[1])
     if root not in sys.path:
         sys.path.insert(0, root)
-    from tests import card, tiny_models
+    from tests import card, fake_worker, tiny_models
 
     with ExitStack() as held:
         folder = Path(held.enter_context(tempfile.TemporaryDirectory()))
@@ -410,4 +410,4 @@ def on_a_stand_in(show: Show, waypoints: Callable[[Show, int], list[Any]]) -> It
         tiny = replace(show, model=model, materials=show.materials[:2])
         said = {"card": "none: a stand-in on the processor"}
         places = waypoints(tiny, 6)
-        yield Bench(tiny, places, 1, folder, lambda: 1.0, card.start_with_a_stand_in), said
+        yield Bench(tiny, places, 1, folder, lambda: 1.0, fake_worker.steady), said
