@@ -1,22 +1,23 @@
 """What the panel costs the stage: twenty browsers and five OSCQuery listeners, while twenty changes a second are made.
 
 Usage: by scripts/bench.py, `scripts/bench --only panel`. The clients run in a process of their own and take their share
-of the processors, so the same load is measured beside a show that has no panel: it talks to a panel without a show.
+of the processors, so they are at a panel of no show for as long, turn by turn while one show plays.
 """
 
 import asyncio
 import json
 import multiprocessing
 import socket
+import statistics
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from multiprocessing.synchronize import Event
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import psutil
 
+from engine.control.message import decode
 from engine.panel.worker import main
 from engine.play.panel_link import PanelLink
 from engine.play.panel_messages import Description, Settings, Update
@@ -75,47 +76,105 @@ async def _crowd(port: int, seconds: float) -> dict[str, int]:
     return counts
 
 
-def crowd(port: int, seconds: float, begin: Event, told: Any) -> None:
-    """All clients, in a process of their own."""
-    begin.wait(30)
-    told.put(asyncio.run(_crowd(port, seconds)))
+def _clients(orders: Any, told: Any) -> None:
+    """All clients, in a process of their own: at (port, seconds), again and again, until there is no port."""
+    told.put({})
+    while (order := orders.get()) is not None:
+        told.put(asyncio.run(_crowd(*order)))
 
 
-def run_crowd(port: int, seconds: float) -> dict[str, int]:
-    """What they heard, once they are through."""
-    context = multiprocessing.get_context("spawn")
-    begin, told = context.Event(), context.SimpleQueue()
-    process = context.Process(target=crowd, args=(port, seconds, begin, told))
-    process.start()
-    begin.set()
-    counts: dict[str, int] = told.get()
-    process.join()
-    return counts
+class Crowd:
+    """Clients that come when they are called, and not when Python has started."""
+
+    def __enter__(self) -> "Crowd":
+        context = multiprocessing.get_context("spawn")
+        self._orders, self._told = context.SimpleQueue(), context.SimpleQueue()
+        self._process = context.Process(target=_clients, args=(self._orders, self._told), daemon=True)
+        self._process.start()
+        self._told.get()
+        return self
+
+    def __exit__(self, *ended: object) -> None:
+        self._orders.put(None)
+        self._process.join()
+
+    def at(self, port: int, seconds: float) -> dict[str, int]:
+        """What they heard, once they are through."""
+        self._orders.put((port, seconds))
+        counts: dict[str, int] = self._told.get()
+        return counts
+
+
+class Ear:
+    """Hears from a show how many frames a second it draws: its /status/fps."""
+
+    def __init__(self) -> None:
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind(("127.0.0.1", 0))
+        self.settings = (f"osc.feedback=127.0.0.1:{self._socket.getsockname()[1]}", "osc.status=0.25")
+
+    def wait(self) -> None:
+        """For a show that dreams."""
+        while self._next(60.0)["/status/keyframes"] < 0.5:
+            pass
+
+    def forget(self) -> None:
+        """What was said until now."""
+        self._socket.setblocking(False)
+        with suppress(BlockingIOError):
+            while self._socket.recv(4096):
+                pass
+
+    def fps(self) -> list[float]:
+        """All that was said since then; the first second told of the time before."""
+        found: list[float] = []
+        with suppress(TimeoutError):
+            while True:
+                found.append(self._next(0.0)["/status/fps"])
+        return found[4:]
+
+    def _next(self, timeout_s: float) -> dict[str, float]:
+        said: dict[str, float] = {}
+        end = time.monotonic() + timeout_s
+        while not {"/status/fps", "/status/keyframes"} <= said.keys():
+            self._socket.settimeout(max(end - time.monotonic(), 0.001))
+            address, arguments = decode(self._socket.recv(4096))[:2]
+            if arguments:
+                said[address] = float(arguments[0]) if isinstance(arguments[0], int | float) else 0.0
+        return said
 
 
 def bench_panel(live: Callable[..., Any], show: str, quick: bool) -> list[Row]:
-    """live: starts a show, by its name, seconds and settings; see bench.Live."""
-    seconds = 20 if quick else 34
-    load_s = seconds - 13.0  # a show begins in 6 s, and the clients in 4
-    alone = live(show, seconds, "--set", "panel.enabled=false").result()
-    beside = live(show, seconds, "--set", "panel.enabled=false")
-    time.sleep(6)
-    with _echo(load_show(show)) as elsewhere:
-        run_crowd(elsewhere, load_s)
-    apart = beside.result()
-    port = _free_port()
-    crowded = live(show, seconds, "--set", f"panel.port={port}")
-    time.sleep(6)
-    children = psutil.Process(crowded.process.pid).children(recursive=True)
-    counts = run_crowd(port, load_s)
-    memory = max((_panel_mb(child) for child in children), default=0.0)
-    under = crowded.result()
-    fps = [float(each["stage"]["fps_mean"]) for each in (alone, apart, under)]
+    """live: starts a show, by its name, seconds and settings; see bench.Live. Turn by turn in one run."""
+    turns, seconds = (2, 5.0) if quick else (4, 10.0)
+    port, ear = _free_port(), Ear()
+    settings = [word for setting in (f"panel.port={port}", *ear.settings) for word in ("--set", setting)]
+    fps: dict[str, list[float]] = {"alone": [], "elsewhere": [], "here": []}
+    heard = 0
+    with Crowd() as crowd, _echo(load_show(show)) as elsewhere:
+        playing = live(show, 3600, *settings)
+        try:
+            ear.wait()
+            for _ in range(turns):
+                ear.forget()
+                time.sleep(seconds)
+                fps["alone"] += ear.fps()
+                for where, at in (("elsewhere", elsewhere), ("here", port)):
+                    ear.forget()
+                    counts = crowd.at(at, seconds)
+                    fps[where] += ear.fps()
+                    heard += counts["values"] if at == port else 0
+            children = psutil.Process(playing.process.pid).children(recursive=True)
+            memory = max((_panel_mb(child) for child in children), default=0.0)
+        finally:
+            playing.process.terminate()
+            playing.process.wait()
+    alone, apart, under = (statistics.fmean(each) for each in fps.values())
     what = f"stage fps with {BROWSERS} browsers, {LISTENERS} OSCQuery listeners"
     return [
-        (what, "the same clients at a panel of no show", fps[2] / fps[1], ">= 0.95 x"),
-        (what, "no panel, nobody there", fps[2] / fps[0], ""),
-        ("changes that a browser heard a second", "", counts["values"] / BROWSERS / load_s, ">= 15"),
+        (what, f"the same clients at a panel of no show ({apart:.1f} fps)", under / apart, ">= 0.95 x"),
+        (what, f"nobody there ({alone:.1f} fps)", under / alone, ""),
+        ("changes that a browser heard a second", "", heard / BROWSERS / (turns * seconds), ">= 15"),
         ("memory of the panel's process, MB", "", memory, "<= 120"),
     ]
 

@@ -1,5 +1,6 @@
 """What the tests of several rooms share: one GL context without a display, the shaders in it, and what is slow."""
 
+import multiprocessing
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 
 from engine.stage.gl import create_context
 from engine.stage.shaders import Shaders
+from tests import warm
 
 # As scripts/test has it, for those who call pytest: threads that wait for one another spin away whole cores. Read by
 # torch as it is imported.
@@ -20,6 +22,10 @@ SLOW = (
     "dreamer/test_dreamer.py",
     "dreamer/test_checkpoint.py",
     "dreamer/test_families.py",
+    "dreamer/test_flow.py",
+    "dreamer/test_likeness.py",
+    "dreamer/test_lora.py",
+    "dreamer/test_outline.py",
     "dreamer/test_palettes.py",
     "dreamer/test_recipes.py",
     "dreamer/test_prompts.py",
@@ -27,6 +33,7 @@ SLOW = (
     "dreamer/test_process.py",
     "dreamer/cpu",
     "play/test_film.py",
+    "play/test_film_guides.py",
     "play/test_film_resumed.py",
     "play/test_film_take.py",
     "play/test_live.py",
@@ -40,6 +47,7 @@ SLOW = (
     "panel/test_page.py",
     "panel/test_page_live.py",
     "test_packaging.py",
+    "test_warm.py",
     "test_scripts.py",
     "cli/test_cli.py",
     "test_doctor.py",
@@ -64,3 +72,16 @@ def ctx() -> Iterator[moderngl.Context]:
 @pytest.fixture(scope="module")
 def shaders(ctx: moderngl.Context) -> Shaders:
     return Shaders(ctx)
+
+
+@pytest.fixture(scope="module")
+def warm_dreamers() -> Iterator[None]:
+    """The module's dreamers need not read torch anew; see tests/warm.py."""
+    with warm.warm():
+        yield
+
+
+@pytest.fixture
+def spawned_dreamers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One test's dreamers are spawned as people's are, in a module where they otherwise are warm."""
+    monkeypatch.setattr("engine.dreamer.process.CONTEXT", multiprocessing.get_context("spawn"))

@@ -217,3 +217,28 @@ def seeing(pipe: Connection, spec: DreamSpec, place: RingPlace, nice: int) -> No
     finally:
         seen.close()
         ring.close()
+
+
+def steered(pipe: Connection, spec: DreamSpec, place: RingPlace, nice: int) -> None:
+    """Paints what is seen in the waypoint, and over it the pictures that steer, by their shares; dies without one."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    ring, seen = Ring.attach(*place), Seen()
+    pipe.send(Ready("a fake", ARITHMETIC))
+    try:
+        while True:
+            message = pipe.recv()
+            if isinstance(message, TakePalette):
+                pipe.send(PaletteReady(message.palette.id))
+                continue
+            picture = _noise(replace(message.waypoint, guide=None)).astype(float)
+            found, guide = {where.hash: seen.read(where) for where in message.pictures}, message.waypoint.guide
+            for hash, share in guide.seen if guide else ():
+                picture += guide.strength * share * (found[hash] - picture)
+            ring.picture(message.slot)[:] = picture.astype(np.uint8)
+            pipe.send(Want(time.monotonic()))
+            pipe.send(Done(message.slot, time.monotonic(), 0.01, (1.0, 2.0)))
+    except (EOFError, OSError):
+        pass
+    finally:
+        seen.close()
+        ring.close()

@@ -1,10 +1,16 @@
 """A show on a tiny seeded model, written into a folder: what the end-to-end tests play and film."""
 
-from contextlib import suppress
+import io
+import os
+import subprocess
+from contextlib import chdir, redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
+from unittest.mock import patch
 
 import psutil
 
+from engine.cli import main
+from tests import warm
 from tests.tiny_models import save
 
 SHOW = """
@@ -54,10 +60,27 @@ def write_tiny_show(folder: Path, resume: bool = False) -> Path:
 
 
 def dreamers(parent: psutil.Process) -> list[psutil.Process]:
-    """Dreamer processes below `parent`; children that end while they are asked are none."""
-    found = []
+    """Dreamer processes below `parent`, and warm ones of its; children that end while they are asked are none."""
+    found = warm.dreamers_of(parent.pid)
     for child in parent.children(recursive=True):
         with suppress(psutil.NoSuchProcess):  # ZombieProcess is one of these
             if "spawn_main" in " ".join(child.cmdline()):
                 found.append(child)
     return found
+
+
+def pedesis(*arguments: str, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
+    """The command line in this process, for what soon ends: mistakes, lists. What is logged is pytest's to show."""
+    out, err, code = io.StringIO(), io.StringIO(), 0
+    with (
+        patch("sys.argv", ["pedesis", *arguments]),
+        patch.dict(os.environ, environment),
+        chdir(cwd or Path.cwd()),
+        redirect_stdout(out),
+        redirect_stderr(err),
+    ):
+        try:
+            main()
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+    return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())

@@ -30,27 +30,13 @@ def run(*command: str | Path, cwd: Path) -> str:
     return done.stdout
 
 
-def build_wheel(source: Path, into: Path) -> Path:
-    run(
-        sys.executable,
-        "-m",
-        "pip",
-        "wheel",
-        "--no-deps",
-        "--no-build-isolation",
-        "-q",
-        "-w",
-        into,
-        source,
-        cwd=into,
-    )
-    (wheel,) = into.glob("pedesis-*.whl")
-    return wheel
-
-
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_wheel(ROOT, tmp_path_factory.mktemp("wheel"))
+    """As the builder makes it of the checkout; as pip does of a source: test_sdist_builds_the_same_wheel."""
+    into = tmp_path_factory.mktemp("wheel")
+    run(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", into, cwd=ROOT)
+    (wheel,) = into.glob("pedesis-*.whl")
+    return wheel
 
 
 @pytest.fixture(scope="module")
@@ -157,7 +143,8 @@ def test_sdist_builds_the_same_wheel(wheel: Path, tmp_path: Path) -> None:
     } <= names
     assert not any(n.startswith((".ci", ".venv", "out/")) for n in names)
     (unpacked,) = (tmp_path / "unpacked").iterdir()
-    again = tmp_path / "again"
-    again.mkdir()
-    with zipfile.ZipFile(wheel) as first, zipfile.ZipFile(build_wheel(unpacked, again)) as second:
+    pip_wheel = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "-q"]
+    run(*pip_wheel, "-w", tmp_path, unpacked, cwd=tmp_path)
+    (again,) = tmp_path.glob("pedesis-*.whl")
+    with zipfile.ZipFile(wheel) as first, zipfile.ZipFile(again) as second:
         assert set(first.namelist()) == set(second.namelist())

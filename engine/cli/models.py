@@ -35,15 +35,17 @@ def models_inspect(
     ],
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
-    """What a model, a LoRA or an embedding is made of, and whether it can be used: exit 2 if it cannot."""
-    from engine.dreamer import addition_files
+    """What a model, a LoRA, an embedding, a ControlNet or an IP-Adapter is made of, and whether it can be used: exit 2
+    if it cannot."""
+    from engine.dreamer import addition_files, guide_files
 
-    found = addition_files.describe(Path(name).expanduser()) or guarded(lambda: _inspected(name))
+    steers = guarded(lambda: guide_files.describe(name))
+    found = steers or addition_files.describe(Path(name).expanduser()) or guarded(lambda: _inspected(name))
     if as_json:
         typer.echo(json.dumps(found, indent=2))
         raise typer.Exit(2 if found["why_not"] else 0)
     if "kind" in found:
-        addition_files.tell(found, typer.echo)
+        (guide_files if steers else addition_files).tell(found, typer.echo)
         raise typer.Exit(2 if found["why_not"] else 0)
     for key, value in found.items():
         if key not in ("components", "why_not", "notes") and value is not None:

@@ -58,8 +58,8 @@ def about_folder(path: Path, wanted: str) -> str:
     """Why a folder is no model, or no decoder (wanted: config.json)."""
     if wanted == "config.json":
         return "this folder has no config.json, so it is not a decoder such as madebyollin/taesd"
-    if kind := decoder_kind(path):
-        return f"this is a decoder alone ({kind}), and no model; a model takes it as model.decoder"
+    if said := about_part(path):
+        return said
     said = f"this folder has no {wanted}, so it is not a model in diffusers layout"
     if (path.parent / wanted).is_file():
         return f"{said} but a part of one; name the folder above it"
@@ -70,11 +70,16 @@ def about_folder(path: Path, wanted: str) -> str:
     return f"{said}. {'Name' if file.suffix == '.safetensors' else 'In it is'} the file: {file}"
 
 
-def decoder_kind(folder: Path) -> str | None:
-    """The class of the decoder that a folder holds by itself, or None."""
+def about_part(folder: Path) -> str | None:
+    """What to say of a folder that holds a decoder or a ControlNet by itself; None of any other."""
     kind = config(folder).get("_class_name")
-    alone = not (folder.parent / "model_index.json").is_file()
-    return kind if kind in DECODERS and alone else None
+    if (folder.parent / "model_index.json").is_file():
+        return None
+    if kind in DECODERS:
+        return f"this is a decoder alone ({kind}), and no model; a model takes it as model.decoder"
+    if kind == "ControlNetModel":
+        return "this is a ControlNet alone, and no model; a model takes it as model.control"
+    return None
 
 
 def about_nothing(name: str, path: Path) -> str:

@@ -8,23 +8,21 @@ text encoder's words, 768 for Stable Diffusion 1, 1024 for 2, 2048 for XL. Other
 their layers.
 """
 
-import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.dreamer import models
+from engine.dreamer import guide_files, models
 from engine.dreamer.about import PICKLES
 from engine.dreamer.additions import Embedding, Lora, loras_of
 from engine.dreamer.checkpoint import addition, read_header
-from engine.dreamer.families import config
+from engine.dreamer.families import TITLES, config
 from engine.dreamer.models import ModelError, ModelPlace
 
 if TYPE_CHECKING:
     from engine.show.config import Show
 
-_TITLES = {768: "Stable Diffusion 1", 1024: "Stable Diffusion 2", 2048: "Stable Diffusion XL"}  # by words' width
 _READERS = ("text_encoder", "text_encoder_2")
 _PARTS = {"clip_l": "text_encoder", "clip_g": "text_encoder_2"}  # what an embedding's tensors are for
 _PARTS |= {"text_encoders_0": "text_encoder", "text_encoders_1": "text_encoder_2"}
@@ -55,9 +53,11 @@ _TAKES_LOKR = ("Flux2", "ZImage")
 
 
 def find_model(show: "Show") -> ModelPlace:
-    """A show's model, which can be walked, and whose its LoRAs and embeddings are. Raises ModelError."""
+    """A show's model, which can be walked, and whose its LoRAs, embeddings, ControlNet and IP-Adapter are. Raises
+    ModelError."""
     place = models.find(show.model.name, show.model.decoder)
     check(place, loras_of(show.things, show.values), show.things.get("embedding", ()))
+    guide_files.check(place, show.model)
     return place
 
 
@@ -71,12 +71,6 @@ def check(place: ModelPlace, loras: Sequence[Lora], embeddings: Sequence[Embeddi
         header = _header(embedding.file, "embedding")
         if fault := _embedding_fault(header, place):
             raise ModelError(f"{embedding.file}: {fault}")
-
-
-def digest(file: str) -> str:
-    """Of a file's content, all of it: these are small beside a model. Raises OSError."""
-    with Path(file).open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()[:32]
 
 
 def describe(file: Path) -> dict[str, Any] | None:
@@ -146,9 +140,9 @@ def _lora_fault(header: Mapping[str, dict[str, Any]], place: ModelPlace) -> str 
     own = _words_width(place)
     has_unet = "unet" in place.components
     if width is not None and own is not None and width != own:
-        if width in _TITLES and own in _TITLES:
-            return f"this LoRA is made for {_TITLES[width]}, and this model is of {_TITLES[own]}"
-        if width in _TITLES or own in _TITLES:
+        if width in TITLES and own in TITLES:
+            return f"this LoRA is made for {TITLES[width]}, and this model is of {TITLES[own]}"
+        if width in TITLES or own in TITLES:
             return f"this LoRA is made for {_title(width)}, and this model is {_title(own, place)}"
         return f"this LoRA is made for words {width} numbers wide, and this model's are {own}"
     if title is None:
@@ -163,8 +157,8 @@ def _lora_fault(header: Mapping[str, dict[str, Any]], place: ModelPlace) -> str 
 
 
 def _title(width: int | None, place: ModelPlace | None = None) -> str:
-    if width in _TITLES:
-        return _TITLES[width]
+    if width in TITLES:
+        return TITLES[width]
     if place is not None and (width is None or "unet" not in place.components):
         return f"another ({place.pipeline.removesuffix('Pipeline')})"
     return f"one with words {width} numbers wide"
@@ -186,7 +180,7 @@ def _made_for(header: Mapping[str, dict[str, Any]]) -> tuple[str | None, int | N
         width = found[0] if found else None
         if width is None and any(n.startswith("lora_te2_") for n in header):
             width = 2048
-        return _TITLES.get(width or 0, "a U-Net"), width
+        return TITLES.get(width or 0, "a U-Net"), width
     for words, title, _ in _OTHERS:
         if any(re.search(words, n) for n in header):
             return title, None
@@ -212,7 +206,7 @@ def _widths(header: Mapping[str, dict[str, Any]]) -> dict[str, int]:
 def _embedding_family(header: Mapping[str, dict[str, Any]]) -> str:
     widths = _widths(header)
     if "text_encoder_2" in widths:
-        return _TITLES[2048]
+        return TITLES[2048]
     return _title(next(iter(widths.values()), None))
 
 

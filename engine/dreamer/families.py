@@ -21,6 +21,7 @@ from engine.show.files import read_text_bounded
 INSTEAD = "name a model of another family, such as Stable Diffusion, SDXL, SD3 or Flux"
 FAST = ("StableDiffusionPipeline", "StableDiffusionXLPipeline", "LatentConsistencyModelPipeline")
 DECODERS = ("AutoencoderTiny", "AutoencoderKL", "AutoencoderDC")
+TITLES = {768: "Stable Diffusion 1", 1024: "Stable Diffusion 2", 2048: "Stable Diffusion XL"}  # by words' width
 _LONGEST_CONFIG = 1_000_000
 _OTHER_DECODER = "tiny ones are madebyollin/taesd (SD), taesdxl (SDXL), taesd3 (SD 3) and taef1 (Flux)"
 

@@ -3,24 +3,28 @@
 Usage: `sampler = PipelineSampler(pipe, palettes, settings)`, `sampler.picture(waypoint)`.
 Dreamer process; torch. Slower than sampler.py, for SD3, Flux, PixArt, Sana and their kin: the pipeline is given our
 latents and our mixed embeddings and does the rest its own way. Which pipelines can be walked stands in families.py;
-what they take is read from their signatures.
+what they take is read from their signatures. A picture can steer those that match flows (flow.py); whether it does is
+tried out when the first one comes.
 """
 
 import inspect
 import math
 import re
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as functional
 from numpy.typing import NDArray
 from torch import Tensor
 
 from engine.dreamer.families import FAMILIES, INSTEAD
 from engine.dreamer.faults import line, may_pass
-from engine.dreamer.guide import asked, say_once
+from engine.dreamer.flow import Flow, FlowStart, encoded, learn
+from engine.dreamer.guide import Asked, Pictures, asked, say_once
 from engine.dreamer.liquid import by_area, native_cells
 from engine.dreamer.lora import Strengths
 from engine.dreamer.models import ModelError
@@ -29,6 +33,7 @@ from engine.dreamer.palettes import Palettes
 from engine.dreamer.sampler import Made, Settings, Strength
 from engine.walk.waypoint import Point, Waypoint, Wording
 
+_CLOSE = 0.1  # of a latent that is the same, in half precision too, by its spread
 NOISE_SEED = 0  # of the noise that a pipeline may add for itself: still while the walk moves
 _SIZE = re.compile(r"divisible|multiple|\b(height|width|resolution|size)\b", re.I)  # in what is said of a size
 
@@ -54,8 +59,12 @@ class PipelineSampler:
                              "in model.scheduler_options, and a model.recipe that has them")  # fmt: skip
         self.strength: Strength = lambda focus: focus
         self._given: Tensor | None = None  # what the decoder was last given
+        self._raw: Tensor | None = None  # the same, as it was
         self._overhear(pipe)
         self._told: set[str] = set()
+        self._pictures = Pictures({"latent": lambda picture: encoded(pipe, picture)[0]}, self._device)
+        self._flow: Flow | None = None  # the schedule, where pictures can steer
+        self._begins: str | None = None  # why they cannot, or "" where they can; None: not tried yet
         shape = _latent_shape(pipe, network, settings, self._family.cell_px)
         self.noise = Noise(shape, self._device, native=native_cells(network.config))
 
@@ -70,7 +79,8 @@ class PipelineSampler:
         return bool(getattr(self._pipe, "do_classifier_free_guidance", True))
 
     def see(self, hash: str, read: Callable[[], NDArray[np.uint8]]) -> None:
-        """Takes no picture: nothing steers here."""
+        """Takes a picture that may steer; it is read only if it is new."""
+        self._pictures.see(hash, read)
 
     def picture(self, waypoint: Waypoint, before_decode: Callable[[], None] | None = None) -> Tensor:
         """The picture of a waypoint, (H, W, 3) uint8."""
@@ -82,14 +92,10 @@ class PipelineSampler:
         if before_decode is not None:
             before_decode()
         noise = self.start(waypoint)
-        self._given = None
-        if asked(waypoint.guide) is not None:
-            say_once(
-                self._told,
-                f"{type(self._pipe).__name__}: no picture steers this kind of model yet; it dreams on without",
-            )
         try:
-            images = self._call(waypoint, noise)
+            start = self._steered(waypoint, noise)
+            self._given = None
+            images = self._call(waypoint, noise if start is None else start[1], start and start[0])
         except Exception as error:
             # what a pipeline refuses of our settings it says here, at its first picture
             if self._tried or may_pass(error):
@@ -126,12 +132,64 @@ class PipelineSampler:
         noise = self.start(waypoint, factor)
         return self._unpacked(self._call(waypoint, noise, output_type="latent"), noise)
 
-    def _call(self, waypoint: Waypoint, noise: Tensor, **other: Any) -> Any:
-        """The pipeline's own call: what it says are the images, arrays of (H, W, 3), or latents if it is asked."""
+    def _call(self, waypoint: Waypoint, noise: Tensor, start: FlowStart | None = None, **other: Any) -> Any:
+        """The pipeline's own call: what it says are the images, arrays of (H, W, 3), or latents if it is asked.
+        start: part of the way down, where it begins there."""
         options = self._options(waypoint, noise) | other
-        held = nullcontext() if self._loras is None else self._loras.held(self._loras.of(waypoint))
-        with held:
+        with ExitStack() as held:
+            if self._loras is not None:
+                held.enter_context(self._loras.held(self._loras.of(waypoint)))
+            if start is not None:
+                held.enter_context(start.held(self._pipe))
             return self._pipe(**{n: v for n, v in options.items() if n in self._takes}).images
+
+    def _steered(self, waypoint: Waypoint, noise: Tensor) -> tuple[FlowStart, Tensor] | None:
+        """Where a dream begins that pictures steer, and with what; None where none does."""
+        how = asked(waypoint.guide)
+        if how is None or waypoint.guide is None:
+            return None
+        plain = replace(waypoint, guide=None)
+        if how.strength and self._begins is None:
+            self._begins = self._try_beginning(plain, noise)
+        self._say_unheard(how)
+        if not how.strength or self._begins or self._flow is None:
+            return None
+        picture = self._pictures.mixed(waypoint.guide.seen, "latent")
+        if picture is None:
+            return None
+        start = self._flow.at(how.strength)
+        return start, start.mixed(picture, noise)
+
+    def _try_beginning(self, waypoint: Waypoint, noise: Tensor) -> str:
+        """Learns the schedule, and whether a picture that a dream begins as in full comes to the decoder as it is: so
+        it is seen whether latents are what they are taken for here. Why not, or ""."""
+        name = type(self._pipe).__name__
+        self._flow = learn(self._pipe, lambda: self._call(waypoint, noise))
+        if self._flow is None or getattr(self._pipe, "vae", None) is None:
+            kind = type(self._pipe.scheduler).__name__
+            return f"{name} with {kind} cannot begin with a picture; models that match flows can (SD 3, Flux, Qwen)"
+        try:
+            patches = noise[:, :3].sigmoid()
+            picture = functional.interpolate(patches, (self._settings.height, self._settings.width))
+            latent, raw = encoded(self._pipe, picture)
+            start, self._raw = self._flow.at(1.0), None
+            self._call(waypoint, start.mixed(latent.reshape(noise.shape), noise), start)
+        except (ValueError, RuntimeError, TypeError, AttributeError) as error:
+            if may_pass(error):
+                raise
+            return f"{name} cannot begin with a picture ({line(error)})"
+        if self._raw is None or self._raw.numel() != raw.numel():
+            return f"{name} cannot begin with a picture: its decoder takes another form of latents"
+        gap = (self._raw.float().flatten() - raw.flatten().to(self._raw.device)).abs().max() / raw.std()
+        return "" if gap < _CLOSE else f"{name} cannot begin with a picture: its latents come in another form"
+
+    def _say_unheard(self, how: Asked) -> None:
+        """Says once what a picture asks for that is not done."""
+        if how.strength and self._begins:
+            say_once(self._told, f"guide.strength does nothing here: {self._begins}")
+        if how.outline or how.likeness:
+            say_once(self._told, "guide.outline and guide.likeness are for Stable Diffusion 1, 2 and XL, not for this "
+                     "model")  # fmt: skip
 
     def _overhear(self, pipe: Any) -> None:
         """Has the decoder tell what it is given: the one place where all families have the latent in the same shape."""
@@ -143,6 +201,7 @@ class PipelineSampler:
 
         def overheard(given: Tensor, *args: Any, **kwargs: Any) -> Any:
             shown = given.flatten(1, -3)  # (1, C, h, w), where it has a place for time too
+            self._raw = given
             self._given = (shown - (shift or 0.0)) * (scale or 1.0)  # back to about the size of the noise
             return decode(given, *args, **kwargs)
 

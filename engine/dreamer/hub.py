@@ -6,7 +6,7 @@ Usage: `folder = fetch("stabilityai/sd-turbo", print)`. The command line's proce
 import errno
 import glob
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
 from engine.dreamer import about, models
@@ -23,10 +23,12 @@ T = TypeVar("T")
 
 
 def fetch(repository: str, progress: Callable[[str], None] = print) -> Path:
-    """Downloads what is read of a model, safetensors and texts, and returns its folder.
+    """Downloads what is read of a model, safetensors and texts, and returns its folder. An IP-Adapter is named with its
+    file, as in h94/IP-Adapter/models/ip-adapter_sd15.safetensors, and comes with its image encoder.
 
     progress: told the licence first, then how much is downloaded and where to; the hub's own bars show the bytes.
     """
+    repository, file = _parted(repository)
     _check_repository(repository)
     from huggingface_hub import hf_hub_download, model_info, snapshot_download
 
@@ -35,13 +37,13 @@ def fetch(repository: str, progress: Callable[[str], None] = print) -> Path:
     licence = (info.card_data.get("license") if info.card_data else None) or "not stated"
     progress(f"{repository}: licence {licence}; see https://huggingface.co/{repository}")
     components = None
-    if _INDEX in sizes:
+    if _INDEX in sizes and not file:
         index = Path(_from_hub(repository, lambda: hf_hub_download(repository, _INDEX)))
         pipeline, components = models.read_index(repository, index.parent)
         if pipeline not in FAMILIES:
             fault = why_not(pipeline, components, index.parent)
             raise ModelError(f"{repository}: {fault}; nothing was downloaded")
-    files = wanted(repository, sizes, components)
+    files = adapter_files(repository, file, sizes) if file else wanted(repository, sizes, components)
     progress(f"{repository}: {sum(sizes[n] for n in files) / 1e9:.2f} GB in {len(files)} files")
     patterns = [glob.escape(n) for n in files]
     path = Path(_from_hub(repository, lambda: snapshot_download(repository, allow_patterns=patterns)))
@@ -70,14 +72,42 @@ def wanted(repository: str, names: Iterable[str], components: Mapping[str, tuple
     return kept
 
 
+def adapter_files(repository: str, file: str, names: Iterable[str]) -> list[str]:
+    """Of a repository with IP-Adapters, one of them and what looks at pictures for it. Raises ModelError."""
+    names = sorted(names)
+    if file not in names:
+        there = ", ".join(n for n in names if n.endswith(".safetensors") and "/image_encoder/" not in f"/{n}")
+        raise ModelError(
+            f"{repository}: there is no {file} in it, but {there or 'none at all'}; nothing was downloaded"
+        )
+    first, *others = PurePosixPath(file).parents
+    near = [first, *others[:1]]
+    if "vit-h" in file and others:  # the authors keep that encoder beside their other adapters
+        near = [others[0] / "models", *near]
+    for folder in (str(parent / "image_encoder") for parent in near):
+        own = [n.removeprefix(f"{folder}/") for n in names if n.startswith(f"{folder}/")]
+        if "config.json" in own and (weights := models.weights(own)):
+            kept = [n for n in names if n in _KEPT and n != _INDEX]
+            return [*kept, file, *(f"{folder}/{n}" for n in ("config.json", *weights))]
+    raise ModelError(f"{repository}: there is no image encoder beside {file}; nothing was downloaded")
+
+
+def _parted(name: str) -> tuple[str, str]:
+    """A repository's name, and a file in it; "" where none is named."""
+    owner, _, rest = name.partition("/")
+    repository, _, file = rest.partition("/")
+    is_one = file.endswith(".safetensors") and not name.startswith((".", "/", "~", "http"))
+    return (f"{owner}/{repository}", file) if is_one else (name, "")
+
+
 def _decoder(repository: str, names: list[str]) -> list[str]:
     if all(n in names for n in _VOCABULARY[:2]):  # CLIP's own repository: checkpoints in one file lack its vocabulary
         return [n for n in _VOCABULARY if n in names]
     weights = models.weights(names)
     if not weights or "config.json" not in names:
         raise ModelError(
-            f"{repository}: this is neither a model in diffusers layout (it has no {_INDEX}) nor a decoder; "
-            f"look for a copy of it in diffusers layout; nothing was downloaded"
+            f"{repository}: this is neither a model in diffusers layout (it has no {_INDEX}) nor a decoder or "
+            f"ControlNet; look for a copy of it in diffusers layout; nothing was downloaded"
         )
     return ["config.json", *weights]
 

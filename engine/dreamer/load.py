@@ -16,17 +16,19 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from engine.dreamer import addition_files, compiling, embeddings, encoders, focus, lora, models, numbers
+from engine.dreamer import addition_files, compiling, embeddings, encoders, focus, guide_files, lora, models, numbers
 from engine.dreamer.device import device_name, pick_device, pick_threads
 from engine.dreamer.families import FAMILIES, is_fast
 from engine.dreamer.faults import line, may_pass, to_model_error
 from engine.dreamer.generic import PipelineSampler
 from engine.dreamer.landing import Landing, Landings, copies_of
+from engine.dreamer.likeness import Adapter
 from engine.dreamer.means import Means
 from engine.dreamer.models import ModelError, ModelPlace
 from engine.dreamer.noise import Conditioning
+from engine.dreamer.outline import Make, hint_maker
 from engine.dreamer.palettes import Palettes
-from engine.dreamer.parts import Progress, check_classes, load_part, read_decoder, variant
+from engine.dreamer.parts import Progress, check_classes, load_part, read_adapter, read_control, read_decoder, variant
 from engine.dreamer.prompts import encode
 from engine.dreamer.quantize import quantize
 from engine.dreamer.recipes import plan_of
@@ -283,11 +285,23 @@ class Dreamer:
         if self.dtype == torch.float16 and xl and getattr(pipe.vae.config, "force_upcast", False):
             pipe.vae.to(torch.float32)
         self._decode = self._means.spread(pipe.vae)
+        steers = self._read_steering(pipe.unet, progress)
         progress("trying the network out")  # three times, which takes a large one minutes on a CPU
-        fast = Parts(pipe.unet, pipe.vae, pipe.scheduler, xl, loras)
+        fast = Parts(pipe.unet, pipe.vae, pipe.scheduler, xl, loras, *steers)
         sampler = UNetSampler(fast, palettes, self._settings(pipe.vae_scale_factor))
         pipe.register_modules(unet=None, vae=None)  # what was packed is not kept twice; the encoders are still needed
         return sampler
+
+    def _read_steering(self, unet: Any, progress: Progress) -> tuple[tuple[Any, Make] | None, Adapter | None]:
+        """The show's ControlNet, with what makes its hints, and its IP-Adapter."""
+        m, control, adapter = self.spec.model, None, None
+        if m.control:
+            progress(f"reading the ControlNet {m.control}")
+            control = read_control(m.control, self.dtype, self.device), hint_maker(m.control_hint)
+        if m.adapter:
+            progress(f"reading the IP-Adapter {m.adapter}")
+            adapter = read_adapter(m.adapter, m.adapter_encoder, unet, self.dtype, self.device)
+        return control, adapter
 
     def _load_generic(self, place: ModelPlace, progress: Progress) -> PipelineSampler:
         import diffusers
@@ -323,6 +337,7 @@ class Dreamer:
         import diffusers
 
         addition_files.check(place, self.spec.loras, self.spec.embeddings)
+        guide_files.check(place, self.spec.model)
         lora.check_pipeline(getattr(diffusers, place.pipeline), self.spec.loras)
 
     def _add(self, pipe: Any, network: str, progress: Progress) -> lora.Strengths | None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from engine.dreamer.about import HOUSE, PICKLES, about_bytes, about_file, about_folder, about_nothing, decoder_kind
+from engine.dreamer.about import HOUSE, PICKLES, about_bytes, about_file, about_folder, about_nothing, about_part
 from engine.dreamer.checkpoint import CheckpointError, Layout, addition, no_vocabulary, read_header, read_layout
 from engine.dreamer.families import FAMILIES, config, decoder_fault, is_fast, why_not
 from engine.show.errors import CannotStart
@@ -286,9 +286,8 @@ def _cached(repository: str, wanted: str) -> Path:
         raise ModelError(said) from error
     if not isinstance(found, str):
         single = try_to_load_from_cache(repository, "config.json") if wanted == _INDEX else None
-        if isinstance(single, str) and (kind := decoder_kind(Path(single).parent)):
-            said = f"this is a decoder alone ({kind}), and no model; a model takes it as model.decoder"
-            raise ModelError(f"{repository}: {said}")
+        if isinstance(single, str) and (part := about_part(Path(single).parent)):
+            raise ModelError(f"{repository}: {part}")
         raise ModelError(
             f"{repository}: not on this machine; `pedesis models fetch {repository}` downloads it, "
             f"or use the built-in model ({HOUSE!r})"

@@ -1,4 +1,5 @@
-"""Reads the parts of a model from its folder: networks, tokenizers, scheduler, a decoder in place of its own.
+"""Reads the parts of a model from its folder: networks, tokenizers, scheduler, a decoder in place of its own, and what
+lets pictures steer it.
 
 Usage: `check_classes(place)`; `unet = load_part(place, "unet", dtype, progress)`. Dreamer process; torch, diffusers.
 """
@@ -14,6 +15,8 @@ import torch
 from engine.dreamer import models
 from engine.dreamer.families import DECODERS
 from engine.dreamer.faults import to_model_error
+from engine.dreamer.guide_files import adapter_layers, find_adapter, find_control
+from engine.dreamer.likeness import Adapter
 from engine.dreamer.models import ModelError, ModelPlace
 from engine.dreamer.single_file import load_from_file
 
@@ -86,3 +89,33 @@ def read_decoder(name: str, dtype: torch.dtype) -> Any:
     }
     with to_model_error(f"{name}: the decoder"):
         return getattr(diffusers, class_name).from_pretrained(folder, **options).eval()
+
+
+def read_control(name: str, dtype: torch.dtype, device: torch.device) -> Any:
+    """A ControlNet, on its device. Raises ModelError."""
+    import diffusers
+
+    folder = find_control(name)
+    options = {"torch_dtype": dtype, "use_safetensors": True, "local_files_only": True, "variant": variant(folder)}
+    with to_model_error(f"{name}: the ControlNet"):
+        net = diffusers.ControlNetModel.from_pretrained(folder, **options).eval().requires_grad_(False)
+        return net.to(device, memory_format=torch.channels_last)
+
+
+def read_adapter(name: str, encoder: str | None, unet: Any, dtype: torch.dtype, device: torch.device) -> Adapter:
+    """An IP-Adapter for a U-Net, and what looks at pictures for it, on their device. Raises ModelError."""
+    from diffusers.models.embeddings import ImageProjection
+    from safetensors.torch import load_file
+    from transformers import CLIPVisionModelWithProjection
+
+    found = find_adapter(name, encoder)
+    options = {"dtype": dtype, "use_safetensors": True, "local_files_only": True, "variant": variant(found.encoder)}
+    with to_model_error(f"{name}: the IP-Adapter"):
+        tensors = {n: t.to(device, dtype) for n, t in load_file(found.file).items()}
+        layers = [(tensors[k], tensors[v]) for k, v in adapter_layers(tensors)]
+        image = {n.removeprefix("image_proj."): t for n, t in tensors.items() if n.startswith("image_proj.")}
+        projection = unet._convert_ip_adapter_image_proj_to_diffusers(image, low_cpu_mem_usage=False)
+        projection = projection.to(device, dtype).eval().requires_grad_(False)
+        looks = CLIPVisionModelWithProjection.from_pretrained(found.encoder, **options)
+        looks = looks.to(device).eval().requires_grad_(False)
+    return Adapter(layers, looks, projection, not isinstance(projection, ImageProjection))

@@ -19,7 +19,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import SpawnProcess
+from multiprocessing.context import BaseContext
+from multiprocessing.process import BaseProcess
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,6 +59,8 @@ NICE = 5
 SLOTS = 8
 ASLEEP_S = 1.0  # nobody asking for longer than this: we slept, and that the child said nothing means nothing
 HISTORY = 4096  # intervals kept for the statistics
+# What makes the children. Tests that start many have them forked from a process that has read torch already.
+CONTEXT: BaseContext = multiprocessing.get_context("spawn")
 
 Supply = Callable[[], Waypoint | None]
 
@@ -116,7 +119,7 @@ class DreamerProcess:
         self._pictures = Shown(spec.width, spec.height, lossless)
         self._worker = worker
         self._ring: Ring | None = None
-        self._process: SpawnProcess | None = None
+        self._process: BaseProcess | None = None
         self._pipe: Connection | None = None
         self._under_way: deque[tuple[int, Waypoint]] = deque()  # (slot, waypoint) given and not yet back
         self._again: deque[Waypoint] = deque()  # to be given again after a death, lossless only
@@ -279,10 +282,9 @@ class DreamerProcess:
 
             self._worker = main
         _leave_lost_folder()
-        context = multiprocessing.get_context("spawn")
-        ours, theirs = context.Pipe(duplex=True)
+        ours, theirs = CONTEXT.Pipe(duplex=True)
         ring = (self._ring.name, self._ring.slots, self._ring.width, self._ring.height)
-        process = context.Process(
+        process = CONTEXT.Process(  # type: ignore[attr-defined]  # every context has one
             target=self._worker,
             args=(theirs, self._spec, ring, self._nice),
             daemon=True,

@@ -9,10 +9,8 @@ through numpy, Python around every block.
 """
 
 import logging
-import math
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,14 +22,17 @@ from torch import Tensor
 from engine.dreamer import compiling, lora, replay
 from engine.dreamer.cpu import tape
 from engine.dreamer.guide import Pictures, encoder
+from engine.dreamer.likeness import Adapter, make_likened
 from engine.dreamer.liquid import MIDDLE, by_area, carry, make_regional, native_cells
 from engine.dreamer.models import ModelError
+from engine.dreamer.network import Network, Said, decode
 from engine.dreamer.noise import Noise
+from engine.dreamer.outline import Make, Outline, Residuals
 from engine.dreamer.palettes import Palettes
 from engine.dreamer.recipes import Plan
 from engine.dreamer.schedule import Program, compile_schedule
 from engine.dreamer.starts import Starts
-from engine.dreamer.steer import Around, Steering, Words
+from engine.dreamer.steer import Around, Steering, Words, others
 from engine.walk.waypoint import SHEETS, Point, Waypoint, Wording
 
 log = logging.getLogger("pedesis")
@@ -57,6 +58,8 @@ class Parts:
     scheduler: Any
     xl: bool  # pooled text and size conditioning, as SDXL has
     loras: lora.Strengths | None = None  # of those in the U-Net
+    control: tuple[Any, Make] | None = None  # a ControlNet, and what makes its hint of a picture
+    adapter: Adapter | None = None  # an IP-Adapter
 
 
 @dataclass(frozen=True)
@@ -105,9 +108,9 @@ class UNetSampler:
         self._precision = parameter.dtype
         shape = (int(parts.unet.config.in_channels), settings.height // f, settings.width // f)
         self.noise = Noise(shape, parameter.device, native=native_cells(parts.unet.config))
-        network = Network(parts, settings, parameter.dtype, parameter.device)
-        self._text_names = network.text_names
-        self.hears_negative = network.guided
+        said = Said(parts, settings, parameter.dtype, parameter.device)
+        self._text_names = said.names
+        self.hears_negative = said.guided
         plan = settings.plan or Plan(settings.steps)
         solver = compile_schedule(parts.scheduler, plan, shape)
         self.compiled = isinstance(solver, Program)
@@ -118,27 +121,32 @@ class UNetSampler:
         size = sum(p.numel() for p in lora.own_parameters(parts.unet))
         calls = len(solver.timesteps)
         self._unrolls = calls <= UNROLLED and size < SMALL
+        can_tear = make_regional(parts.unet)
+        plain = Network(parts, settings, said)
+        more = _steered(parts, settings, said, shape)
+        network = plain if self._unrolls else more.network
+        self._rest = [] if self._unrolls else more.none  # what pictures add to the words, where none does
         self._latent = self._through(network)  # (1, C, h, w), with what the network answered after it, if it is known
         self._decoded: Run = lambda z: to_uint8(decode(parts.vae, z, parts.xl))
         if parameter.dtype == torch.float16:
             self._check_range(parts)
         self._plain = (network, self._decoded) if settings.compiles else None
-        makers = {"latent": encoder(parts.vae, parts.xl)} if getattr(parts.vae, "encoder", None) is not None else {}
-        pictures = Pictures(makers, parameter.device)
         self._played: Run | None = None  # the network alone, recorded
         self.taped = taped and self._tape(network)
         # Once recorded, nothing here holds the modules of a large network any more: weights that were packed are not
         # kept twice. Words by patches need them.
-        kept = (not self.taped or size < SMALL) and make_regional(parts.unet)
-        self._torn_network = network if kept else None
+        kept = (not self.taped or size < SMALL) and can_tear
+        self._torn_network = plain if kept else None
         self._torn: Run | None = None
         self._making_torn = threading.Lock()
         self.is_compiled = self.is_captured = False
         self._capture()
-        around = Around(solver, self._words, self.noise.masks.ways, self._precision, self.taped, self._played)
+        ways, recorder = self.noise.masks.ways, settings.recorder
+        around = Around(solver, self._words, ways, self._precision, self.taped, self._played, recorder)
         starts = _starts(solver, parts.scheduler, plan, shape, parameter.device)
-        plain = network if self._played is None or kept else None
-        self.steering = Steering(pictures, plain, starts, around)
+        pictures = Pictures(more.makers, parameter.device)
+        asked = more.network if self._played is None or kept else None
+        self.steering = Steering(pictures, asked, starts, around, more.none, more.outline)
 
     def _through(self, network: Run) -> Run:
         """Noise, how far it is turned up, and text to finished latent, through the given network."""
@@ -195,7 +203,7 @@ class UNetSampler:
         """
         waypoint = replace(waypoint, liquid=None)
         noise, strength = self.start(waypoint)
-        latents = self._latent(noise, strength, *self._text(waypoint))
+        latents = self._latent(noise, strength, *self._text(waypoint), *self._rest)
         if not isinstance(self._solver, Program):
             return [self._decoded(latents)]
         guesses = self._solver.guesses(noise, latents[1:])
@@ -228,7 +236,7 @@ class UNetSampler:
                 return steered
         words = self._words(waypoint)
         if words.shares is None or words.carried is None or self._torn_network is None:
-            return self._latent(noise, strength, *words.texts)[:1]
+            return self._latent(noise, strength, *words.texts, *self._rest)[:1]
         given = [noise, strength, words.shares, words.carried, *words.texts]
         with self._making_torn:  # a film dreams in several threads
             if self._torn is None:
@@ -332,7 +340,7 @@ class UNetSampler:
         if self._loras is not None:
             second = replace(second, loras=self._loras.others)
         one, other = ([*self.start(w, 1.0), *self._text(w)] for w in (first, second))
-        return one, other
+        return [*one, *self._rest], [*other, *others(self._rest)]
 
     def _capture(self) -> None:
         """Has a card play the functions; what it cannot play stays as it is. A scheduler that is stepped through the
@@ -372,6 +380,35 @@ class UNetSampler:
         self._capture()
 
 
+@dataclass(frozen=True)
+class _Steered:
+    """What pictures steer: the network that takes what they add, what makes that of them, and what adds nothing."""
+
+    network: Network
+    makers: dict[str, Make]
+    none: list[Tensor]
+    outline: Outline | None
+
+
+def _steered(parts: Parts, settings: Settings, said: Said, shape: tuple[int, int, int]) -> _Steered:
+    device, batch = next(parts.unet.parameters()).device, 2 if said.guided else 1
+    makers: dict[str, Make] = {}
+    none: list[Tensor] = []
+    residuals = outline = None
+    if getattr(parts.vae, "encoder", None) is not None:
+        makers["latent"] = encoder(parts.vae, parts.xl)
+    if parts.control is not None:
+        net, makers["outline"] = parts.control
+        outline, residuals = Outline(net, said), Residuals(net.config, shape[1:], batch)
+        none.append(residuals.none(said.dtype, device))
+    if parts.adapter is not None:
+        adapter = replace(parts.adapter, guided=said.guided)
+        make_likened(parts.unet, adapter.layers)
+        makers["likeness"] = adapter.tokens
+        none += [torch.zeros(adapter.shape, device=device), torch.zeros(1, device=device)]
+    return _Steered(Network(parts, settings, said, residuals, parts.adapter is not None), makers, none, outline)
+
+
 def _starts(solver: Any, scheduler: Any, plan: Plan, shape: tuple[int, ...], device: torch.device) -> Starts | None:
     """Every way to begin part of the way down; None for a scheduler that is stepped through the library, or whose steps
     cannot be had from there."""
@@ -382,74 +419,3 @@ def _starts(solver: Any, scheduler: Any, plan: Plan, shape: tuple[int, ...], dev
     except (RuntimeError, ValueError, TypeError, IndexError, KeyError, AttributeError) as error:
         log.info("pictures cannot steer through guide.strength: %s", error)
         return None
-
-
-def decode(vae: Any, latent: Tensor, xl: bool) -> Tensor:
-    """(1, C, h, w) to (1, 3, H, W) in about -1..1."""
-    mean, std = getattr(vae.config, "latents_mean", None), getattr(vae.config, "latents_std", None)
-    if xl and mean is not None and std is not None:
-        mean, std = (torch.tensor(v, device=latent.device).reshape(1, -1, 1, 1) for v in (mean, std))  # (1, C, 1, 1)
-        latent = latent * std / vae.config.scaling_factor + mean
-    else:
-        latent = latent / vae.config.scaling_factor
-    latent = latent.to(next(vae.parameters()).dtype, memory_format=torch.channels_last)
-    return vae.decode(latent, return_dict=False)[0]
-
-
-class Network:
-    """The U-Net with guidance: latent, time and mixed conditioning in, answer in float32 out."""
-
-    def __init__(self, parts: Parts, settings: Settings, dtype: torch.dtype, device: torch.device) -> None:
-        self._unet, self._xl, self._dtype = parts.unet, parts.xl, dtype
-        self._guidance = settings.guidance
-        embedded = parts.unet.config.time_cond_proj_dim
-        self.guided = settings.guidance > 1.0 and embedded is None
-        self._guidance_embedding = None
-        if embedded is not None:
-            self._guidance_embedding = guidance_embedding(settings.guidance, embedded).to(device, dtype)
-        h, w = settings.height, settings.width  # SDXL is told the original size, the crop and the target size
-        self._time_ids = torch.tensor([[h, w, 0, 0, h, w]], dtype=dtype, device=device)  # (1, 6)
-        names = ["prompt_embeds", *(["pooled_prompt_embeds"] if parts.xl else [])]
-        self.text_names = [*names, *([f"negative_{n}" for n in names] if self.guided else [])]
-        self._loras = parts.loras
-        if self._loras is not None:
-            self.text_names.append(lora.NAME)
-
-    def __call__(self, taken: Tensor, t: Tensor, *texts: Tensor, shares: Tensor | None = None) -> Tensor:
-        """shares: (N, h, w) of the N texts, where each patch hears its own."""
-        text = dict(zip(self.text_names, texts, strict=True))
-        held = nullcontext() if self._loras is None else self._loras.held(text[lora.NAME])
-        sample = taken.to(self._dtype, memory_format=torch.channels_last)
-        if self.guided:
-            sample = torch.cat([sample, sample])  # (2, C, h, w): against the negative prompt, with the prompt
-        added = None
-        if self._xl:
-            pooled = self._both(text, "pooled_prompt_embeds")  # (1 or 2, P)
-            added = {"text_embeds": pooled, "time_ids": self._time_ids.repeat(pooled.shape[0], 1)}
-        with held:
-            answer = self._unet(
-                sample,
-                t,
-                encoder_hidden_states=self._both(text, "prompt_embeds"),
-                timestep_cond=self._guidance_embedding,
-                added_cond_kwargs=added,
-                cross_attention_kwargs=None if shares is None else {"shares": shares},
-                return_dict=False,
-            )[0].float()
-        if not self.guided:
-            return answer
-        without, with_prompt = answer.chunk(2)
-        return without + self._guidance * (with_prompt - without)
-
-    def _both(self, text: dict[str, Tensor], name: str) -> Tensor:
-        both = torch.cat([text[f"negative_{name}"].float(), text[name]]) if self.guided else text[name]
-        return both.to(self._dtype)
-
-
-def guidance_embedding(guidance: float, width: int) -> Tensor:
-    """Models distilled with guidance take it as a sinusoidal embedding, (1, D) (Luo et al. 2023, LCM)."""
-    half = width // 2
-    rates = torch.exp(torch.arange(half, dtype=torch.float32) * -(math.log(10000.0) / (half - 1)))
-    angle = (guidance - 1.0) * 1000.0 * rates  # (D/2,)
-    embedding = torch.cat([angle.sin(), angle.cos()])
-    return torch.nn.functional.pad(embedding, (0, width - 2 * half)).reshape(1, width)

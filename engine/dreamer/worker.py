@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from engine.dreamer import addition_files, models
+from engine.dreamer import addition_files, guide_files, models
 from engine.dreamer.faults import NotYet, led_to_by_memory, line, may_pass
 from engine.dreamer.messages import (
     Done,
@@ -119,6 +119,7 @@ def _run(pipe: Connection, spec: DreamSpec, ring: Ring) -> None:
     # a wrong name is said at once, not after the seconds that torch takes
     place = models.find(spec.model.name, spec.model.decoder)
     addition_files.check(place, spec.loras, spec.embeddings)
+    guide_files.check(place, spec.model)
     pipe.send(Loading("starting torch"))
     # The libraries make 700,000 objects that stay. Without looking through them for waste while they come, the first
     # picture of the built-in model is there after 4.7 s instead of 6.0, on two cores that were busy training.

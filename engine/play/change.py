@@ -78,6 +78,7 @@ class Change:
         player.feed.performance = player.playing
         if (coming := self._coming) is not None:
             coming.blend.release()
+            coming.guides.close()
             player.end_later(lambda: coming.remember.close(ENDING_S))
 
     def _prepare(self) -> None:
@@ -144,6 +145,7 @@ class Change:
         coming.blend.follow(leaving.draw, str(coming.conductor["blend.transition"]), time_s)
         player.change_to(coming)
         player.end_later(leaving.keep())
+        leaving.guides.close()
 
         def exchange_devices() -> None:
             leaving.inputs.close()  # first: two do not always get the same one

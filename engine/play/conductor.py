@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from itertools import chain
-from typing import Any
+from typing import Any, Protocol
 
 from engine.control.automation import Automation
 from engine.control.controls import Controls
@@ -27,6 +27,7 @@ from engine.show.language import Language
 from engine.show.params import Value, shown
 from engine.walk.afloat import Afloat, of_words
 from engine.walk.caption import Caption, Captioner, Remembered, Scene
+from engine.walk.guide import Guided, Steering
 from engine.walk.mix import TICK_HZ, TICK_S
 from engine.walk.navigator import Navigator
 from engine.walk.palette import Palette
@@ -49,8 +50,21 @@ FOREVER_S = 1e9
 WORDS_READY, WORDS_REFUSED, VISIT, LEAVE = "words.ready", "words.refused", "walk.visit", "walk.leave"
 PRESETS = "preset.known"  # those that were stored in earlier shows
 SEEN = "show.seen"  # the first picture of it is there
-EVENTS = (WORDS_READY, WORDS_REFUSED, VISIT, LEAVE, PRESETS, SEEN)
+GUIDE = "guide.see"  # another picture from outside steers, or none
+EVENTS = (WORDS_READY, WORDS_REFUSED, VISIT, LEAVE, PRESETS, SEEN, GUIDE)
 STAYS = ("walk.seed", "stage.overlay")  # the one belongs to the walk's place, the other to who is looking
+
+
+class Looking(Protocol):
+    """Who finds the pictures that steer (see guides.py)."""
+
+    def look(self, guided: Guided, steer: Steering, ticks: int) -> dict[str, Any] | None:
+        """What GUIDE carries, if something else is to steer from this tick on."""
+        ...
+
+    def rest(self) -> None:
+        """Nothing is asked for, until the next look."""
+        ...
 
 
 class Conductor(Mapping[str, Value]):
@@ -65,11 +79,13 @@ class Conductor(Mapping[str, Value]):
         but_for: Collection[str] = (),
         torn: Torn | None = None,
         unseen: bool = False,
+        guides: Looking | None = None,
     ) -> None:
         """words_at_once: new words count as encoded as soon as they are wanted, and whoever dreams waits for them;
         else answer() says when they are. but_for: ids of palettes of which somebody will say so all the same.
         torn: the text that the walk draws fragments from.
         unseen: nothing can be seen of it yet; its score waits until SEEN.
+        guides: who finds the pictures that steer; without, they come as events.
         automata: what moves parameters at every tick, beside the show's own automation and after it."""
         self.controls = Controls(show.registry, show.values)
         self.navigator = Navigator(
@@ -85,6 +101,8 @@ class Conductor(Mapping[str, Value]):
         self.water = Water(torn, self.navigator.seed, self.navigator.loop, float(show.values["pulp.turn"]))
         self.pulp = Pulp(self.water.draw_up_loudest)
         self.visits = Visits()
+        self.guided = Guided()
+        self.guides, self._is_guided = guides, bool(show.things.get("guide"))
         self.jumps = 0  # how often walk.jump was fired
         self._captioner = Captioner(Language.load(str(show.values["docent.language"]), [show.path.parent]))
         self._at_once, self._but_for = words_at_once, frozenset(but_for)
@@ -147,6 +165,8 @@ class Conductor(Mapping[str, Value]):
             self.automation.presets.know(value)
         elif name == SEEN:
             self.automation.score.waits = False
+        elif name == GUIDE:
+            self.guided.see(str(value["picture"]))
         elif name.startswith(SMOOTHING):
             self.controls.smooth(name.removeprefix(SMOOTHING), float(value))
         else:
@@ -154,7 +174,8 @@ class Conductor(Mapping[str, Value]):
 
     def to_dict(self) -> dict[str, Any]:
         """Where everything is that is steered, JSON-able: what a take begins with."""
-        parts = ("controls", "navigator", "pulp", "water", "words", "visits", "automation", "lesson")
+        parts = ["controls", "navigator", "pulp", "water", "words", "visits", "automation", "lesson"]
+        parts += ["guided"] if self._is_guided else []
         return {name: getattr(self, name).to_dict() for name in parts} | {"view": self._view.to_dict()}
 
     def restore(self, data: Mapping[str, Any]) -> None:
@@ -162,7 +183,7 @@ class Conductor(Mapping[str, Value]):
         self.controls.restore(data["controls"])
         self.navigator.restore(data["navigator"])
         self.navigator.read(self.controls)
-        for name in ("pulp", "water", "words", "visits", "automation", "lesson"):
+        for name in ("pulp", "water", "words", "visits", "automation", "lesson", "guided"):
             if name in data:
                 getattr(self, name).restore(data[name])
         self.water.read(self.controls, self.navigator)
@@ -215,6 +236,8 @@ class Conductor(Mapping[str, Value]):
         self._view.tick(str(self.controls["look.view"]), float(self.controls["blend.time"]), TICK_S)
         for automaton in self._automata:
             automaton.tick(self.controls, self.time_s)
+        if self._is_guided:
+            self._tick_guided()
         if self.controls.take("show.panic"):
             self.automation.panic()
             self.controls.hit("say.clear")
@@ -251,7 +274,17 @@ class Conductor(Mapping[str, Value]):
         """Where the walk is, or will be `ahead_s` seconds on if nothing is touched."""
         walked = self.water.apply(self.pulp.hold(self.navigator.waypoint(ahead_s)), ahead_s)
         torn = self.pulp.tear(self.words.apply(walked), self.navigator, ahead_s)
-        return self.visits.apply(self.water.scatter(torn, ahead_s))
+        return self.visits.apply(self.guided.apply(self.water.scatter(torn, ahead_s)))
+
+    def _tick_guided(self) -> None:
+        self.guided.read(self.controls)
+        if self.guides is not None and not self.guided.is_awake:
+            self.guides.rest()
+        elif self.guides is not None:
+            seen = self.guides.look(self.guided, self.controls, self.navigator.ticks)
+            if seen is not None:
+                self.steer(GUIDE, seen)
+        self.guided.tick(self.controls)
 
     @property
     def caption(self) -> Caption:

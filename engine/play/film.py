@@ -27,6 +27,8 @@ from engine.dreamer.process import DreamerProcess, DreamSpec, Keyframe
 from engine.play import stats
 from engine.play.conductor import Conductor, play_through
 from engine.play.docent import Docent
+from engine.play.guide_takes import TakeGuides
+from engine.play.guides import FilmGuides
 from engine.play.preroll import Preroll
 from engine.play.provenance import MACHINE, changes, provenance_of
 from engine.play.signals import StopRequest
@@ -103,9 +105,10 @@ class Moment:
 class _Script:
     """The conductor, as far ahead of the film as is dreamt ahead: waypoints to dream, values to draw with."""
 
-    def __init__(self, conductor: Conductor, job: FilmJob, first: int, stop: StopRequest) -> None:
+    def __init__(self, conductor: Conductor, guides: FilmGuides, job: FilmJob, first: int, stop: StopRequest) -> None:
         """first: the frame that the film is drawn first, where the film begins or resumes."""
         self._conductor, self._job, self._first, self._stop = conductor, job, first, stop
+        self._guides = guides
         self._start_s = (conductor.navigator.ticks - 1) * TICK_S  # where the film begins, by the conductor's time
         self.preroll = Preroll(first)
         self._moments: deque[Moment] = deque()  # of the frames that are not drawn yet
@@ -123,11 +126,16 @@ class _Script:
             elif self._stop.asked:  # an hour takes a minute to walk through
                 raise KeyboardInterrupt
             self._words |= {palette.id: palette for palette in self._conductor.words.wanted}
-            yield waypoint
+            yield self._guides.known_only(waypoint)
 
     def palettes(self, waypoint: Waypoint) -> tuple[Palette, ...]:
         """Those that a waypoint names."""
         return tuple(self._words[id] for id in waypoint.palettes if id)
+
+    def prepare(self, waypoint: Waypoint, dreamer: DreamerProcess) -> None:
+        """What a waypoint names goes before it."""
+        dreamer.set_palettes(self.palettes(waypoint))
+        self._guides.show(waypoint, dreamer)
 
     def words_of(self, waypoint: Waypoint) -> dict[str, Palette]:
         """The same by their ids."""
@@ -308,20 +316,26 @@ def run_film(
         known = provenance_of(show, size, job.fps, job.frames, str(ctx.info["GL_RENDERER"])) | _of_job(job)
         if torn is not None:
             known["the torn text"] = torn.digest
+        guides = TakeGuides(show, job.take) if job.take else FilmGuides(show)
+        stack.callback(guides.close)
+        known |= guides.provenance
         about = {"show": show.name, "title": show.title, "command": job.command}
         file = stack.enter_context(FilmFile(job.out, known, about))  # before the model: refused at once
         unfinished = _unfinished(file, job)
         first = unfinished.frames if unfinished else 0
         clock = LockstepClock(job.fps, job.skipped + first)
-        conductor = replay(show, job.take, torn) if job.take else Conductor(show, words_at_once=True, torn=torn)
-        script = _Script(conductor, job, clock.frame, stop)
+        if job.take:
+            conductor = replay(show, job.take, torn)
+        else:
+            conductor = Conductor(show, words_at_once=True, torn=torn, guides=guides)
+        script = _Script(conductor, guides, job, clock.frame, stop)
         supply = _Supply(script.preroll.keyframes(plan.keyframes(script.waypoints(), show.film.gap)))
         spec = DreamSpec.from_show(show, film=True)
         if unfinished and unfinished.arithmetic:
             same = unfinished.arithmetic
             spec = replace(spec, focus=same.get("focus", ""), decode=same.get("decode", ""))
         dreamer = DreamerProcess(spec, supply, lossless=True)
-        supply.on_next = lambda waypoint: dreamer.set_palettes(script.palettes(waypoint))
+        supply.on_next = lambda waypoint: script.prepare(waypoint, dreamer)
         stack.callback(lambda: measured(stats.report(meter, dreamer.status, None)))
         stack.callback(dreamer.stop)
         dreamer.start()

@@ -107,6 +107,7 @@ class Player:
         self.playing = Performance(prepared, blend)
         stack.callback(lambda: self.playing.remember.close(ENDING_S))
         stack.callback(lambda: self.playing.inputs.close())
+        stack.callback(lambda: self.playing.guides.close())
         self.dreamer, self.feed = self.dream(self.playing)
         self._ending: list[threading.Thread] = []
         self._change: Change | None = None
@@ -173,7 +174,8 @@ class Player:
     def dream(self, performance: Performance) -> tuple[DreamerProcess, Feed]:
         """A dreamer for a show, not started yet, and what it is fed by."""
         feed = Feed(performance, lambda: self.look.is_black)
-        return DreamerProcess(self.spec_of(performance.show), feed), feed
+        feed.dreamer = dreamer = DreamerProcess(self.spec_of(performance.show), feed)
+        return dreamer, feed
 
     def load(self, name: str) -> None:
         """Goes on with another show as soon as it is there."""

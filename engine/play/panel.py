@@ -39,7 +39,8 @@ log = logging.getLogger("pedesis")
 
 TELL_HZ = 20.0
 STATUS_S = 1.0
-HIDDEN = frozenset({"panel.token", "memory.file", "model.name", "model.decoder"})  # secrets, and paths of this machine
+_PATHS = ("memory.file", "model.name", "model.decoder", "model.control", "model.adapter", "model.adapter_encoder")
+HIDDEN = frozenset({"panel.token", *_PATHS})  # secrets, and paths of this machine
 
 
 class Panel:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from engine.dreamer.process import SLOTS, Keyframe
 from engine.play.conductor import PRESETS, SEEN, Conductor
+from engine.play.guides import Dreams, Guides
 from engine.play.inputs import Inputs
 from engine.play.remember import Remember
 from engine.play.state import Memory
@@ -41,20 +42,21 @@ class Prepared:
     inputs: Inputs
     memory: Memory | None  # of the walk's place
     stored: StoredPresets
+    guides: Guides
 
     @staticmethod
     def of(show: Show) -> "Prepared":
         """Waits for the disk. Raises PulpError."""
         torn = torn_text(show)
-        inputs, stored = Inputs(show), StoredPresets(show)
-        conductor = Conductor(show, automata=[inputs.mapper], torn=torn, unseen=True)
+        inputs, stored, guides = Inputs(show), StoredPresets(show), Guides(show)
+        conductor = Conductor(show, automata=[inputs.mapper], torn=torn, unseen=True, guides=guides)
         conductor.steer(PRESETS, stored.load())
-        return Prepared(show, conductor, inputs, Memory(show) if show.stage.resume else None, stored)
+        return Prepared(show, conductor, inputs, Memory(show) if show.stage.resume else None, stored, guides)
 
     def recall(self) -> bool:
         """Resumes the walk where it was left, if the show is one that remembers. Waits for the disk."""
         return self.memory is not None and self.memory.recall(
-            self.conductor.navigator, self.conductor.controls, self.conductor.water
+            self.conductor.navigator, self.conductor.controls, self.conductor.water, self.conductor.guided
         )
 
 
@@ -64,6 +66,7 @@ class Performance:
     def __init__(self, prepared: Prepared, blend: Blend) -> None:
         self.show, self.conductor, self.blend = prepared.show, prepared.conductor, blend
         self.inputs, self.memory, self.stored = prepared.inputs, prepared.memory, prepared.stored
+        self.guides = prepared.guides
         self.remember = Remember(self.show, self.conductor)
         self.first: Waypoint | None = None  # that was given to be dreamt
         self.now_s = self.conductor.time_s  # the show's own time
@@ -94,7 +97,7 @@ class Performance:
         """Where the walk is, once a tick; None while the dreamer may rest, as nobody would see anything new."""
         if self.conductor.time_s == self._asked_s:
             return None
-        here, newest, visits = self.conductor.waypoint(), self._newest, self.conductor.visits
+        here, newest, visits = self.guides.known_only(self.conductor.waypoint()), self._newest, self.conductor.visits
         if visits.locked and visits.at is None:
             return None
         if newest is not None and same_place(here, newest):
@@ -113,8 +116,9 @@ class Performance:
             return False
         if self._newest is None:
             self.conductor.steer(SEEN, True)
+            self.guides.open()
         self.blend.upload(keyframe)
-        self.remember.take_in(keyframe)
+        self.remember.take_in(keyframe, may_offer=not self.guides.is_watching(keyframe.waypoint))
         self._newest = keyframe.waypoint
         return True
 
@@ -139,12 +143,12 @@ class Performance:
         self.stored.keep(self.conductor.automation.presets)
         if self.memory and self.now_s - self._saved_at >= SAVE_EVERY_S:
             self._saved_at = self.now_s
-            self.memory.keep(self.conductor.navigator, self.conductor.water)
+            self.memory.keep(self.conductor.navigator, self.conductor.water, self.conductor.guided)
 
     def keep(self) -> Callable[[], None]:
         """Keeps where the walk is for the next time; what is returned waits for the disk."""
         if self.memory:
-            self.memory.keep(self.conductor.navigator, self.conductor.water)
+            self.memory.keep(self.conductor.navigator, self.conductor.water, self.conductor.guided)
 
         def wait() -> None:
             if self.memory:
@@ -161,6 +165,10 @@ class Feed:
     def __init__(self, performance: Performance, unseen: Callable[[], bool]) -> None:
         """unseen: whether nobody would see a picture now."""
         self.performance, self._unseen = performance, unseen
+        self.dreamer: Dreams | None = None  # who is shown the pictures that waypoints name
 
     def __call__(self) -> Waypoint | None:
-        return self.performance.waypoint(self._unseen())
+        waypoint = self.performance.waypoint(self._unseen())
+        if waypoint is not None and waypoint.guide is not None and self.dreamer is not None:
+            self.performance.guides.show(waypoint, self.dreamer)
+        return waypoint

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from engine import __version__
-from engine.dreamer import models
+from engine.dreamer import guide_files, models
 from engine.show.config import Show
 from engine.show.machine import usable_cpus
 from engine.show.paths import shaders_dir
@@ -25,7 +25,6 @@ _SAMPLE_BYTES = 1 << 16
 _ELSEWHERE = ("osc.", "window.", "program.", "stage.overlay", "film.width", "film.height", "film.fps",
               "pulp.source")  # fmt: skip
 _PLAYED = {"preset": "the presets", "cue": "the cues", "lfo": "the LFOs", "score": "the score"}
-_ADDED = {"lora": "the LoRAs' files", "embedding": "the embeddings' files"}
 _TOLD = 3  # changes that are told one by one
 MACHINE = (
     "the renderer",
@@ -57,10 +56,10 @@ def provenance_of(show: Show, size: tuple[int, int], fps: Fraction, frames: int,
         "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS"),
         "the version of Pedesis": __version__,
         **{f"the version of {name}": version(name) for name in LIBRARIES},
-        "the engine's code": _digest(Path(__file__).parent.parent.rglob("*.py")),
-        "the shaders": _digest(f for f in shaders_dir().rglob("*") if f.suffix != ".md"),
-        "the model's files": _digest(_model_files(show)),
-        **{what: _digest(Path(e.file) for e in show.things[k]) for k, what in _ADDED.items() if show.things.get(k)},
+        "the engine's code": digest_of(Path(__file__).parent.parent.rglob("*.py")),
+        "the shaders": digest_of(f for f in shaders_dir().rglob("*") if f.suffix != ".md"),
+        "the model's files": digest_of(_model_files(show)),
+        **({"the files added to the model": digest_of(added)} if (added := list(_added_files(show))) else {}),
     }
 
 
@@ -87,7 +86,7 @@ def model_mark(show: Show) -> str:
     Raises OSError.
     """
     try:
-        digest = _digest(_model_files(show))
+        digest = digest_of(_model_files(show))
     except models.ModelError as error:
         raise OSError(str(error)) from error
     decoder, scheduler = show.model.decoder or "", show.model.scheduler or ""
@@ -106,11 +105,22 @@ def _model_files(show: Show) -> Iterable[Path]:
         yield from models.find_decoder(show.model.decoder).rglob("*")
 
 
+def _added_files(show: Show) -> Iterable[Path]:
+    """Of LoRAs, embeddings, a ControlNet and an IP-Adapter. Raises ModelError."""
+    yield from (Path(one.file) for table in ("lora", "embedding") for one in show.things.get(table, ()))
+    if show.model.control:
+        yield from guide_files.find_control(show.model.control).rglob("*")
+    if show.model.adapter:
+        place = guide_files.find_adapter(show.model.adapter, show.model.adapter_encoder)
+        yield place.file
+        yield from place.encoder.rglob("*")
+
+
 def _hash(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
-def _digest(files: Iterable[Path]) -> str:
+def digest_of(files: Iterable[Path]) -> str:
     """Of the files' names, sizes and three samples of each: gigabytes of weights are not read to the end. Not of
     hidden ones, which an editor or a file manager leaves."""
     sum_ = hashlib.sha256()

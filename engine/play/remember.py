@@ -109,8 +109,9 @@ class Remember:
         self._told_at = -TELL_S
         self._said: set[str] = set()
 
-    def take_in(self, keyframe: Dreamt) -> None:
-        """Keeps a copy of the newest picture, and offers it to the bank when it is time for another."""
+    def take_in(self, keyframe: Dreamt, may_offer: bool = True) -> None:
+        """Keeps a copy of the newest picture, and offers it to the bank when it is time for another, if it may: what a
+        camera sees is kept by hand only."""
         if self._keeper is None:
             return
         here = self._conductor
@@ -119,7 +120,7 @@ class Remember:
         else:
             np.copyto(self._newest[1], keyframe.pixels)
             self._newest = keyframe.waypoint, self._newest[1]
-        if here.time_s >= self._next_s and here.visits.is_idle:
+        if may_offer and here.time_s >= self._next_s and here.visits.is_idle:
             self._next_s = here.time_s + OFFERED_S
             self._offer(by_hand=False)
 

@@ -26,6 +26,7 @@ from engine.control.controls import Controls
 from engine.show.config import Show
 from engine.show.files import DISK_TIMEOUT_S, in_time, read_text_bounded, set_aside, write_whole
 from engine.show.paths import show_state_dir
+from engine.walk.guide import Guided
 from engine.walk.navigator import Navigator
 from engine.walk.pulp.water import Water
 
@@ -63,10 +64,12 @@ class Memory:
         values = self._show.values
         return self.folder / f"seed-{values['walk.seed']}-loop-{values['walk.loop']:g}.json"
 
-    def keep(self, navigator: Navigator, water: Water | None = None) -> None:
+    def keep(self, navigator: Navigator, water: Water | None = None, guided: Guided | None = None) -> None:
         """Begins to write it, whole or not at all; while one is still being written, the newest waits its turn.
-        water: how far a torn text was read on, if the show has one."""
+        water: how far a torn text was read on, if the show has one. guided: how far a folder of guides was shown."""
         self._newest = {"navigator": navigator.to_dict()}
+        if guided is not None and guided.turns:
+            self._newest["guides"] = guided.turns
         if water is not None and water.torn is not None:
             self._newest["water"] = water.to_dict()
         self._begin()
@@ -81,7 +84,9 @@ class Memory:
             if self._writer.is_alive():
                 self._writer.join(timeout_s)
 
-    def recall(self, navigator: Navigator, controls: Controls, water: Water | None = None) -> bool:
+    def recall(
+        self, navigator: Navigator, controls: Controls, water: Water | None = None, guided: Guided | None = None
+    ) -> bool:
         """Resumes the walk that was kept; False when there is none, or none that can be used."""
         try:
             # Within a time limit: the state folder may lie on a network mount that is gone.
@@ -97,6 +102,8 @@ class Memory:
                 continue
             if water is not None and "water" in note:
                 self._restore(water, note["water"], file)
+            if guided is not None and "guides" in note:
+                guided.turn_to(note["guides"])
             if "walk.seed" not in self._show.insisted:
                 # A seed steered by hand belongs to the place: without it the walk would turn back to the show's own.
                 controls.set("walk.seed", next(reversed(navigator.voices)))

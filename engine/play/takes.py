@@ -10,6 +10,7 @@ show's loop; the disk is waited for in a thread of the writer's own.
 
 import logging
 import re
+import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -19,7 +20,9 @@ from typing import Any, BinaryIO
 from engine import __version__
 from engine.control.resolve import SMOOTHING
 from engine.control.take import Event, Head, Take, TakeError, TakeSource, TakeWriter, read_take
-from engine.play.conductor import EVENTS, LEAVE, PRESETS, SEEN, VISIT, WORDS_READY, WORDS_REFUSED, Conductor
+from engine.play.conductor import EVENTS, GUIDE, LEAVE, PRESETS, SEEN, VISIT, WORDS_READY, WORDS_REFUSED, Conductor
+from engine.play.guide_takes import PictureKeeper, check_guide_event, named_in
+from engine.play.guides import NO_PICTURE, Guides
 from engine.play.shows import load_show
 from engine.record.names import claim_name
 from engine.show.config import Show
@@ -60,8 +63,10 @@ class TakeRecording:
             sets={name: show.values[name] for name in sorted(show.insisted)},
             start=start,
         )
-        self._writer = TakeWriter(lambda: _create(path), head.lines(TICK_HZ), TICK_HZ)
+        self._writer = writer = TakeWriter(lambda: _create(path), head.lines(TICK_HZ), TICK_HZ)
+        self._pictures = PictureKeeper(lambda: writer.path if writer.opened(ANSWER_S) else None)
         conductor.on_steer = self._note
+        self._note_guides()
 
     @property
     def path(self) -> Path | None:
@@ -88,11 +93,39 @@ class TakeRecording:
         """Ends it here. timeout_s: how long the disk is waited for; 0: not at all. Safe to call twice."""
         if self._conductor.on_steer == self._note:
             self._conductor.on_steer = None
+        until_s = time.monotonic() + timeout_s
         self._writer.close(self._tick(self._conductor.navigator.ticks), timeout_s)
+        self._pictures.close(max(0.0, until_s - time.monotonic()))
 
     def _note(self, tick: int, name: str, value: Any) -> None:
-        if not _NO_STEERING.match(name):
-            self._writer.note(self._tick(tick), name, value)
+        if _NO_STEERING.match(name):
+            return
+        self._writer.note(self._tick(tick), name, value)
+        for hash in named_in(name, value):
+            self._keep(hash, always=name == VISIT)
+
+    def _note_guides(self) -> None:
+        """Notes where the pictures come from that steer already; the last of them is the one that steers next."""
+        conductor, guides = self._conductor, self._conductor.guides
+        if not isinstance(guides, Guides):
+            return
+        wanted = conductor.guided.wanted
+        for hash in sorted(conductor.guided.named, key=lambda hash: hash == wanted):
+            if (about := guides.about(hash)) is not None:
+                self._note(conductor.navigator.ticks, GUIDE, about)
+        if conductor.guided.named and not wanted:
+            self._note(conductor.navigator.ticks, GUIDE, NO_PICTURE)
+        here = conductor.waypoint().guide
+        for hash, _ in here.seen if here else ():
+            self._keep(hash, always=guides.about(hash) is None)
+
+    def _keep(self, hash: str, always: bool) -> None:
+        """Keeps a picture that nobody has later; always: also one that could be found where it comes from."""
+        guides = self._conductor.guides
+        if isinstance(guides, Guides) and (always or guides.is_live(hash)):
+            pixels = guides.pixels(hash)
+            if pixels is not None:
+                self._pictures.keep(hash, pixels, guides.file(hash))
 
     def _tick(self, tick: int) -> int:
         return tick - self._first
@@ -169,6 +202,8 @@ def _checked_event(where: str, event: Event) -> Event:
             Place.from_dict(event.value["place"])
             for prompts in event.value["words"].values():
                 Palette.of(prompts)
+        elif event.name == GUIDE:
+            check_guide_event(event.value)
         elif event.name == PRESETS:
             if not isinstance(event.value, dict):
                 raise TypeError(f"presets are a table, got {shown(event.value)}")

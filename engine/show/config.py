@@ -35,9 +35,10 @@ from engine.show.paths import configs_dir
 from engine.show.specs import FilmSpec, Material, ModelSpec, OscSpec, ProgramSpec, StageSpec
 
 _MAX_FILE_BYTES = 1_000_000
-_FILES = ("model.name", "model.decoder", "memory.file")  # may name a folder or a file
+_STEERS = ("model.control", "model.adapter", "model.adapter_encoder")
+_FILES = ("model.name", "model.decoder", *_STEERS, "memory.file")  # may name a folder or a file
 _BESIDE = ("pulp.source",)  # always names a file
-_NONE_IF_EMPTY = ("model.decoder", "model.scheduler")
+_NONE_IF_EMPTY = ("model.decoder", "model.scheduler", *_STEERS)
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,10 @@ class ModelSpec:
     scheduler_options: str = ""  # name=value, separated by commas
     recipe: str = "none"  # a few-step family, as its authors sample it
     negative: str = ""
+    control: str | None = None  # a ControlNet
+    control_hint: str = "canny"  # what it is shown of a guide: canny, picture
+    adapter: str | None = None  # an IP-Adapter
+    adapter_encoder: str | None = None  # what looks at pictures for it
     decode: str = "auto"  # whole, tiles
     encoders: str = "auto"  # of text: keep, reread
     quantize: str = "none"  # int8, fp8

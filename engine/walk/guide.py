@@ -2,6 +2,7 @@
 
     guide_hash(pixels)               # of exactly what steers: after it was brought to the model's size
     guided = Guided()
+    guided.read(controls)            # once a tick
     guided.see(hash)                 # a picture has come; "" for none
     guided.tick(controls); guided.apply(waypoint)
 
@@ -28,6 +29,7 @@ MOST_SEEN = 8  # pictures that steer one dream, where the walk is on its way bet
 RESTS_S = 10.0  # with no weight for so long, pictures are no longer asked for, and the next one is eased in anew
 WEIGHTS = ("guide.strength", "guide.outline", "guide.likeness")
 NOTHING = ""  # in place of a hash
+MOST_TURNS = 1e12
 _HASH = re.compile(rf"[0-9a-f]{{{HASH_LENGTH}}}")
 
 
@@ -57,10 +59,15 @@ class Guided:
         self._wanted = NOTHING
         self._weights = (0.0, 0.0, 0.0)
         self._idle_s = RESTS_S  # for how long no weight was above 0
+        self._has_begun = False
+        self.turns = 0.0  # how many pictures a folder has shown so far, at guide.every
 
     def see(self, picture: str) -> None:
-        """From now on this picture steers, by its hash; NOTHING: none. One that steers already goes on."""
+        """From now on this picture steers, by its hash; NOTHING: none. One that steers already goes on. At the very
+        first tick it is there at once: a film that is steered begins so."""
         self._wanted = picture
+        if not self._has_begun:
+            self._mix = {picture: 1.0}
 
     @property
     def wanted(self) -> str:
@@ -83,14 +90,24 @@ class Guided:
         newest = next(reversed(self._mix))
         return newest == self._wanted and len(self._mix) < MAX_MIX and self._mix[newest] >= RISEN
 
-    def tick(self, steer: Steering) -> None:
-        """One step of TICK_S seconds."""
+    def read(self, steer: Steering) -> None:
+        """How strongly it steers at this tick, before it is known what does."""
         strength, outline, likeness = (float(steer[name]) for name in WEIGHTS)
         self._weights = strength, outline, likeness
         self._idle_s = 0.0 if any(self._weights) else min(RESTS_S, self._idle_s + TICK_S)
         if not self.is_awake:
             self._mix, self._wanted = {NOTHING: 1.0}, NOTHING
+
+    def tick(self, steer: Steering) -> None:
+        """One step of TICK_S seconds, at its end."""
+        self.turns += TICK_S / float(steer["guide.every"])
         self._mix = turned(self._mix, self._wanted, float(steer["guide.blend"]))
+        self._has_begun = True
+
+    def turn_to(self, turns: object) -> None:
+        """A folder goes on from there; from its beginning where that is no number of pictures."""
+        is_number = isinstance(turns, int | float) and not isinstance(turns, bool) and 0.0 <= turns <= MOST_TURNS
+        self.turns = float(turns) if is_number else 0.0  # type: ignore[arg-type]
 
     def apply(self, waypoint: Waypoint) -> Waypoint:
         """The waypoint with the pictures that steer it; the waypoint itself where none does."""
@@ -104,6 +121,7 @@ class Guided:
             "wanted": self._wanted,
             "weights": list(self._weights),
             "idle_s": self._idle_s,
+            "turns": self.turns,
         }
 
     def restore(self, data: Mapping[str, Any]) -> None:
@@ -113,8 +131,10 @@ class Guided:
         if not 1 <= len(mix) <= MAX_MIX:
             raise ValueError(f"1 to {MAX_MIX} pictures steer at once, got {len(mix)}")
         wanted, idle_s = _seen(data["wanted"]), _share(data["idle_s"], RESTS_S)
+        turns = _share(data["turns"], MOST_TURNS)
         weights = _share(strength, 1.0), _share(outline, 2.0), _share(likeness, 1.0)
         self._mix, self._wanted, self._weights, self._idle_s = mix, wanted, weights, idle_s
+        self.turns, self._has_begun = turns, True
 
     def _guide(self) -> Guide | None:
         if not any(self._weights):

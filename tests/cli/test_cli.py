@@ -22,16 +22,24 @@ from engine.cli.film import film_with_progress
 from engine.cli.run import with_port
 from engine.play.film import FilmError
 from engine.play.shows import load_show
-from tests.shows import write_tiny_show
+from tests import warm
+from tests.shows import pedesis, write_tiny_show
+
+ROOT = Path(__file__).parent.parent.parent
+DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY")
 
 
 def call(*arguments: str, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
     """`pedesis` in a process of its own, from another folder, without a display."""
-    root = Path(__file__).parent.parent.parent
-    env = {k: v for k, v in os.environ.items() if k not in ("DISPLAY", "WAYLAND_DISPLAY")}
-    env |= {"PYTHONPATH": str(root), **environment}
-    command = [sys.executable, "-m", "engine.cli", *arguments]
+    env = {k: v for k, v in os.environ.items() if k not in DISPLAYS} | {"PYTHONPATH": str(ROOT), **environment}
+    command = [*warm.command(), *arguments]
     return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=env, timeout=240)
+
+
+@pytest.fixture
+def no_display(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in DISPLAYS:
+        monkeypatch.delenv(name, raising=False)
 
 
 def test_every_command_has_help() -> None:
@@ -74,10 +82,9 @@ def test_a_tilde_that_the_shell_left_is_the_home_folder(monkeypatch: pytest.Monk
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
 @pytest.mark.parametrize(("command", "code"), [("params house", 1), ("models list", 1), ("--help", 1), ("run nope", 2)])
 def test_an_output_that_cannot_be_written_is_one_sentence_and_no_stack_trace(command: str, code: int) -> None:
-    root = Path(__file__).parent.parent.parent
     start = [sys.executable, "-P", "-m", "engine.cli", *command.split()]
     # As on a user's machine: what Python holds back must not fail a second time as it ends.
-    env = {k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"} | {"PYTHONPATH": str(root)}
+    env = {k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"} | {"PYTHONPATH": str(ROOT)}
     with open("/dev/full", "w") as full:
         done = subprocess.run(start, stdout=full, stderr=subprocess.PIPE, text=True, env=env)
         assert done.returncode == code and len(done.stderr.splitlines()) == 1, done.stderr
@@ -89,7 +96,7 @@ def test_nothing_in_the_current_folder_disturbs_a_show_or_its_dreamer(tmp_path: 
     for name in ("random", "torch", "socket", "tempfile", "multiprocessing", "diffusers"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit('not this one')\n")
     start = [sys.executable, "-P", "-c", "from engine.cli import main; main()"]
-    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent.parent)}
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         [*start, "film", str(show), "--duration", "0.2", "--out", "a.mp4"],
         cwd=tmp_path, env=env, capture_output=True, text=True, timeout=240,
@@ -127,7 +134,7 @@ def test_durations() -> None:
 def test_every_mistake_in_a_show_is_told_at_once_and_nothing_starts(tmp_path: Path) -> None:
     show = tmp_path / "bad.toml"
     show.write_text('[walk]\nsped = 1\nradius = 7\n[[material]]\nname="a"\nprompt="x"\n')
-    result = call("run", str(show), "--headless", "--set", "look.grane=1")
+    result = pedesis("run", str(show), "--headless", "--set", "look.grane=1")
     assert result.returncode == 2
     lines = [line for line in result.stderr.splitlines() if line]
     assert len(lines) == 3, result.stderr
@@ -139,7 +146,7 @@ def test_a_model_of_pickles_is_one_sentence(tmp_path: Path) -> None:
     unet = tmp_path / "model" / "unet"
     for file in unet.glob("*.safetensors"):
         file.rename(file.with_suffix(".bin"))
-    result = call("run", str(show), "--headless", "--duration", "1")
+    result = pedesis("run", str(show), "--headless", "--duration", "1")
     assert result.returncode == 2
     assert len(result.stderr.strip().splitlines()) == 1 and "safetensors" in result.stderr
 
@@ -159,23 +166,26 @@ def test_without_a_screen_the_first_walk_is_filmed_and_the_way_on_is_told(tmp_pa
     assert "No display" in result.stdout and "oscsend" in result.stdout and "pedesis film" in result.stdout
 
 
+@pytest.mark.usefixtures("no_display")
 @pytest.mark.parametrize("asked", [("--windowed",), ("--record", "a.mp4"), ("--osc-port", "0")])
 def test_without_a_screen_what_was_asked_for_is_not_quietly_something_else(tmp_path: Path, asked: tuple) -> None:
     show = write_tiny_show(tmp_path)
-    result = call("run", str(show), "--duration", "1", *asked, cwd=tmp_path)
+    result = pedesis("run", str(show), "--duration", "1", *asked, cwd=tmp_path)
     assert result.returncode == 2 and "no display" in result.stderr and "--headless" in result.stderr
     assert not (tmp_path / "out").exists() and not (tmp_path / "a.mp4").exists()
 
 
+@pytest.mark.usefixtures("no_display")
 def test_a_gallery_that_comes_up_before_its_screen_fails_so_that_it_is_started_again(tmp_path: Path) -> None:
-    result = call("run", str(write_tiny_show(tmp_path, resume=True)), cwd=tmp_path)
+    result = pedesis("run", str(write_tiny_show(tmp_path, resume=True)), cwd=tmp_path)
     assert result.returncode == 2 and "no display" in result.stderr
 
 
+@pytest.mark.usefixtures("no_display")
 @pytest.mark.parametrize("command", ["run", "film"])
 def test_stats_that_cannot_be_written_are_said_before_the_evening_and_not_after(tmp_path: Path, command: str) -> None:
     show = write_tiny_show(tmp_path)
-    result = call(command, str(show), "--stats", str(tmp_path), "--duration", "1", cwd=tmp_path)
+    result = pedesis(command, str(show), "--stats", str(tmp_path), "--duration", "1", cwd=tmp_path)
     assert result.returncode == 2 and len(result.stderr.strip().splitlines()) == 1 and "folder" in result.stderr
     assert not (tmp_path / "out").exists() or not list((tmp_path / "out").iterdir())
 
@@ -199,13 +209,14 @@ def test_stats_that_cannot_be_written_do_not_hide_what_became_of_the_film(
     assert said.index("the disk is full; a.mp4 holds 9 frames") < said.index("s.json could not be written")
 
 
+@pytest.mark.usefixtures("no_display")
 @pytest.mark.parametrize(
     ("more", "said"),
     [(("--out", "a.avi"), "ends in"), (("--size", "161x96"), "even"), (("--out", "dir.mp4"), "folder")],
 )
 def test_a_film_that_cannot_be_made_is_said_before_anything_is_loaded(tmp_path: Path, more: tuple, said: str) -> None:
     (tmp_path / "dir.mp4").mkdir()
-    result = call("film", str(write_tiny_show(tmp_path)), "--duration", "1", *more, cwd=tmp_path)
+    result = pedesis("film", str(write_tiny_show(tmp_path)), "--duration", "1", *more, cwd=tmp_path)
     assert result.returncode == 2 and said in result.stderr and "Traceback" not in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1, result.stderr
 
@@ -230,6 +241,6 @@ def test_the_stage_process_never_imports_torch_and_a_show_no_encoders(tmp_path: 
         "print(heavy + [m for m in ('torch', 'diffusers', 'transformers', 'PIL', 'scipy') if m in sys.modules])"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parent.parent.parent
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT
     )
     assert done.stdout.strip() == "[]", done.stdout + done.stderr

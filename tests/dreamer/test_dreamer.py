@@ -5,12 +5,11 @@ import inspect
 import json
 import logging
 import shutil
-import subprocess
-import sys
 import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ import pytest
 import torch
 from diffusers import DiffusionPipeline
 
+from engine.dreamer import process
 from engine.dreamer.device import pick_device, pick_dtype, pick_threads
 from engine.dreamer.generic import PipelineSampler
 from engine.dreamer.load import Dreamer
@@ -277,15 +277,22 @@ def test_noise_of_the_scheduler_stands_still_while_the_walk_moves(folder: Folder
     assert near < far / 20
 
 
+@pytest.mark.usefixtures("warm_dreamers")
 def test_the_same_bytes_in_another_process(folder: Folder) -> None:
-    code = (
-        f"import sys; sys.path[:0] = {[str(Path(__file__).parents[2])]!r}\n"
-        "import hashlib; from tests.dreamer import test_dreamer as t; from pathlib import Path\n"
-        f"print(hashlib.sha256(t.dreamer(Path({str(folder('sd'))!r})).dream(t.waypoint()).tobytes()).hexdigest())"
-    )
-    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
+    """One that has dreamt nothing yet, nor been used for other tests."""
+    ours, theirs = process.CONTEXT.Pipe(duplex=False)
+    child = process.CONTEXT.Process(target=_tell_bytes, args=(theirs, folder("sd")))  # type: ignore[attr-defined]
+    child.start()
+    theirs.close()
+    assert ours.poll(120)
+    there = ours.recv()
+    child.join()
     here = hashlib.sha256(dreamer(folder("sd")).dream(waypoint()).tobytes()).hexdigest()
-    assert out.stdout.split()[-1] == here
+    assert there == here
+
+
+def _tell_bytes(pipe: Connection, model: Path) -> None:
+    pipe.send(hashlib.sha256(dreamer(model).dream(waypoint()).tobytes()).hexdigest())
 
 
 def test_half_precision_stays_within_40_db(folder: Folder) -> None:
@@ -304,7 +311,7 @@ def test_the_built_in_model_dreams_in_float16_as_on_a_gpu(show: str) -> None:
     pictures = []
     for dtype in ("float32", "float16"):
         spec = DreamSpec.from_show(replace(ours, model=replace(ours.model, dtype=dtype, device="cpu")))
-        model = Dreamer(replace(spec, width=256, height=256))
+        model = Dreamer(replace(spec, width=128, height=128))
         assert model.dtype == getattr(torch, dtype)
         count = len(spec.palette.prompts)
         pictures.append(model.dream(waypoint(weights=(1 / count,) * count)).astype(float))

@@ -177,6 +177,27 @@ def test_a_repository_of_single_files_is_refused(monkeypatch: pytest.MonkeyPatch
         hub.wanted("owner/m", ["README.md", "dream.safetensors", "dream.ckpt"], None)
 
 
+def test_an_ip_adapter_comes_with_its_image_encoder() -> None:
+    names = [
+        "README.md", *files("models", "ip-adapter_sd15.bin", "ip-adapter_sd15.safetensors"),
+        *files("models/image_encoder", "config.json", "model.safetensors", "pytorch_model.bin"),
+        *files("sdxl_models", "ip-adapter_sdxl.safetensors", "ip-adapter_sdxl_vit-h.safetensors"),
+        *files("sdxl_models/image_encoder", "config.json", "model.safetensors"),
+    ]  # fmt: skip
+    for folder, file, place in (
+        ("models", "ip-adapter_sd15", "models"),
+        ("sdxl_models", "ip-adapter_sdxl", "sdxl_models"),
+        ("sdxl_models", "ip-adapter_sdxl_vit-h", "models"),
+    ):
+        name = f"{folder}/{file}.safetensors"
+        encoder = files(f"{place}/image_encoder", "config.json", "model.safetensors")
+        assert hub.adapter_files("owner/ip", name, names) == ["README.md", name, *encoder]
+    with pytest.raises(ModelError, match=r"there is no models/other\.safetensors in it, but models/ip-adapter_sd15"):
+        hub.adapter_files("owner/ip", "models/other.safetensors", names)
+    with pytest.raises(ModelError, match=r"no image encoder beside ip\.safetensors; nothing was downloaded"):
+        hub.adapter_files("owner/ip", "ip.safetensors", ["ip.safetensors"])
+
+
 def fake_hub(
     monkeypatch: pytest.MonkeyPatch, names: list[str], calls: list[dict[str, object]], tmp_path: Path | None = None
 ) -> None:

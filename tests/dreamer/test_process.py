@@ -1,4 +1,7 @@
-"""The stage's side of the dreamer: feeding, death, hanging, memory, stopping; and the real child once."""
+"""The stage's side of the dreamer: feeding, death, hanging, memory, stopping; and the real child once.
+
+Most children here are warm ones (tests/warm.py). Those that are about being started, killed and stopped are spawned, as
+people's are."""
 
 import errno
 import gc
@@ -29,6 +32,8 @@ from engine.show.specs import ModelSpec
 from engine.walk.palette import Palette
 from engine.walk.waypoint import Point, Waypoint
 from tests import fake_worker
+
+pytestmark = pytest.mark.usefixtures("warm_dreamers")
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +99,7 @@ def until(dreamer: DreamerProcess, state: str, limit_s: float = 30.0) -> None:
     assert dreamer.status.state == state, dreamer.status
 
 
+@pytest.mark.usefixtures("spawned_dreamers")
 def test_pictures_come_in_order_with_their_waypoints(started: Callable[..., DreamerProcess]) -> None:
     dreamer = started(fake_worker.steady)
     assert dreamer.status.state == "loading"
@@ -104,6 +110,7 @@ def test_pictures_come_in_order_with_their_waypoints(started: Callable[..., Drea
     assert status.peak_rss_mb == 2.0
 
 
+@pytest.mark.usefixtures("spawned_dreamers")
 def test_a_child_that_cannot_be_started_for_now_is_tried_again(
     started: Callable[..., DreamerProcess], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -125,6 +132,7 @@ def test_a_child_that_cannot_be_started_for_now_is_tried_again(
     assert collect(dreamer, 3)
 
 
+@pytest.mark.usefixtures("spawned_dreamers")
 def test_a_working_folder_that_was_deleted_does_not_keep_a_child_from_starting(
     started: Callable[..., DreamerProcess], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -195,6 +203,7 @@ def test_a_rest_is_no_interval_between_keyframes(started: Callable[..., DreamerP
     assert len(dreamer.status.intervals_s) == 5, "the one across the rest is left out"
 
 
+@pytest.mark.usefixtures("spawned_dreamers")
 def test_killed_during_a_run_it_goes_on_and_poll_never_stops(started: Callable[..., DreamerProcess]) -> None:
     dreamer = started(fake_worker.steady)
     collect(dreamer, 5)
@@ -422,6 +431,7 @@ def test_sketches_come_beside_the_show_one_at_a_time(started: Callable[..., Drea
     assert dreamer.sketch(6, waypoint)
 
 
+@pytest.mark.usefixtures("spawned_dreamers")
 @pytest.mark.parametrize("worker", [fake_worker.steady, fake_worker.deaf, fake_worker.stillborn])
 def test_stopping_takes_no_longer_than_it_may_and_leaves_nothing(
     started: Callable[..., DreamerProcess], worker: Callable[..., None]
@@ -465,6 +475,7 @@ def test_the_child_leaves_when_its_parent_is_killed(tmp_path: Path) -> None:
     assert not psutil.pid_exists(child)
 
 
+@pytest.mark.usefixtures("spawned_dreamers")
 @pytest.mark.slow
 def test_the_real_child_dreams_is_killed_and_dreams_the_same_again(tiny_sd: Path) -> None:
     waypoint = Waypoint(0.0, 0, (Point(3, 1.0, 0.1, 1.0),), (1.0,))
@@ -528,6 +539,7 @@ def test_waste_is_looked_for_after_the_first_picture_and_not_while_loading(monke
         def send(self, message: Any) -> None: ...
 
     monkeypatch.setattr("engine.dreamer.models.find", lambda *_: None)
+    monkeypatch.setattr("engine.dreamer.guide_files.check", lambda *_: None)
     monkeypatch.setattr("engine.dreamer.load.Dreamer", Noting)
     ring = Ring.create(1, 16, 16)
     try:
@@ -540,6 +552,7 @@ def test_waste_is_looked_for_after_the_first_picture_and_not_while_loading(monke
         ring.close()
 
 
+@pytest.mark.usefixtures("spawned_dreamers")
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc here")
 def test_a_child_never_hears_ctrl_c_not_even_while_it_starts(started: Callable[..., DreamerProcess]) -> None:
     dreamer = started(fake_worker.steady)
@@ -618,6 +631,7 @@ def test_of_several_workers_those_that_are_early_wait_for_their_turn(
     monkeypatch: pytest.MonkeyPatch, ring: Ring
 ) -> None:
     monkeypatch.setattr("engine.dreamer.models.find", lambda *_: None)
+    monkeypatch.setattr("engine.dreamer.guide_files.check", lambda *_: None)
     monkeypatch.setattr("engine.dreamer.load.Dreamer", Two)
     pipe = Pipe(6)
     with pytest.raises(EOFError):
@@ -631,6 +645,7 @@ def test_of_several_workers_those_that_are_early_wait_for_their_turn(
 
 def test_what_one_of_several_workers_ends_of_ends_them_all(monkeypatch: pytest.MonkeyPatch, ring: Ring) -> None:
     monkeypatch.setattr("engine.dreamer.models.find", lambda *_: None)
+    monkeypatch.setattr("engine.dreamer.guide_files.check", lambda *_: None)
     monkeypatch.setattr("engine.dreamer.load.Dreamer", Faulty)
     pipe = Pipe(6)
     with pytest.raises(ModelError, match="no second picture"):

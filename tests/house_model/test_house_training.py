@@ -312,11 +312,11 @@ def test_finishing_teaches_the_last_step_whichever_it_is(steps: int, monkeypatch
     torch.manual_seed(3)
     pair = finish.Pair(tiny_unet().eval(), finish.Critic(width=16, condition=32, depth=1))
     g = generator(0, "finish", 0)
-    cond, noise = torch.randn(8, 24, 32, generator=g), torch.randn(8, 16, 8, 8, generator=g)
+    cond, noise = torch.randn(4, 24, 32, generator=g), torch.randn(4, 16, 8, 8, generator=g)
     whole = diffusion.sample(before, noise, cond, steps)
     due = finish.last_step(before, finish.almost(before, noise, cond, steps), cond, steps)
     assert torch.allclose(due, whole, atol=1e-5), "all steps but the last, and the last, are all steps"
-    paintings = (3 * torch.randn(8, 16, 8, 8, generator=g), cond)
+    paintings = (3 * torch.randn(4, 16, 8, 8, generator=g), cond)
 
     def lesson(learns: bool) -> dict[str, torch.Tensor]:
         return finish.step_loss(pair, before, (noise, cond, due), paintings, steps, learns)
@@ -331,9 +331,9 @@ def test_finishing_teaches_the_last_step_whichever_it_is(steps: int, monkeypatch
         monkeypatch.setattr(finish, held, weight)  # or it would take long to be seen
     rate = torch.optim.Adam([{"params": pair.dreamer.parameters(), "lr": 1e-3},
                              {"params": pair.critic.parameters(), "lr": 1e-3}])  # fmt: skip
-    for n in range(60):
+    for n in range(40):
         rate.zero_grad()
-        lesson(learns=n > 20)["loss"].backward()
+        lesson(learns=n > 12)["loss"].backward()
         rate.step()
     assert lesson(learns=True)["moved"] > 1e-3
     made = diffusion.sample(pair.dreamer, noise, cond, steps)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +43,15 @@ def no_teacher() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(words_teacher, "PACKAGE", "no_such_teacher")
         yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Networks this small lose more to threads waiting for each other than they gain."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
@@ -158,7 +168,10 @@ def test_a_phrase_names_worlds_by_their_own_words() -> None:
     assert named.tolist() == [[True, True, False], [False, False, True], [True, False, False], [False, False, False]]
 
 
-def test_whatever_is_said_lands_where_captions_are_and_they_stay(made: tuple[Path, Path], tmp_path: Path) -> None:
+def test_whatever_is_said_lands_where_captions_are_and_they_stay(
+    made: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(words_land, "train", partial(words_land.train, batch=32))
     lexicon = Lexicon({n: np.eye(len(NAMES), dtype=np.float32)[i] for i, n in enumerate(NAMES)}, {})
     corpus, embeddings = tiny_corpus()
     worlds = {"clouds": "clouds", "paper": "pulp", "shelf": "memory"}

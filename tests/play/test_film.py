@@ -6,7 +6,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import threading
 import time
 import zlib
@@ -34,8 +33,10 @@ from engine.record.names import RecorderError
 from engine.record.recorder import Recorder
 from engine.show.config import Show
 from engine.stage.blend import Blend
-from tests import fake_worker
-from tests.shows import dreamers, write_tiny_show
+from tests import fake_worker, warm
+from tests.shows import dreamers, pedesis, write_tiny_show
+
+pytestmark = pytest.mark.usefixtures("warm_dreamers")
 
 
 @pytest.fixture(scope="module")
@@ -168,10 +169,9 @@ def test_a_dreamer_that_always_dies_ends_the_film_and_says_why(
 
 def test_a_disk_that_fills_up_is_said_and_what_was_done_is_kept(show: Show, tmp_path: Path) -> None:
     out = tmp_path / "e.mp4"
-    film_it = (
-        f"ulimit -f 200; exec {sys.executable} -m engine.cli film {show.path} --out {out} --duration 60 --size 320x192"
-    )
-    done = subprocess.run(["bash", "-c", film_it], capture_output=True, text=True, timeout=200)
+    film_it = [*warm.command(), "film", str(show.path), "--out", str(out), "--duration", "60", "--size", "320x192"]
+    limited = ["bash", "-c", 'ulimit -f 200; exec "$@"', "-", *film_it]
+    done = subprocess.run(limited, capture_output=True, text=True, timeout=200)
     assert done.returncode == 1
     assert "ended after" in done.stderr and "Traceback" not in done.stderr, done.stderr
     draft = left(out)
@@ -187,8 +187,7 @@ def test_a_disk_that_fills_up_is_said_and_what_was_done_is_kept(show: Show, tmp_
 
 def test_the_command_reports_progress_and_keeps_what_was_done_when_interrupted(show: Show, tmp_path: Path) -> None:
     out = tmp_path / "f.mp4"
-    command = [sys.executable, "-m", "engine.cli", "film", str(show.path), "--out", str(out), "--duration", "600",
-               "--size", "160x96"]  # fmt: skip
+    command = [*warm.command(), "film", str(show.path), "--out", str(out), "--duration", "600", "--size", "160x96"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, "COLUMNS": "120"})
     said: list[str] = []
     threading.Thread(target=lambda: said.extend(process.stderr), daemon=True).start()  # type: ignore[arg-type]
@@ -206,11 +205,7 @@ def test_the_command_reports_progress_and_keeps_what_was_done_when_interrupted(s
 def test_wrong_numbers_are_refused_before_anything_starts(show: Show) -> None:
     mistakes = ("--size 161x96", "--duration 0", "--fps 0", "--set walk.sped=1", "--out a-%d.png")
     for wrong in map(str.split, mistakes):
-        done = subprocess.run(
-            [sys.executable, "-m", "engine.cli", "film", str(show.path), *wrong],
-            capture_output=True,
-            text=True,
-        )
+        done = pedesis("film", str(show.path), *wrong)
         assert done.returncode == 2, done.stderr
         assert "walk.speed" in done.stderr or wrong[1] in done.stderr
 
@@ -327,8 +322,7 @@ def test_a_shorter_film_of_numbered_pictures_leaves_none_of_the_longer_one(tmp_p
 
 def test_a_terminal_that_goes_in_the_night_does_not_make_a_whole_film_a_failure(show: Show, tmp_path: Path) -> None:
     out = tmp_path / "night.mp4"
-    command = [sys.executable, "-m", "engine.cli", "film", str(show.path), "--out", str(out), "--duration", "1",
-               "--size", "64x64", "--fps", "24"]  # fmt: skip
+    command = [*warm.command(), "film", str(show.path), "--out", str(out), "--duration", "1", "--size", "64x64"]
     ours, theirs = os.pipe()
     process = subprocess.Popen(command, stdout=theirs, stderr=theirs)
     os.close(theirs)
@@ -468,22 +462,23 @@ def test_stopped_while_what_was_done_is_copied_it_is_there_still(
 
 def test_a_film_killed_in_the_night_is_resumed_in_the_morning(show: Show, tmp_path: Path) -> None:
     """SIGKILL to all of it, as the command line has it, with segments as long as they are."""
-    command = [sys.executable, "-m", "engine.cli", "film", str(show.path), "--duration", "11", "--size", "64x64"]
+    six = ["--duration", "19", "--size", "64x64", "--fps", "6"]
+    command = [*warm.command(), "film", str(show.path), *six]
     whole, out = tmp_path / "whole.mp4", tmp_path / "out.mp4"
     subprocess.run([*command, "--out", str(whole)], check=True, capture_output=True, timeout=120)
     process = subprocess.Popen([*command, "--out", str(out)], stderr=subprocess.DEVNULL, start_new_session=True)
     deadline = time.monotonic() + 100
-    while time.monotonic() < deadline and not saved(tmp_path):
+    while time.monotonic() < deadline and process.poll() is None and not saved(tmp_path):
         time.sleep(0.01)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     assert not out.exists(), "it was whole before it was killed"
     with left(out).open("ab") as torn:
         torn.write(bytes(5000))  # as a power cut may leave it
-    wrong = subprocess.run([*command, "--out", str(out), "--resume", "--seed", "5"], capture_output=True, text=True)
-    assert wrong.returncode == 2 and "walk.seed" in wrong.stderr and "240 frames are done" in wrong.stderr
+    wrong = pedesis("film", str(show.path), *six, "--out", str(out), "--resume", "--seed", "5")
+    assert wrong.returncode == 2 and "walk.seed" in wrong.stderr and "60 frames are done" in wrong.stderr
     done = subprocess.run([*command, "--out", str(out), "--resume"], capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0 and "after the 240 frames that are done" in done.stderr, done.stderr
+    assert done.returncode == 0 and "after the 60 frames that are done" in done.stderr, done.stderr
     assert out.read_bytes() == whole.read_bytes()
     assert films(tmp_path) == ["out.mp4", "whole.mp4"]
     told = json.loads((tmp_path / "out.mp4.json").read_text())

@@ -21,6 +21,8 @@ from engine.walk.waypoint import Point, Waypoint
 from tests import fake_worker
 from tests.shows import write_tiny_show
 
+pytestmark = pytest.mark.usefixtures("warm_dreamers")
+
 SECONDS = 3.0
 FRAMES = 72
 # Frames of 24 a second: jumps at 12 and, in the middle of that transition, at 24; one at once at 60; frozen from 38 to

@@ -19,6 +19,8 @@ from engine.record.recorder import Recorder
 from engine.show.config import Show
 from tests.shows import write_tiny_show
 
+pytestmark = pytest.mark.usefixtures("warm_dreamers")
+
 FPS = 12
 
 

@@ -35,7 +35,7 @@ class Running:
         self.remember = Remember(self.show, self.conductor)
         self.pictures = 0
 
-    def play(self, seconds: float) -> None:
+    def play(self, seconds: float, may_offer: bool = True) -> None:
         """So much of the show, four pictures a second."""
         for n in range(round(seconds * TICK_HZ)):
             self.conductor.listen()
@@ -43,7 +43,8 @@ class Running:
             if n % (TICK_HZ // 4) == 0:
                 self.remember.step()
                 self.pictures += 1
-                self.remember.take_in(Dreamt(self.conductor.waypoint(), picture(self.pictures, self.pictures // 16)))
+                seen = Dreamt(self.conductor.waypoint(), picture(self.pictures, self.pictures // 16))
+                self.remember.take_in(seen, may_offer)
 
     def until(self, met: Callable[[], bool]) -> None:
         """Waits for the bank's thread, while the show stands still."""
@@ -100,6 +101,17 @@ def test_places_are_kept_as_the_walk_goes_and_recalled_as_they_were(running: Cal
     assert here.conductor.visits.is_idle
     here.remember.step()
     assert here.remember.at is None
+
+
+def test_what_a_camera_steers_is_kept_by_hand_only(running: Callable[..., Running]) -> None:
+    here = running("walk.wander=6", "walk.speed=0.5")
+    for _ in range(5):
+        here.play(10.0, may_offer=False)
+        time.sleep(0.02)
+    here.conductor.set("memory.keep", 1.0)
+    here.remember.step()
+    here.until(lambda: len(here.bank) > 0)
+    assert list(here.bank.summaries().kept) == [True]
 
 
 def test_what_somebody_steered_is_kept_with_it(running: Callable[..., Running]) -> None:
