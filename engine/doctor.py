@@ -83,6 +83,15 @@ except Exception as error:
     said = {{"error": str(error).strip().splitlines()[0], "cure": ""}}
 print(json.dumps(said))
 """
+_CAMERAS = """
+import json
+from engine.play.guide_camera import device_names
+try:
+    said = {"devices": device_names()}
+except Exception as error:
+    said = {"error": "it cannot be told which there are", "cure": "try: pedesis run camera"}
+print(json.dumps(said))
+"""
 _PANEL = """
 import json
 from importlib.util import find_spec
@@ -98,6 +107,7 @@ _PROBES = {
     "encoders": _ENCODERS,
     "midi": _SENSE.format(module="midi_ports"),
     "sound": _SENSE.format(module="microphone"),
+    "cameras": _CAMERAS,
 }
 
 
@@ -127,6 +137,7 @@ def checks(port: int | None = None, folder: Path | None = None) -> list[Check]:
         _panel(answers["panel"]),
         _sense("MIDI", answers["midi"]),
         _sense("sound", answers["sound"]),
+        _sense("cameras", answers["cameras"]),
         _house(),
         _state(),
         *_downloads(),
@@ -320,7 +331,7 @@ def _panel(answer: dict[str, Any], port: int | None = None) -> Check:
 
 
 def _sense(name: str, answer: dict[str, Any]) -> Check:
-    """What a mapping can listen to beside OSC; every show runs without."""
+    """What a mapping can listen to beside OSC, or a guide look at; every show runs without."""
     if "error" in answer:
         load = "load Linux's MIDI with: sudo modprobe snd-seq. " if name == "MIDI" and sys.platform == "linux" else ""
         cure = answer.get("cure") or f"{load}Only shows that map it need it"

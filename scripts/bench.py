@@ -1,6 +1,7 @@
 """The benchmark: every speed claim of the README as a ratio measured side by side in one run.
 
-Usage: `scripts/bench [--quick] [--only dreamer,stage,osc,control,film,memory,pulp,panel] [--json out/bench.json]`.
+Usage: `scripts/bench [--quick] [--only dreamer,stage,osc,control,film,memory,pulp,panel,lora] [--json out/bench.json]`,
+or `scripts/bench --gpu` for what an NVIDIA card gives (bench_gpu.py).
 Absolute figures belong to the machine and the minute; the ratios are what is claimed. Nothing else should
 run on the machine meanwhile.
 """
@@ -27,6 +28,8 @@ from typing import Any
 
 import numpy as np
 import psutil
+from bench_gpu import NO_CARD, on_a_stand_in, on_the_card, rows_of
+from bench_lora import bench_lora
 from bench_mapping import RATE, bench_mappings, mapped, packets
 from bench_panel import bench_panel
 from bench_pulp import bench_pulp
@@ -558,6 +561,11 @@ def decoded(path: Path, count: int) -> list[np.ndarray]:
         return [f.to_ndarray(format="rgba") for f, _ in zip(container.decode(video=0), range(count), strict=False)]
 
 
+def _bench_lora(show: Show, quick: bool) -> list[Row]:
+    rounds = 15 if quick else 60
+    return bench_lora(show, waypoints(show, rounds + 1), alternate, rounds)
+
+
 def bench_memory(show_name: str, quick: bool) -> list[Row]:
     """Resident memory of both processes after 2,000 frames and after 10,000 (quick: 600 and 1,800)."""
     early, late = (600, 1800) if quick else (2000, 10_000)
@@ -591,14 +599,41 @@ def _memory(stage: psutil.Process) -> tuple[float, float]:
     return stage.memory_info().rss / 2**20, largest / 2**20
 
 
+def bench_card(show: Show, stand_in: bool) -> dict[str, Any]:
+    """What a card gives, printed row by row; the card and the rows. Exits with 2 where there is none."""
+    import torch
+
+    if not stand_in and not torch.cuda.is_available():
+        print(NO_CARD, file=sys.stderr)
+        raise SystemExit(2)
+    begun = time.perf_counter()
+    with (on_a_stand_in if stand_in else on_the_card)(show, waypoints) as (bench, about):
+        print(f"{about['card']}; {show.name}, {bench.show.model.width}x{bench.show.model.height}", flush=True)
+        results = []
+        for row in rows_of(bench):
+            print_row("gpu", *row)
+            results.append(dict(zip(("what", "against", "figure", "target"), row, strict=True)))
+    return {**about, "seconds": round(time.perf_counter() - begun, 1), "rows": results}
+
+
+def print_row(name: str, what: str, against: str, figure: float | None, target: str) -> None:
+    shown = "none" if figure is None else f"{figure:.2f}"  # no picture came in the time there was
+    print(f"{name:8} {what:52} {against:52} {shown:>9}  {target}", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="shorter runs, noisier figures")
-    parser.add_argument("--only", default="dreamer,stage,osc,control,film,memory,pulp,panel")
+    parser.add_argument("--only", default="dreamer,stage,osc,control,film,memory,pulp,panel,lora")
     parser.add_argument("--show", default="house")
-    parser.add_argument("--json", type=Path, default=Path("out/bench.json"))
+    parser.add_argument("--json", type=Path, help="out/bench.json, or out/bench-gpu.json, if not given")
+    parser.add_argument("--gpu", action="store_true", help="what an NVIDIA card gives, in under eight minutes")
+    parser.add_argument("--stand-in", action="store_true", help="with --gpu: every row, on the processor")
     arguments = parser.parse_args()
     show = load_show(arguments.show)
+    if arguments.gpu:
+        write(arguments.json or Path("out/bench-gpu.json"), bench_card(show, arguments.stand_in))
+        return
     benches: dict[str, Callable[[], list[Row]]] = {
         "dreamer": lambda: bench_dreamer(show, arguments.quick),
         "stage": lambda: bench_stage(show, arguments.quick),
@@ -607,16 +642,20 @@ def main() -> None:
         "film": lambda: bench_film(show, arguments.quick),
         "memory": lambda: bench_memory(arguments.show, arguments.quick),
         "panel": lambda: bench_panel(Live, arguments.show, arguments.quick),
+        "lora": lambda: _bench_lora(show, arguments.quick),
         "pulp": lambda: bench_pulp(Live, arguments.show, arguments.quick),
     }
     results = []
     for name in arguments.only.split(","):
         for what, against, figure, target in benches[name]():
-            shown = "none" if figure is None else f"{figure:.2f}"  # no picture came in the time there was
-            print(f"{name:8} {what:52} {against:52} {shown:>9}  {target}", flush=True)
+            print_row(name, what, against, figure, target)
             results.append({"bench": name, "what": what, "against": against, "figure": figure, "target": target})
-    arguments.json.parent.mkdir(parents=True, exist_ok=True)
-    arguments.json.write_text(json.dumps({"cpus": os.cpu_count(), "rows": results}, indent=2) + "\n")
+    write(arguments.json or Path("out/bench.json"), {"cpus": os.cpu_count(), "rows": results})
+
+
+def write(file: Path, results: dict[str, Any]) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(results, indent=2) + "\n")
 
 
 if __name__ == "__main__":

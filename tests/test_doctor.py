@@ -29,8 +29,8 @@ def test_the_whole_list_on_this_machine() -> None:
     assert list(found) == [
         name
         for name in ("Python", "torch", "GPU memory", "OpenGL", "shader cache", "displays", "encoders", "OSC port",
-                     "panel", "MIDI", "sound", "built-in model", "saved walks", "downloads", "temporary files",
-                     "shared memory", "disk", "memory")
+                     "panel", "MIDI", "sound", "cameras", "built-in model", "saved walks", "downloads",
+                     "temporary files", "shared memory", "disk", "memory")
         if name in found
     ]  # fmt: skip
     assert len(found) >= 9

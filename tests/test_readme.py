@@ -75,3 +75,9 @@ def test_commands_that_are_shown_are_understood(line: str) -> None:
     except Exception as error:
         # `pedesis tear` is what it is called, and not how it is used; typer's click has this class, whoever brings it
         assert type(error).__name__ == "MissingParameter" or rest == ["--help"], error
+
+
+def test_the_dreamers_readme_names_every_file() -> None:
+    folder = ROOT / "engine" / "dreamer"
+    named = re.findall(r"`(\w+\.py)`", (folder / "README.md").read_text().partition("\n\nThe same waypoint")[0])
+    assert sorted(named) == sorted(p.name for p in folder.glob("*.py") if p.name != "__init__.py")

@@ -71,7 +71,7 @@ def warm(parent: str = "tests.warm_parent") -> Iterator[None]:
 
 
 def command() -> list[str]:
-    """What `python -m engine.cli` is, with warm dreamers: they are forked from the process that ours are forked from."""
+    """What `python -m engine.cli` is, with warm dreamers: forked from the process that ours are forked from."""
     if not AT_HAND:
         return [sys.executable, "-m", "engine.cli"]
     return [sys.executable, "-c", LAUNCH, _ensure_parent()]

@@ -8,7 +8,6 @@ text encoder's words, 768 for Stable Diffusion 1, 1024 for 2, 2048 for XL. Other
 their layers.
 """
 
-import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -72,12 +71,6 @@ def check(place: ModelPlace, loras: Sequence[Lora], embeddings: Sequence[Embeddi
         header = _header(embedding.file, "embedding")
         if fault := _embedding_fault(header, place):
             raise ModelError(f"{embedding.file}: {fault}")
-
-
-def digest(file: str) -> str:
-    """Of a file's content, all of it: these are small beside a model. Raises OSError."""
-    with Path(file).open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()[:32]
 
 
 def describe(file: Path) -> dict[str, Any] | None:

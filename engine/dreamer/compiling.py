@@ -82,10 +82,6 @@ class Behind(Generic[T]):
 
         threading.Thread(target=run, name="compiling", daemon=True).start()
 
-    @property
-    def done(self) -> bool:
-        return self._done.is_set()
-
     def take(self) -> T | None:
         """The result, once, when it is there; never waits."""
         if not self._done.is_set():

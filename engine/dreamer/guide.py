@@ -24,6 +24,7 @@ from torch import Tensor
 from engine.walk.waypoint import Guide
 
 KEPT = 32  # pictures
+MADE_BYTES = 256 << 20  # of what was made of them; hints of large pictures are the most of it
 _FLAT = 1e-3  # a variance that is about none
 _MOST = 2.0  # how far a mixture is spread out, at most
 
@@ -38,7 +39,7 @@ class Pictures:
     def __init__(self, makers: Mapping[str, Make], device: torch.device | str = "cpu") -> None:
         self.makers, self._device = dict(makers), torch.device(device)
         self._pixels: OrderedDict[str, NDArray[np.uint8]] = OrderedDict()
-        self._made: dict[tuple[str, str], Tensor] = {}
+        self._made: OrderedDict[tuple[str, str], Tensor] = OrderedDict()  # used last at the end
         self._lock = threading.RLock()
 
     def see(self, hash: str, read: Callable[[], NDArray[np.uint8]]) -> None:
@@ -49,7 +50,8 @@ class Pictures:
             self._pixels.move_to_end(hash)
             while len(self._pixels) > KEPT:
                 old, _ = self._pixels.popitem(last=False)
-                self._made = {key: made for key, made in self._made.items() if key[0] != old}
+                for key in [key for key in self._made if key[0] == old]:
+                    del self._made[key]
 
     def mixed(self, seen: Seen, what: str) -> Tensor | None:
         """What is made of these pictures, by their shares, of those that are there; None without any. Latents keep
@@ -72,7 +74,12 @@ class Pictures:
             picture = torch.from_numpy(self._pixels[hash]).to(self._device).permute(2, 0, 1)[None].float() / 255
             with torch.inference_mode(False), torch.no_grad():  # a recording may be made with it
                 self._made[key] = self.makers[what](picture).float().nan_to_num(0.0, 0.0, 0.0)
-        return self._made[key]
+        self._made.move_to_end(key)
+        made = self._made[key]
+        size = sum(one.nbytes for one in self._made.values())
+        while size > MADE_BYTES and len(self._made) > 1:
+            size -= self._made.popitem(last=False)[1].nbytes
+        return made
 
 
 def weighted(made: Sequence[Tensor], shares: Sequence[float]) -> Tensor:

@@ -47,6 +47,8 @@ class AdapterPlace:
 
 def check(place: ModelPlace, spec: ModelSpec) -> None:
     """Raises ModelError unless the show's ControlNet and IP-Adapter are whole, and made for this model."""
+    if not (spec.control or spec.adapter or spec.adapter_encoder):
+        return
     for key, name in (("model.control", spec.control), ("model.adapter", spec.adapter)):
         if name and not is_fast(place.pipeline):
             kind = place.pipeline.removesuffix("Pipeline")
@@ -219,7 +221,7 @@ def _other_kind(kind: object, folder: Path) -> str:
 def _control_fault(net: Mapping[str, Any], unet: Mapping[str, Any], vae: Mapping[str, Any]) -> str | None:
     widths = [_as_number(c.get("cross_attention_dim", _SHARED["cross_attention_dim"])) for c in (net, unet)]
     if widths[0] != widths[1]:
-        return f"this ControlNet is made for {_title(widths[0])}, and this model is {_title(widths[1])}"
+        return f"this ControlNet is made for {_both(widths[0], widths[1])}"
     for key, default in _SHARED.items():
         ours, theirs = (c.get(key, default) for c in (unet, net))
         if (list(ours) if isinstance(ours, tuple) else ours) != (list(theirs) if isinstance(theirs, tuple) else theirs):
@@ -274,7 +276,7 @@ def _adapter_fault(
     width, takes, _ = _shapes(header)
     own = _as_number(unet.get("cross_attention_dim"))
     if own is not None and width != own:
-        return f"this IP-Adapter is made for {_title(width)}, and this model is {_title(own)}"
+        return f"this IP-Adapter is made for {_both(width, own)}"
     if not _takes(header, encoder):
         return (
             f"this IP-Adapter takes {takes} numbers of an image encoder, and this one gives {_gives(header, encoder)}; "
@@ -300,4 +302,11 @@ def _as_number(value: object) -> int | None:
 def _title(width: object) -> str:
     if isinstance(width, int) and width in TITLES:
         return TITLES[width]
-    return f"one with words {width if width is not None else 1280} numbers wide"
+    return f"a model with words {width if width is not None else _SHARED['cross_attention_dim']} numbers wide"
+
+
+def _both(other: int | None, own: int | None) -> str:
+    """What something was made for, and what the model is."""
+    if other in TITLES or own in TITLES:
+        return f"{_title(other)}, and this model is {_title(own).replace('a model', 'one')}"
+    return f"{_title(other)}, and this model's are {own}"

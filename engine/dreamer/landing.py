@@ -105,7 +105,7 @@ class Landings:
         if self.copies.pin(memory):
             self._pinned.append((memory.ctypes.data, memory.nbytes))
         else:
-            log.info("the card copies pictures into a buffer first: the ring's memory cannot be pinned")
+            log.warning("the card copies pictures into a buffer first: the ring's memory cannot be pinned")
 
     def send(self, pairs: Sequence[tuple[Tensor, Bytes]]) -> Landing:
         """Sends tensors to flat or shaped places of as many bytes."""

@@ -36,17 +36,19 @@ class Means:
             "words": m.encoders != "reread" and not carries and encoders.are_large(place),
         }
         self.saved = memory.savings(spec.economy, can, device)
+        if self.saved:
+            log.warning("less memory is used than the show asks for: %s", ", ".join(memory.said(self.saved)))
         self.dtype = pick_dtype(m.dtype, device, int("half" in self.saved), fast)
         free = memory.free_bytes(torch.device("cpu"))
         self._rereads = "words" in self.saved or encoders.picks_reread(m.encoders, place, free)
         if self._rereads and carries:
-            log.info("text encoders stay in memory, as they carry LoRAs or embeddings of the show")
+            log.warning("text encoders stay in memory, as they carry LoRAs or embeddings of the show")
             self._rereads = False
-
-    @property
-    def compiles(self) -> bool:
-        """Whether networks are to be compiled (compiling.py). Those with weights of 8 bits are not."""
-        return self._spec.model.compile and "graphs" not in self.saved and self._spec.model.quantize == "none"
+        self.compiles = m.compile and "graphs" not in self.saved and m.quantize == "none"  # see compiling.py
+        if m.compile and m.quantize != "none":
+            log.warning(
+                "model.compile is left out, as model.quantize is %s: 8-bit weights are not compiled", m.quantize
+            )
 
     @property
     def late(self) -> tuple[str, ...]:
@@ -63,7 +65,7 @@ class Means:
             self._place, memory.total_bytes(self._device)
         )
         if on_processor:
-            log.info("%s: this card is too small for its text encoders: words are read on the CPU", self._place.name)
+            log.warning("%s: this card is too small for its text encoders: words are read on the CPU", self._place.name)
 
         def read(name: str) -> torch.nn.Module:
             encoder: torch.nn.Module = load_part(self._place, name, self.dtype, lambda _: None)
@@ -73,11 +75,14 @@ class Means:
 
     def spread(self, vae: Any) -> str:
         """Has the decoder work in tiles where that is asked for, or where memory is short; returns whole or tiles."""
-        if vae is None:
-            return "whole"
         w, h = self._spec.width, self._spec.height
+        if vae is None or tiles.tile_px(w, h) is None:  # which would be one tile
+            return "whole"
         wanted = "tiles" if "tiles" in self.saved else self._spec.decode or self._spec.model.decode
         if wanted == "auto":
             need = tiles.decoder_bytes(vae.config, w, h, self.dtype.itemsize)
             wanted = tiles.pick_decode(wanted, need, memory.free_bytes(self._device), w, h)
-        return "tiles" if wanted == "tiles" and tiles.spread(vae, w, h) else "whole"
+        if wanted == "tiles" and not tiles.spread(vae, w, h):
+            log.warning("%s: this decoder cannot work in tiles, and decodes pictures whole", self._place.name)
+            return "whole"
+        return wanted

@@ -16,7 +16,7 @@ is no larger than one tile.
 Never seen on a card: what is free there, and how much each measure frees.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import psutil
 import torch
@@ -25,11 +25,23 @@ import torch
 # encoders are only while words are read: that they are read again frees the machine's memory, not the card's.
 _ORDER = {"cpu": ("words", "half", "tiles"), "cuda": ("graphs", "half", "tiles", "words")}
 
+_SAID = {
+    "graphs": "no CUDA graphs and no torch.compile",
+    "words": "text encoders read from disk for new words",
+    "half": "half precision",
+    "tiles": "pictures decoded in tiles",
+}
+
 
 def savings(level: int, can: Mapping[str, bool], device: torch.device) -> frozenset[str]:
     """What is done at a level of economy: the first so many measures of those that free something here."""
     order = _ORDER.get(device.type, _ORDER["cpu"])
     return frozenset([name for name in order if can.get(name)][:level])
+
+
+def said(saved: Collection[str]) -> list[str]:
+    """What measures are called in a line that a person reads, in an order that stays."""
+    return [words for name, words in _SAID.items() if name in saved]
 
 
 def free_bytes(device: torch.device) -> int:

@@ -66,7 +66,7 @@ RECIPES = {
 
 def read_options(text: str) -> dict[str, Any]:
     """Options as a show has them: name=value, separated by commas. Raises ValueError."""
-    quoted = _BARE.sub(lambda m: f'="{m[1]}"', text.strip())
+    quoted = _BARE.sub(_quoted, text.strip())
     found: dict[str, Any] = tomllib.loads(f"options = {{{quoted}}}")["options"]
     for name in ("timesteps", "sigmas"):
         numbers = found.get(name, [0])
@@ -75,6 +75,12 @@ def read_options(text: str) -> dict[str, Any]:
     if not isinstance(found.get("eta", 0.0), int | float):
         raise ValueError(f"eta must be a number, got {found['eta']!r}")
     return found
+
+
+def _quoted(found: re.Match[str]) -> str:
+    """True and False as Python writes them are no words: a scheduler takes any word for true."""
+    word = found[1]
+    return f"={word.lower()}" if word in ("True", "False") else f'="{word}"'
 
 
 def is_options(text: str) -> bool:

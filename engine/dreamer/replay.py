@@ -9,6 +9,9 @@ share memory. One graph for every set of shapes, up to MOST_SHAPES; what is beyo
 run as it is, and that is said in one line. A capture is played against the function on other numbers before it is
 trusted.
 
+Pictures that steer have networks captured by themselves, call by call, when the first one comes (steer.py): their times
+and weights are inputs.
+
 Never seen on a card: CudaGraphs. All else is tested on the CPU with a recorder that stands in for it (tests/card.py).
 """
 

@@ -141,7 +141,8 @@ class UNetSampler:
         self._making_torn = threading.Lock()
         self.is_compiled = self.is_captured = False
         self._capture()
-        around = Around(solver, self._words, self.noise.masks.ways, self._precision, self.taped, self._played)
+        ways, recorder = self.noise.masks.ways, settings.recorder
+        around = Around(solver, self._words, ways, self._precision, self.taped, self._played, recorder)
         starts = _starts(solver, parts.scheduler, plan, shape, parameter.device)
         pictures = Pictures(more.makers, parameter.device)
         asked = more.network if self._played is None or kept else None
@@ -367,8 +368,10 @@ class UNetSampler:
         with torch.no_grad():
             one, other = self._examples()
             latent = compiling.checked(self._through(network), self._latent, one, other, self._precision)
+            if latent is None:  # nor would the decoder compile, and that would be said twice
+                return None
             picture = compiling.checked(decoded, self._decoded, one[:1], other[:1], torch.float16)
-        return None if latent is None or picture is None else (latent, picture)
+        return None if picture is None else (latent, picture)
 
     def take_up(self, compiled: tuple[Run, Run]) -> None:
         """From the next picture on dreams with these. In the thread that dreams, between two pictures."""

@@ -6,8 +6,9 @@ its lines, with a ControlNet (outline.py); by what it shows, with an IP-Adapter 
 
 Dreamer process; torch. The networks alone are recorded, with their time and all weights as inputs, so that one
 recording serves every strength; the schedule around them is a few rows. They are recorded when the first picture
-steers, so that whoever uses none pays nothing. A ControlNet is not run while its weight is 0. On a card these dreams
-are queued call by call, without a CUDA graph: only those that nothing steers are captured (replay.py).
+steers, so that whoever uses none pays nothing. A ControlNet is not run while its weight is 0. On a card each network is
+captured by itself (replay.py), and what lies between two calls, the schedule and the weights, is queued as it is; what
+nothing steers is one capture, as before. Never seen on a card.
 """
 
 import threading
@@ -18,6 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from engine.dreamer import replay
 from engine.dreamer.cpu import tape
 from engine.dreamer.guide import Asked, Pictures, asked, say_once
 from engine.dreamer.liquid import MIDDLE, carry
@@ -56,6 +58,7 @@ class Around:
     precision: torch.dtype
     taped: bool
     played: Run | None = None  # the network, recorded already
+    recorder: replay.Recorder | None = None  # of a card that captures graphs
 
 
 @dataclass(frozen=True)
@@ -159,25 +162,25 @@ class Steering:
 
     def _run(self, given: list[Tensor], torn: bool) -> Run:
         """The network for what is given: noise, shares if it is torn, and texts."""
-        if not torn and self._around.played is not None:
-            return self._around.played
         with self._lock:
             if torn not in self._runs:
                 self._runs[torn] = self._made(given, torn)
             return self._runs[torn]
 
     def _made(self, given: list[Tensor], torn: bool) -> Run:
-        network = self._network
-        assert network is not None
+        network, played = self._network, None if torn else self._around.played
 
         def run(taken: Tensor, t: Tensor, *rest: Tensor) -> Tensor:
+            if played is not None:
+                return played(taken, t, *rest)
+            assert network is not None
             return network(taken, t, *rest[1:], shares=rest[0]) if torn else network(taken, t, *rest)
 
         noise, *told = given
         places, texts = (told[:1], told[1:]) if torn else ([], told)
         one = [noise, *places, *texts, *self._none]
         other = [noise.flip(-1), *(p.flip(-1) for p in places), *(t.flip(0) for t in texts), *others(self._none)]
-        return self._recorded(run, one, other)
+        return self._recorded(run, one, other, "network that pictures steer", played)
 
     def _outlining(self, noise: Tensor, hint: Tensor, texts: list[Tensor]) -> Run:
         """The ControlNet, for these."""
@@ -185,21 +188,26 @@ class Steering:
             if self._outlined is None:
                 assert self._outline is not None
                 one, other = [noise, hint, *texts], [noise.flip(-1), hint.flip(-1), *(t.flip(-1) for t in texts)]
-                self._outlined = self._recorded(self._outline, one, other)
+                self._outlined = self._recorded(self._outline, one, other, "ControlNet")
                 self._outline = None  # once recorded its weights are not kept twice
             return self._outlined
 
-    def _recorded(self, run: Run, one: list[Tensor], other: list[Tensor]) -> Run:
-        """As a recording, for inputs of these shapes, with the time after the first; or as it is."""
-        if not self._around.taped:
-            return run
+    def _recorded(self, run: Run, one: list[Tensor], other: list[Tensor], what: str, played: Run | None = None) -> Run:
+        """As a recording, if it is none yet, and captured where there is a card, for inputs of these shapes, with the
+        time after the first; or as it is."""
+        recorder = self._around.recorder
+        if not self._around.taped and recorder is None:
+            return played or run
         times = self._around.solver.timesteps
         with torch.inference_mode(False), torch.no_grad():  # what is recorded counts how often a tensor was written
             first, last = (
                 [tensors[0].clone(), t.clone().float(), *(tensor.clone() for tensor in tensors[1:])]
                 for tensors, t in ((one, times[0]), (other, times[-1]))
             )
-            return tape.record(run, first, last, self._around.precision) or run
+            if played is None and self._around.taped:
+                played = tape.record(run, first, last, self._around.precision)
+            run = played or run
+            return replay.capture(run, first, last, recorder, what, self._around.precision) or run
 
     def _say_unheard(self, how: Asked) -> None:
         """Says once what a picture asks for that is not done."""

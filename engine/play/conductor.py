@@ -277,6 +277,7 @@ class Conductor(Mapping[str, Value]):
         return self.visits.apply(self.guided.apply(self.water.scatter(torn, ahead_s)))
 
     def _tick_guided(self) -> None:
+        self.guided.read(self.controls)
         if self.guides is not None and not self.guided.is_awake:
             self.guides.rest()
         elif self.guides is not None:

@@ -105,9 +105,7 @@ class Moment:
 class _Script:
     """The conductor, as far ahead of the film as is dreamt ahead: waypoints to dream, values to draw with."""
 
-    def __init__(
-        self, conductor: Conductor, guides: FilmGuides, job: FilmJob, first: int, stop: StopRequest
-    ) -> None:
+    def __init__(self, conductor: Conductor, guides: FilmGuides, job: FilmJob, first: int, stop: StopRequest) -> None:
         """first: the frame that the film is drawn first, where the film begins or resumes."""
         self._conductor, self._job, self._first, self._stop = conductor, job, first, stop
         self._guides = guides

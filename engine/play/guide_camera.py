@@ -12,6 +12,8 @@ written anywhere. Real time: what steers is known to the show by its content and
 import sys
 import threading
 import time
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -149,14 +151,39 @@ def _numbered(number: int) -> tuple[str, str]:
             raise GuideError("cameras have no numbers here: write camera:dshow:video=NAME") from None
         found = [device for device in enumerate_input_devices("dshow") if "video" in device.media_types]
         if number >= len(found):
-            names = ", ".join(device.description for device in found) or "none"
-            raise GuideError(f"there is no camera {number} (there: {names})")
+            raise _no_such(number)
         return f"video={found[number].name}", kind
     if kind == "avfoundation":
         return f"{number}:none", kind
     if kind is None:
         raise GuideError("cameras have no numbers here: write camera:FORMAT:DEVICE")
+    if not Path(f"/dev/video{number}").exists():
+        raise _no_such(number)
     return f"/dev/video{number}", kind
+
+
+def device_names() -> list[str]:
+    """Every camera of this machine, by its number and name. Raises ImportError or OSError where nobody can tell."""
+    kind = _SYSTEMS.get(sys.platform, "")
+    if kind != "v4l2":
+        from av.device import enumerate_input_devices
+
+        found = [device for device in enumerate_input_devices(kind) if "video" in device.media_types]
+        return [f"{n} {device.description}" for n, device in enumerate(found)]
+    cameras = []
+    for entry in Path("/sys/class/video4linux").glob("video*"):
+        with suppress(OSError):
+            if (entry / "index").read_text().strip() == "0":  # the others tell of its pictures, and have none
+                cameras.append((int(entry.name.removeprefix("video")), (entry / "name").read_text().strip()))
+    return [f"{number} {name}" for number, name in sorted(cameras)]
+
+
+def _no_such(number: int) -> GuideError:
+    try:
+        there = ", ".join(device_names()) or "none"
+    except (ImportError, OSError, ValueError):
+        there = "unknown"
+    return GuideError(f"there is no camera {number} (cameras here: {there})")
 
 
 def is_black(pixels: Picture) -> bool:

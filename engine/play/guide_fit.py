@@ -9,11 +9,13 @@ A pure function of the content. Any thread that may take its time; never the sta
 
 import io
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+
+if TYPE_CHECKING:
+    from PIL import Image  # elsewhere inside functions: it costs a tenth of a second of the first picture's budget
 
 MOST_PIXELS = 1 << 28  # 16384 x 16384
 GREY = (128, 128, 128)  # behind what is transparent: neither light nor dark steers there
@@ -24,9 +26,6 @@ QUALITY = 90  # of the JPEG that a camera's picture goes through
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "AVIF", "JPEG2000", "PPM", "TGA")
 
 Picture = NDArray[np.uint8]
-
-# The library's own limit is below what artists scan; it cannot be set for one file alone.
-Image.MAX_IMAGE_PIXELS = MOST_PIXELS
 
 
 class GuideError(Exception):
@@ -43,9 +42,12 @@ class Fit:
     mirror: bool = False
 
 
-def open_picture(data: bytes | Any, fit: Fit | None = None) -> Image.Image:
+def open_picture(data: bytes | Any, fit: Fit | None = None) -> "Image.Image":
     """A picture file's content, or an open file, as its maker sees it: turned as EXIF says, in the colours of its
     profile, with its transparency. fit: no more of it is read than that needs. Raises GuideError."""
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
+    Image.MAX_IMAGE_PIXELS = MOST_PIXELS  # the library's own limit is below what artists scan, and is one for all files
     try:
         Image.init()  # all formats, once
         known = [name for name in FORMATS if name in Image.OPEN]
@@ -66,8 +68,10 @@ def open_picture(data: bytes | Any, fit: Fit | None = None) -> Image.Image:
         raise GuideError(f"it cannot be read as a picture ({_said(fault)})") from None
 
 
-def frame_picture(frame: Any, fit: Fit, aspect: float = 1.0) -> Image.Image:
+def frame_picture(frame: Any, fit: Fit, aspect: float = 1.0) -> "Image.Image":
     """A frame of PyAV's as a picture, turned as it says. aspect: how much wider than high a pixel is."""
+    from PIL import Image
+
     width, height = max(1.0, frame.width * aspect), float(frame.height)
     turned = round((getattr(frame, "rotation", 0) or 0) / 90) % 4  # counter-clockwise
     wide, high = (fit.height, fit.width) if turned % 2 else (fit.width, fit.height)
@@ -83,7 +87,7 @@ def frame_picture(frame: Any, fit: Fit, aspect: float = 1.0) -> Image.Image:
     return Image.fromarray(np.ascontiguousarray(np.rot90(small.to_ndarray(), turned)), "RGBA" if clear else "RGB")
 
 
-def fitted(image: Image.Image, fit: Fit) -> Picture:
+def fitted(image: "Image.Image", fit: Fit) -> Picture:
     """The picture in that size, (height, width, 3). Transparent places are grey."""
     scale = max(fit.width / image.width, fit.height / image.height)
     if fit.how == "contain":
@@ -101,13 +105,17 @@ def fitted(image: Image.Image, fit: Fit) -> Picture:
 
 def small_file(pixels: Picture) -> tuple[Picture, bytes]:
     """A picture as a small file has it, and that file: what is kept of a camera steers again to the last bit."""
+    from PIL import Image
+
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "JPEG", quality=QUALITY)
     return np.array(Image.open(io.BytesIO(file.getvalue()))), file.getvalue()
 
 
-def _opaque(image: Image.Image, size: tuple[int, int], box: tuple[float, float, float, float]) -> Image.Image:
+def _opaque(image: "Image.Image", size: tuple[int, int], box: tuple[float, float, float, float]) -> "Image.Image":
     """That part of it in that size, RGB, on grey."""
+    from PIL import Image
+
     if not image.has_transparency_data:
         image = image if image.mode in ("L", "RGB", "CMYK") else image.convert("RGB")
         return image.resize(size, Image.Resampling.LANCZOS, box, reducing_gap=3.0).convert("RGB")
@@ -116,8 +124,10 @@ def _opaque(image: Image.Image, size: tuple[int, int], box: tuple[float, float, 
     return Image.alpha_composite(Image.new("RGBA", size, (*GREY, 255)), seen.convert("RGBA")).convert("RGB")
 
 
-def _in_srgb(image: Image.Image) -> Image.Image:
+def _in_srgb(image: "Image.Image") -> "Image.Image":
     """In the screen's colours and eight bits."""
+    from PIL import Image, ImageCms
+
     if image.mode.startswith(("I;16", "I")):  # sixteen bits of grey
         grey = np.asarray(image).astype(np.int64)
         return Image.fromarray((grey >> 8).clip(0, 255).astype(np.uint8))

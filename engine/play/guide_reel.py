@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 
 from engine.play.guide_fit import Fit, GuideError, Picture
 from engine.play.guide_sources import Source, Wish
+from engine.show.files import ANSWER_S
 from engine.walk.guide import guide_hash
 
 KEPT = 16  # pictures of one source
@@ -52,7 +53,8 @@ class Reel:
         self._wish: Wish | None = None
         self._read: OrderedDict[tuple[int, Fit, int | None], Seen] = OrderedDict()  # by moment and how it is seen
         self._source: Source | None = None
-        self.trouble = ""
+        self._fault = ""
+        self._busy_since_s: float | None = None  # since when it waits for the disk
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._stop = threading.Event()
@@ -78,6 +80,14 @@ class Reel:
             return self._read[max(before, key=lambda key: key[0])] if before else None
 
     @property
+    def trouble(self) -> str:
+        """Why there is nothing to see; empty while there is."""
+        since_s = self._busy_since_s
+        if since_s is not None and time.monotonic() - since_s > ANSWER_S:
+            return "the disk does not answer"
+        return self._fault
+
+    @property
     def is_ending(self) -> bool:
         """Whether it was closed, and its thread is not over yet: a disk does not answer."""
         return self._stop.is_set() and self._thread.is_alive()
@@ -89,6 +99,7 @@ class Reel:
 
     def _run(self) -> None:
         while not self._stop.is_set():
+            self._busy_since_s = time.monotonic()
             try:
                 self._source = source = self._open()
                 try:
@@ -97,9 +108,10 @@ class Reel:
                     self._source = None
                     source.close()
             except GuideError as fault:
-                self.trouble = str(fault)
+                self._fault = str(fault)
             except Exception as fault:  # of a library that reads a damaged file: the show goes on without it
-                self.trouble = f"it cannot be read ({type(fault).__name__}: {fault})"
+                self._fault = f"it cannot be read ({type(fault).__name__}: {fault})"
+            self._busy_since_s = None
             self._stop.wait(AGAIN_S)
 
     def _follow(self, source: Source) -> None:
@@ -109,8 +121,10 @@ class Reel:
             self._wake.clear()
             if (wish := self._wish) is not None:
                 self._read_ahead(source, wish)
-                self.trouble = ""
+                self._fault = ""
+            self._busy_since_s = None
             self._wake.wait(AGAIN_S)
+            self._busy_since_s = time.monotonic()
             if time.monotonic() - looked_s >= AGAIN_S:
                 looked_s = time.monotonic()
                 if source.has_changed():

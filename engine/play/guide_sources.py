@@ -166,7 +166,7 @@ class Folder:
         except OSError as fault:
             raise GuideError(f"{self._path} cannot be read: {_reason(fault)}") from None
         if not names:
-            raise GuideError(f"{self._path} has no pictures")
+            raise GuideError(f"{self._path} has no pictures ({', '.join(sorted(PICTURES))})")
         names.sort(key=_as_people_sort)
         if len(names) > MOST_FILES and "" not in self._told:
             self._told.add("")

@@ -19,8 +19,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
 from engine.control.take import Take
 from engine.play.conductor import GUIDE, VISIT
 from engine.play.guide_fit import Fit, GuideError, Picture, fitted, open_picture
@@ -212,6 +210,8 @@ class TakeGuides(FilmGuides):
 
 
 def _png(pixels: Picture) -> bytes:
+    from PIL import Image
+
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "PNG")
     return file.getvalue()

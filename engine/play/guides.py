@@ -2,11 +2,11 @@
 
     guides = Guides(show); conductor = Conductor(show, guides=guides)
     guides.open()                               # cameras may be opened from now on
+    waypoint = guides.known_only(waypoint)      # a place of long ago may name others
     guides.show(waypoint, dreamer)              # before a waypoint that names some is given to be dreamt
     guides.close()
 
     guides = FilmGuides(show)                   # a film's, which waits for the disk
-    guides.known_only(waypoint)
 
 Guides belongs to the show's thread and never waits: each source is read in a thread of its own. Nothing is opened
 while all weights of guides are 0. No picture is written anywhere (a take keeps some, see guide_takes.py).
@@ -114,6 +114,13 @@ class Guides:
             if pixels is not None:
                 dreamer.show_guide(hash, pixels)
 
+    def known_only(self, waypoint: Waypoint) -> Waypoint:
+        """The waypoint itself, or without the pictures that cannot be had."""
+        if waypoint.guide is None:
+            return waypoint
+        guide = _without(waypoint.guide, lambda hash: self.pixels(hash) is not None)
+        return waypoint if guide is waypoint.guide else replace(waypoint, guide=guide)
+
     def pixels(self, hash: str) -> Picture | None:
         """A picture that steers or did so lately."""
         seen = self._kept.get(hash)
@@ -143,6 +150,11 @@ class Guides:
             if source is not None and source.source.startswith(CAMERA):
                 return True
         return False
+
+    @property
+    def status(self) -> str:
+        """What is looked at, and what is wrong with it; empty while nothing is asked for."""
+        return "   ".join(f"{name}: {reel.trouble}" if reel.trouble else name for name, reel in self._reels.items())
 
     def close(self) -> None:
         """Lets go of everything, without waiting. Safe to call twice; nothing is opened any more."""
@@ -214,12 +226,6 @@ class FilmGuides(Guides):
     """A film's: what it needs it reads at once. What is there only live steers no film but that of a take."""
 
     kept = KEPT_IN_FILM
-
-    def known_only(self, waypoint: Waypoint) -> Waypoint:
-        """The waypoint without the pictures that cannot be had."""
-        if waypoint.guide is None:
-            return waypoint
-        return replace(waypoint, guide=_without(waypoint.guide, lambda hash: self.pixels(hash) is not None))
 
     def pixels(self, hash: str) -> Picture | None:
         """Waits for the disk where it is not at hand."""

@@ -34,6 +34,7 @@ def help_lines(player: "Player") -> list[str]:
         *KEYS,
         f"stage {meter.fps:5.1f} fps   dreamer {rate:5.2f} pictures/s ({status.state})   restarts {status.restarts}",
         player.playing.remember.line(),
+        *([f"guide {player.playing.guides.status}"] if player.playing.guides.status else []),
         *([player.capture.status] if player.capture.status else []),
         *_osc_lines(player.osc),
         *([f"panel {player.panel.address['address']}"] if player.panel.address else []),

@@ -97,7 +97,7 @@ class Performance:
         """Where the walk is, once a tick; None while the dreamer may rest, as nobody would see anything new."""
         if self.conductor.time_s == self._asked_s:
             return None
-        here, newest, visits = self.conductor.waypoint(), self._newest, self.conductor.visits
+        here, newest, visits = self.guides.known_only(self.conductor.waypoint()), self._newest, self.conductor.visits
         if visits.locked and visits.at is None:
             return None
         if newest is not None and same_place(here, newest):

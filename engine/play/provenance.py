@@ -106,7 +106,7 @@ def _model_files(show: Show) -> Iterable[Path]:
 
 
 def _added_files(show: Show) -> Iterable[Path]:
-    """Of LoRAs, embeddings, a ControlNet and an IP-Adapter."""
+    """Of LoRAs, embeddings, a ControlNet and an IP-Adapter. Raises ModelError."""
     yield from (Path(one.file) for table in ("lora", "embedding") for one in show.things.get(table, ()))
     if show.model.control:
         yield from guide_files.find_control(show.model.control).rglob("*")

@@ -10,6 +10,7 @@ show's loop; the disk is waited for in a thread of the writer's own.
 
 import logging
 import re
+import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -92,8 +93,9 @@ class TakeRecording:
         """Ends it here. timeout_s: how long the disk is waited for; 0: not at all. Safe to call twice."""
         if self._conductor.on_steer == self._note:
             self._conductor.on_steer = None
+        until_s = time.monotonic() + timeout_s
         self._writer.close(self._tick(self._conductor.navigator.ticks), timeout_s)
-        self._pictures.close(timeout_s)
+        self._pictures.close(max(0.0, until_s - time.monotonic()))
 
     def _note(self, tick: int, name: str, value: Any) -> None:
         if _NO_STEERING.match(name):

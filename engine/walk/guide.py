@@ -2,6 +2,7 @@
 
     guide_hash(pixels)               # of exactly what steers: after it was brought to the model's size
     guided = Guided()
+    guided.read(controls)            # once a tick
     guided.see(hash)                 # a picture has come; "" for none
     guided.tick(controls); guided.apply(waypoint)
 
@@ -58,11 +59,15 @@ class Guided:
         self._wanted = NOTHING
         self._weights = (0.0, 0.0, 0.0)
         self._idle_s = RESTS_S  # for how long no weight was above 0
+        self._has_begun = False
         self.turns = 0.0  # how many pictures a folder has shown so far, at guide.every
 
     def see(self, picture: str) -> None:
-        """From now on this picture steers, by its hash; NOTHING: none. One that steers already goes on."""
+        """From now on this picture steers, by its hash; NOTHING: none. One that steers already goes on. At the very
+        first tick it is there at once: a film that is steered begins so."""
         self._wanted = picture
+        if not self._has_begun:
+            self._mix = {picture: 1.0}
 
     @property
     def wanted(self) -> str:
@@ -85,15 +90,19 @@ class Guided:
         newest = next(reversed(self._mix))
         return newest == self._wanted and len(self._mix) < MAX_MIX and self._mix[newest] >= RISEN
 
-    def tick(self, steer: Steering) -> None:
-        """One step of TICK_S seconds."""
-        self.turns += TICK_S / float(steer["guide.every"])
+    def read(self, steer: Steering) -> None:
+        """How strongly it steers at this tick, before it is known what does."""
         strength, outline, likeness = (float(steer[name]) for name in WEIGHTS)
         self._weights = strength, outline, likeness
         self._idle_s = 0.0 if any(self._weights) else min(RESTS_S, self._idle_s + TICK_S)
         if not self.is_awake:
             self._mix, self._wanted = {NOTHING: 1.0}, NOTHING
+
+    def tick(self, steer: Steering) -> None:
+        """One step of TICK_S seconds, at its end."""
+        self.turns += TICK_S / float(steer["guide.every"])
         self._mix = turned(self._mix, self._wanted, float(steer["guide.blend"]))
+        self._has_begun = True
 
     def turn_to(self, turns: object) -> None:
         """A folder goes on from there; from its beginning where that is no number of pictures."""
@@ -125,7 +134,7 @@ class Guided:
         turns = _share(data["turns"], MOST_TURNS)
         weights = _share(strength, 1.0), _share(outline, 2.0), _share(likeness, 1.0)
         self._mix, self._wanted, self._weights, self._idle_s = mix, wanted, weights, idle_s
-        self.turns = turns
+        self.turns, self._has_begun = turns, True
 
     def _guide(self) -> Guide | None:
         if not any(self._weights):

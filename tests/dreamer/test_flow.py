@@ -81,7 +81,7 @@ def test_where_the_library_can_say_it_the_picture_is_its_own(kind: str, monkeypa
         assert np.abs(ours - plain).max() > 4
 
 
-@pytest.mark.parametrize("kind", ["sd3", "sd35", "flux", "flux2-klein", "krea2", "qwen", "zimage"])
+@pytest.mark.parametrize("kind", ["sd3", "flux2-klein", "krea2", "qwen", "zimage"])
 def test_from_the_walk_to_the_picture_nothing_jumps(kind: str) -> None:
     """The ends are the walk's own picture, to the byte, and the given one; both sides of every cut are alike."""
     sampler = sampler_of(BUILDERS[kind]())

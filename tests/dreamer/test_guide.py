@@ -212,6 +212,25 @@ def test_only_so_many_pictures_are_kept_and_each_is_looked_at_once() -> None:
     assert pictures.mixed([("a", 1.0)], "latent") is None and pictures.mixed([("0", 1.0)], "latent") is not None
 
 
+def test_what_was_made_of_pictures_takes_only_so_much_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.dreamer.guide.MADE_BYTES", 3 * 64 * 64 * 4 * 2)
+    made: list[float] = []
+
+    def make(picture: torch.Tensor) -> torch.Tensor:
+        made.append(float(picture.mean()))
+        return picture
+
+    pictures = Pictures({"outline": make})
+    for n, hash in enumerate("abc"):
+        pictures.see(hash, lambda n=n: painted(n))
+    for hash in "abcb":
+        assert pictures.mixed([(hash, 1.0)], "outline") is not None
+    assert len(made) == 3, "the last two are kept"
+    again = pictures.mixed([("a", 1.0)], "outline")
+    assert again is not None and len(made) == 4
+    assert torch.equal(again, torch.from_numpy(painted()).permute(2, 0, 1)[None] / 255)
+
+
 def test_what_is_not_heard_is_said_once(pipe: Any, caplog: pytest.LogCaptureFixture) -> None:
     sampler = sampler_of(pipe)
     for _ in range(2):

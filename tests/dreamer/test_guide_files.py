@@ -49,7 +49,7 @@ def test_what_fits_is_taken(root: Path) -> None:
 
 
 def test_what_is_for_another_family_is_refused(root: Path) -> None:
-    wide = "made for one with words 64 numbers wide, and this model is one with words 32 numbers wide"
+    wide = "made for a model with words 64 numbers wide, and this model's are 32"
     assert f"this ControlNet is {wide}" in refused(root, "sd", control="sdxl-lines")
     assert f"this IP-Adapter is {wide}" in refused(root, "sd", adapter="sdxl-ip.safetensors")
     for key, value in (("control", "sd-lines"), ("adapter", "sd-ip.safetensors")):

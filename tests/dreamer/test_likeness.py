@@ -1,7 +1,7 @@
 """IP-Adapters: the library's picture at any weight, no byte at none, with lines and a start from the picture, torn; and
 a whole show of both from files."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,13 @@ import pytest
 import torch
 from diffusers import StableDiffusionControlNetPipeline
 from PIL import Image
+from torch import Tensor
 from transformers import CLIPImageProcessorPil
 
 from engine.dreamer.additions import Lora
 from engine.dreamer.likeness import seen_by_clip
 from engine.dreamer.load import Dreamer
+from engine.dreamer.outline import hint_maker
 from engine.dreamer.palettes import Palettes
 from engine.dreamer.parts import read_adapter
 from engine.dreamer.prompts import encode
@@ -25,6 +27,7 @@ from engine.show.specs import ModelSpec
 from engine.walk.palette import Palette
 from engine.walk.waypoint import Guide, Liquid, Point, Sheet, Waypoint, Wording
 from tests import tiny_guides, tiny_models
+from tests.card import StandInGraphs
 from tests.tiny_additions import save_lora
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # the libraries' advice to themselves
@@ -52,7 +55,14 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def sampler_of(
-    root: Path, kind: str = "sd", plus: bool | None = False, guidance: float = 1.0, taped: bool = True
+    root: Path,
+    kind: str = "sd",
+    plus: bool | None = False,
+    guidance: float = 1.0,
+    taped: bool = True,
+    control: Any = None,
+    recorder: StandInGraphs | None = None,
+    steps: int = 3,
 ) -> UNetSampler:
     """plus: None for no adapter."""
     pipe = tiny_models.BUILDERS[kind]()
@@ -61,8 +71,8 @@ def sampler_of(
     if plus is not None:
         file = str(root / f"{kind}{plus}.safetensors")
         adapter = read_adapter(file, None, pipe.unet, torch.float32, torch.device("cpu"))
-    parts = Parts(pipe.unet, pipe.vae, pipe.scheduler, kind == "sdxl", adapter=adapter)
-    made = UNetSampler(parts, palettes, Settings(96, 64, 3, guidance, 8), taped)
+    parts = Parts(pipe.unet, pipe.vae, pipe.scheduler, kind == "sdxl", control=control, adapter=adapter)
+    made = UNetSampler(parts, palettes, Settings(96, 64, steps, guidance, 8, recorder=recorder), taped)
     for hash, seed in (("a", 0), ("b", 1)):
         made.see(hash, lambda seed=seed: painted(seed))
     return made
@@ -70,7 +80,7 @@ def sampler_of(
 
 def theirs(pipe: Any, noise: torch.Tensor, guidance: float, weight: float, shown: np.ndarray) -> np.ndarray:
     pipe.set_ip_adapter_scale(weight)
-    options = {"num_inference_steps": 3, "guidance_scale": guidance, "output_type": "np", "width": 96, "height": 64}
+    options = {"num_inference_steps": 2, "guidance_scale": guidance, "output_type": "np", "width": 96, "height": 64}
     with torch.no_grad():
         made = pipe(PROMPT, ip_adapter_image=Image.fromarray(shown), latents=noise.clone(), **options)
     picture: np.ndarray = made.images[0].astype(np.float64) * 255
@@ -84,11 +94,10 @@ def with_adapter(pipe: Any, root: Path, name: str) -> Any:
     return pipe
 
 
-@pytest.mark.parametrize(("kind", "plus"), KINDS)
-@pytest.mark.parametrize("guidance", [1.0, 3.0])
+@pytest.mark.parametrize(("kind", "plus", "guidance"), [("sd", False, 1.0), ("sd", True, 3.0), ("sdxl", False, 3.0)])
 def test_at_any_weight_it_is_the_librarys_picture(root: Path, kind: str, plus: bool, guidance: float) -> None:
     pipe = with_adapter(tiny_models.BUILDERS[kind](), root, f"{kind}{plus}.safetensors")
-    taped, plain = sampler_of(root, kind, plus, guidance), sampler_of(root, kind, plus, guidance, False)
+    taped, plain = (sampler_of(root, kind, plus, guidance, taped, steps=2) for taped in (True, False))
     without = taped.picture(PLACE).numpy().astype(np.float64)
     for weight in (0.3, 1.0):
         wanted = theirs(pipe, taped.noise(PLACE), guidance, weight, painted())
@@ -131,6 +140,35 @@ def test_what_is_torn_is_alike_too(root: Path) -> None:
     assert not torch.equal(sampler.picture(replace(torn, guide=steered(likeness=1.0).guide)), sampler.picture(torn))
 
 
+class Plays(StandInGraphs):
+    """Calls the function again into the same memory, which is quicker than to trace whole networks."""
+
+    def record(self, function: Callable[..., Tensor], buffers: Sequence[Tensor]) -> tuple[Tensor, Callable[[], object]]:
+        out = function(*buffers).clone()
+        self.recorded += 1
+
+        def play() -> None:
+            self.played += 1
+            out.copy_(function(*buffers))
+
+        return out, play
+
+
+def test_a_card_plays_captures_of_both_networks(root: Path) -> None:
+    """Every weight and every start with the same ones; without them it is as it was."""
+    pipe = tiny_models.sd()
+    control = tiny_guides.controlnet(pipe.unet), hint_maker("canny")
+    recorder = Plays()
+    card, plain = (sampler_of(root, control=control, recorder=r, steps=1) for r in (recorder, None))
+    assert torch.equal(card.picture(PLACE), plain.picture(PLACE))
+    whole = recorder.recorded
+    for weights in ({"outline": 1.0}, {"strength": 0.35, "outline": 0.2, "likeness": 1.0}):
+        place, played = steered(**weights), recorder.played
+        assert int((card.picture(place).int() - plain.picture(place).int()).abs().max()) <= 1
+        assert recorder.played > played
+    assert recorder.recorded == whole + 2
+
+
 @pytest.mark.parametrize("size", [(64, 96), (300, 200), (33, 97), (32, 32)])
 def test_clip_is_shown_what_the_library_shows_it(size: tuple[int, int]) -> None:
     pixels = np.random.default_rng(1).integers(0, 256, (*size, 3), np.uint8)
@@ -151,7 +189,7 @@ def test_a_show_with_a_lora_lines_and_likeness_is_the_librarys(tmp_path: Path) -
     added = {"control": str(tmp_path / "lines"), "control_hint": "picture", "adapter": str(file)}
 
     def dreamer(**model: Any) -> Dreamer:
-        spec = ModelSpec(name=str(tmp_path / "sd"), dtype="float32", steps=3, **model)
+        spec = ModelSpec(name=str(tmp_path / "sd"), dtype="float32", steps=1, **model)
         loras = (Lora("clay", str(clay), 0.8),)
         made = Dreamer(DreamSpec(spec, Palette.of([PROMPT]), 96, 64, loras=loras))
         made.see("a", painted)
@@ -167,7 +205,7 @@ def test_a_show_with_a_lora_lines_and_likeness_is_the_librarys(tmp_path: Path) -
     other.set_ip_adapter_scale(0.6)
     with torch.no_grad():
         made = other(PROMPT, image=Image.fromarray(painted()), ip_adapter_image=Image.fromarray(painted()), width=96,
-                     height=64, latents=ours._sampler.noise(PLACE).clone(), num_inference_steps=3, guidance_scale=1.0,
+                     height=64, latents=ours._sampler.noise(PLACE).clone(), num_inference_steps=1, guidance_scale=1.0,
                      controlnet_conditioning_scale=0.9, output_type="np")  # fmt: skip
     gap = ours.dream(steered(outline=0.9, likeness=0.6)).astype(np.float64) - made.images[0] * 255
     assert np.abs(gap).max() < 2.0

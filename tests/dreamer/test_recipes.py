@@ -117,6 +117,11 @@ def test_options_are_read_or_refused(text: str, good: bool) -> None:
         assert read_options(text) == {"a": "b", "c": [1, 2.5], "d": False, "e": "trailing"}
 
 
+def test_true_and_false_are_understood_as_python_writes_them() -> None:
+    """A scheduler would take the word False for true."""
+    assert read_options("a=True, b=False, c=Falsehood") == {"a": True, "b": False, "c": "Falsehood"}
+
+
 def test_an_option_that_a_scheduler_does_not_take_is_named(pipe: Any) -> None:
     with pytest.raises(ModelError, match="takes no timestep_spaceing; did you mean 'timestep_spac"):
         pick_scheduler("EulerDiscreteScheduler", pipe.scheduler, {"timestep_spaceing": "trailing"})

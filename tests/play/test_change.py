@@ -1,6 +1,7 @@
 """Another show by a message, while the picture moves on."""
 
 import logging
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -276,3 +277,56 @@ def test_a_recording_goes_on_and_a_take_begins_again(tmp_path: Path, stack: Exit
         again.tick()
     assert show.name == "second" and again.waypoint() == here
     assert again["look.exposure"] == player.conductor["look.exposure"]
+
+
+class SeeingPainter(Painter):
+    """One that is shown pictures."""
+
+    def __init__(self, spec, supply) -> None:
+        super().__init__(spec, supply)
+        self.known: set[str] = set()
+
+    def knows_guide(self, hash: str) -> bool:
+        return hash in self.known
+
+    def show_guide(self, hash: str, pixels: np.ndarray) -> bool:
+        assert pixels.shape == (self.spec.height, self.spec.width, 3)
+        self.known.add(hash)
+        return True
+
+    def poll(self) -> list[Keyframe]:
+        keyframes = super().poll()
+        for guide in (keyframe.waypoint.guide for keyframe in keyframes):
+            assert guide is None or {hash for hash, _ in guide.seen} <= self.known
+        return keyframes
+
+
+def cameras() -> int:
+    return sum(thread.name == "camera" for thread in threading.enumerate())
+
+
+@pytest.mark.parametrize("width", [64, 96])
+def test_the_camera_goes_over_from_one_show_to_the_other(
+    tmp_path: Path, stack: ExitStack, monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    monkeypatch.setattr(live, "DreamerProcess", SeeingPainter)
+    guide = '[guide]\nstrength = 0.5\nblend = 0.2\n[guide.eye]\nsource = "camera:lavfi:testsrc=size=96x64:rate=30"\n'
+    player, send = play(tmp_path, stack, more=guide)
+    write(tmp_path, "second", "two", width, more=guide)
+
+    def is_steered() -> None:
+        until_s = time.monotonic() + 20
+        while player.playing._newest is None or player.playing._newest.guide is None:
+            assert time.monotonic() < until_s, "no picture steers"
+            run(player, 1 / FPS)
+        assert cameras() >= 1
+
+    is_steered()
+    first = player.playing.guides
+    send("/show/load", "second")
+    run_until_loaded(player, "second")
+    is_steered()
+    until_s = time.monotonic() + 5
+    while cameras() > 1 and time.monotonic() < until_s:
+        run(player, 1 / FPS)
+    assert cameras() == 1 and player.playing.guides is not first and not first.status

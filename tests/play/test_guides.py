@@ -16,7 +16,7 @@ import pytest
 from engine.control.clock import LockstepClock
 from engine.dreamer.process import Keyframe
 from engine.dreamer.shown import KEPT
-from engine.play import guide_camera, guide_reel
+from engine.play import guide_camera, guide_reel, guide_sources
 from engine.play import live as play_live
 from engine.play.conductor import Conductor, play_through
 from engine.play.guides import FilmGuides, Guides
@@ -241,7 +241,7 @@ def test_a_camera_that_sees_only_black_and_one_that_is_not_there(
     caplog.clear()
     none = live(show("guide.source=camera", camera="63"))
     none.until(lambda: said(caplog))
-    assert "(camera:63): " in said(caplog)[0] and not none.strength
+    assert "(camera:63): there is no camera 63 (cameras here: " in said(caplog)[0] and not none.strength
     none.play(1.0)
     assert len(said(caplog)) == 1
 
@@ -308,6 +308,25 @@ def test_a_folder_that_is_missing_is_missed_once_and_found_when_it_comes(
     paint(tmp_path / "nowhere" / "a.png", RED)
     here.until(lambda: here.strength > 0.3)
     assert "is there again" in said(caplog)[-1]
+
+
+def test_a_disk_that_does_not_answer_holds_up_nobody(
+    show: Callable[..., Show],
+    live: Callable[..., Live],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    there = threading.Event()
+    monkeypatch.setattr(guide_reel, "ANSWER_S", 0.2)
+    real = guide_sources.open_picture
+    monkeypatch.setattr(guide_sources, "open_picture", lambda *given: real(*given) if there.wait(20) else None)
+    here = live(show("guide.source=drawings"))
+    here.until(lambda: said(caplog))
+    assert "the disk does not answer; the walk goes on without it" in said(caplog)[0] and not here.strength
+    assert here.guides.status == "drawings: the disk does not answer"
+    there.set()
+    here.until(lambda: here.strength > 0.3)
+    assert here.guides.status == "drawings"
 
 
 def test_a_film_without_a_take_goes_on_without_the_camera_and_says_so(
@@ -428,6 +447,13 @@ def test_a_show_on_stage_is_steered_once_there_is_a_picture_and_lets_go_of_the_c
     while readers() and time.monotonic() < end_s:
         time.sleep(0.01)
     assert not readers()
+
+
+def test_a_film_is_steered_from_its_first_frame_on(show: Callable[..., Show]) -> None:
+    opened = show("guide.source=film")
+    conductor = Conductor(opened, words_at_once=True, guides=FilmGuides(opened))
+    first = next(play_through(conductor, Fraction(25), 1)).guide
+    assert first is not None and first.strength == 0.5 and len(first.seen) == 1
 
 
 def test_a_films_waypoint_names_no_picture_that_cannot_be_had(show: Callable[..., Show]) -> None:

@@ -102,3 +102,14 @@ def test_what_a_model_is_given_is_part_of_the_film(show: Show, tmp_path: Path, k
     assert changes(known(show, SIZE, FPS, 48), before) == what
     file.write_bytes(b"two")
     assert changes(before, known(given, SIZE, FPS, 48)) == what
+
+
+def test_what_lets_pictures_steer_is_part_of_the_film(show: Show, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"_class_name": "ControlNetModel"}')
+    weights = tmp_path / "diffusion_pytorch_model.safetensors"
+    weights.write_bytes((2).to_bytes(8, "little") + b"{}")
+    given = replace(show, model=replace(show.model, control=str(tmp_path)))
+    before = known(given, SIZE, FPS, 48)
+    assert changes(known(show, SIZE, FPS, 48), before) == "the files added to the model"
+    weights.write_bytes((3).to_bytes(8, "little") + b"{ }")
+    assert changes(before, known(given, SIZE, FPS, 48)) == "the files added to the model"
