@@ -26,6 +26,8 @@ from engine.walk.mix import TICK_HZ
 from engine.walk.pulp.fragments import PulpError, write
 from tests import fake_worker
 
+pytestmark = pytest.mark.usefixtures("warm_dreamers")
+
 SHOW = """
 [model]
 width = 64

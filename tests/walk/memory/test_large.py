@@ -1,4 +1,4 @@
-"""A bank of a hundred thousand memories: how much memory it takes, and that nothing of it is done in large pieces."""
+"""A bank of forty thousand memories: how much memory it takes, and that nothing of it is done in large pieces."""
 
 import subprocess
 import sys
@@ -16,7 +16,8 @@ from engine.walk.memory.recall import Asked
 from engine.walk.memory.work import BITE, SHELVED, Work
 from tests.walk.memory.places import MODEL, fill, offer
 
-COUNT = 100_000
+COUNT = 40_000
+MOST_MB = 80  # 200 for a hundred thousand
 
 
 @pytest.fixture(scope="module")
@@ -38,19 +39,23 @@ def read_in(path: Path, heard: list[Answer]) -> tuple[Work, int]:
     return work, bites
 
 
-def test_it_takes_less_than_200_mb(large: Path) -> None:
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc here")
+def test_it_takes_no_more_than_2_kb_a_memory(large: Path) -> None:
+    # Not getrusage(): its highest is also that of the process that this one was forked from.
     code = f"""
-        import resource
+        import re
         from pathlib import Path
         from tests.walk.memory import test_large
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        def highest_kb() -> int:
+            return int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
+        before = highest_kb()
         work, _ = test_large.read_in(Path({str(large)!r}), [])
         work.rest()  # the shelves
         work.take(test_large.offer(3, 2, by_hand=True))
-        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+        print(highest_kb() - before)
     """
     ran = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=True)
-    assert int(ran.stdout) / (1024 if sys.platform != "darwin" else 1024**2) < 200
+    assert 20 < int(ran.stdout) / 1024 < MOST_MB
 
 
 def test_it_is_read_sorted_and_shelved_in_bites(large: Path) -> None:
