@@ -95,7 +95,7 @@ def test_a_captured_network_follows_everything_that_moves(folder: Path, graphs: 
     made, ours = graphs
     assert made.recorded == 2, "network and decoder"
     assert_same_with_and_without_graphs(ours, dreamer(folder, lora=True), 1)
-    assert made.recorded == 3, "torn pictures have a network of their own, captured when the first comes"
+    assert made.recorded == 4, "torn and steered pictures have a network each, captured when the first comes"
 
 
 def test_the_next_picture_is_begun_before_the_last_has_landed(graphs: tuple[StandInGraphs, Dreamer]) -> None:
