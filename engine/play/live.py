@@ -56,6 +56,7 @@ log = logging.getLogger("pedesis")
 # first dream was there after 7.4 s on two cores, at this after 6.2; the waiting picture is slow enough for it.
 WAITING_HZ = 30.0
 OVERLAY_HZ = 2.0
+MOST_LEAVING = 4  # shows that still show at once; each is drawn, and of more the oldest is gone before it has faded
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,7 @@ class Player:
         if options.record:
             self.capture.record(options.record)
         self.folders = [show.path.parent]  # where the shows are that can be loaded by name
-        self._leaving: Performance | None = None  # that still shows, while the one on stage arrives
+        self._leaving: list[Performance] = []  # that still show, each while the one after it arrives; the newest last
         self._look_ahead_s = 0.0  # of the look's time, which goes on whatever show is on stage
         self.learning: Learning | None = None
         self.panel.begin(self)
@@ -186,7 +187,6 @@ class Player:
         """Another show is on stage from now on."""
         self._learn(on=False)
         leaving = self.playing
-        self._release_leaving()
         coming.begin(self.clock.now())
         coming.now_s = coming.conductor.time_s
         self._look_ahead_s += leaving.now_s - coming.now_s
@@ -195,7 +195,8 @@ class Player:
             if self.osc.feedback:
                 self.osc.feedback.use(coming.show.registry)
         self._let_hear(coming.conductor, coming.inputs)
-        self.playing, self._leaving = coming, leaving
+        self.playing = coming
+        self._leaving.append(leaving)
         self.panel.begin(self)
         self.capture.play(coming.show, coming.conductor, lambda: coming.blend.showing)
         self.docent.play(coming.show)
@@ -246,11 +247,7 @@ class Player:
             change.step()
         if change and change.is_over:
             self._change = None
-        if self._leaving is not None:
-            if self.blend.is_following:
-                self._leaving.walk(self.clock.now())
-            else:
-                self._release_leaving()
+        self._walk_leaving()
 
     def end_later(self, work: Callable[[], None]) -> None:
         """Does what may take a second, such as ending a dreamer, in a thread; the show's end waits for it."""
@@ -267,10 +264,19 @@ class Player:
         for thread in self._ending:
             thread.join(ENDING_S)
 
-    def _release_leaving(self) -> None:
-        if self._leaving is not None:
-            self._leaving.blend.release()
-            self._leaving = None
+    def _walk_leaving(self) -> None:
+        """Shows that still show move on; those that nobody follows any more are let go."""
+        follower, kept = self.playing, 0
+        for leaving in reversed(self._leaving):
+            if not follower.blend.is_following or kept == MOST_LEAVING:
+                break
+            leaving.walk(self.clock.now())
+            follower, kept = leaving, kept + 1
+        follower.blend.follow_no_more()
+        gone = len(self._leaving) - kept
+        for leaving in self._leaving[:gone]:
+            leaving.blend.release()
+        del self._leaving[:gone]
 
     def _draw(self, now_s: float) -> moderngl.Framebuffer:
         """Draws the program and shows it; returns the framebuffer that holds it."""

@@ -164,6 +164,10 @@ class Blend:
         """
         self._before = _Before(draw, transition, time_s)
 
+    def follow_no_more(self) -> None:
+        """The picture before is there no more; nothing happens where there is none."""
+        self._before = None
+
     @property
     def is_following(self) -> bool:
         """Whether the picture before still shows."""

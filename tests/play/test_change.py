@@ -16,7 +16,7 @@ import pytest
 from engine.control.clock import LockstepClock
 from engine.dreamer.process import Keyframe
 from engine.play import live
-from engine.play.live import LiveOptions, Player
+from engine.play.live import MOST_LEAVING, LiveOptions, Player
 from engine.play.shows import load_show
 from tests.packets import Sender
 from tests.play.test_player import FPS, FlatDreamer, run
@@ -142,6 +142,27 @@ def test_another_show_takes_over_without_a_jump(tmp_path: Path, stack: ExitStack
     steps = [np.abs(b.astype(int) - a).mean() for a, b in pairwise(frames)]
     assert max(steps) < 12, "it jumped"
     assert [each.started for each in Painter.all] == ([True] if dreamers == 1 else [False, True])
+
+
+def test_a_third_show_arrives_while_the_second_still_does(tmp_path: Path, stack: ExitStack) -> None:
+    player, send = play(tmp_path, stack)
+    frames = [run(player, 2.0)[-1]]
+    for n in range(MOST_LEAVING + 2):
+        write(tmp_path, f"other{n}", ("two", "one")[n % 2], (96, 64)[n % 2])
+    blends = []
+    for n in range(MOST_LEAVING + 2):
+        send("/show/load", f"other{n}")
+        deadline = time.monotonic() + 20
+        while player.show.name != f"other{n}":
+            frames += run(player, 1 / FPS)
+            assert time.monotonic() < deadline
+        frames += run(player, 4 / FPS)
+        assert player.blend.is_following
+        blends.append(player.blend)
+    steps = [np.abs(b.astype(int) - a).mean() for a, b in pairwise(frames)]
+    assert max(steps) < 30, "it jumped"
+    run(player, 3.0)
+    assert not any(blend.is_following for blend in blends)
 
 
 def test_the_new_show_is_steered_and_the_old_ones_words_are_unknown(

@@ -223,7 +223,6 @@ def test_a_killed_show_leaves_its_take(live, tmp_path: Path) -> None:
 
 def test_another_show_by_a_message_while_real_dreamers_dream(live, tmp_path: Path) -> None:
     first = write_tiny_show(tmp_path)
-    first.write_text(first.read_text() + "\n[blend]\ntime = 0\n")  # each is there before the next is asked for
     for name, width in (("words", 64), ("wide", 128)):
         text = first.read_text().replace("a torn page", f"{name} of glass").replace("width = 64", f"width = {width}")
         (tmp_path / f"{name}.toml").write_text(text)
