@@ -50,8 +50,9 @@ FOREVER_S = 1e9
 WORDS_READY, WORDS_REFUSED, VISIT, LEAVE = "words.ready", "words.refused", "walk.visit", "walk.leave"
 PRESETS = "preset.known"  # those that were stored in earlier shows
 SEEN = "show.seen"  # the first picture of it is there
+WORDS_ASKED = "words.asked"  # these are being encoded: steers nothing, but tells a replay that they took their time
 GUIDE = "guide.see"  # another picture from outside steers, or none
-EVENTS = (WORDS_READY, WORDS_REFUSED, VISIT, LEAVE, PRESETS, SEEN, GUIDE)
+EVENTS = (WORDS_ASKED, WORDS_READY, WORDS_REFUSED, VISIT, LEAVE, PRESETS, SEEN, GUIDE)
 STAYS = ("walk.seed", "stage.overlay")  # the one belongs to the walk's place, the other to who is looking
 
 
@@ -165,6 +166,8 @@ class Conductor(Mapping[str, Value]):
             self.automation.presets.know(value)
         elif name == SEEN:
             self.automation.score.waits = False
+        elif name == WORDS_ASKED:
+            pass
         elif name == GUIDE:
             self.guided.see(str(value["picture"]))
         elif name.startswith(SMOOTHING):

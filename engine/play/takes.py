@@ -20,7 +20,29 @@ from typing import Any, BinaryIO
 from engine import __version__
 from engine.control.resolve import SMOOTHING
 from engine.control.take import Event, Head, Take, TakeError, TakeSource, TakeWriter, read_take
-from engine.play.conductor import EVENTS, GUIDE, LEAVE, PRESETS, SEEN, VISIT, WORDS_READY, WORDS_REFUSED, Conductor
+from engine.play.conductor import (
+    EVENTS,
+    GUIDE,
+    LEAVE,
+    PRESETS,
+    SEEN,
+    VISIT,
+    WORDS_ASKED,
+    WORDS_READY,
+    WORDS_REFUSED,
+    Conductor,
+)
+    EVENTS,
+    GUIDE,
+    LEAVE,
+    PRESETS,
+    SEEN,
+    VISIT,
+    WORDS_ASKED,
+    WORDS_READY,
+    WORDS_REFUSED,
+    Conductor,
+)
 from engine.play.guide_takes import PictureKeeper, check_guide_event, named_in
 from engine.play.guides import NO_PICTURE, Guides
 from engine.play.shows import load_show
@@ -65,6 +87,7 @@ class TakeRecording:
         )
         self._writer = writer = TakeWriter(lambda: _create(path), head.lines(TICK_HZ), TICK_HZ)
         self._pictures = PictureKeeper(lambda: writer.path if writer.opened(ANSWER_S) else None)
+        self._asked: set[str] = set()  # words that were being encoded
         conductor.on_steer = self._note
         self._note_guides()
 
@@ -87,11 +110,13 @@ class TakeRecording:
 
     def pass_time(self) -> None:
         """Once a frame: a killed take is known to be as long as it was."""
+        self._note_asked()
         self._writer.pass_time(self._tick(self._conductor.navigator.ticks))
 
     def close(self, timeout_s: float = ENDING_S) -> None:
         """Ends it here. timeout_s: how long the disk is waited for; 0: not at all. Safe to call twice."""
         if self._conductor.on_steer == self._note:
+            self._note_asked()
             self._conductor.on_steer = None
         until_s = time.monotonic() + timeout_s
         self._writer.close(self._tick(self._conductor.navigator.ticks), timeout_s)
@@ -103,6 +128,14 @@ class TakeRecording:
         self._writer.note(self._tick(tick), name, value)
         for hash in named_in(name, value):
             self._keep(hash, always=name == VISIT)
+
+    def _note_asked(self) -> None:
+        """Notes words that are not encoded yet: should the take end before they are, they are not said in a replay."""
+        words = self._conductor.words
+        for palette in words.wanted:
+            if palette.id not in self._asked and not words.is_answered(palette.id):
+                self._asked.add(palette.id)
+                self._note(self._conductor.navigator.ticks, WORDS_ASKED, palette.id)
 
     def _note_guides(self) -> None:
         """Notes where the pictures come from that steer already; the last of them is the one that steers next."""
@@ -165,7 +198,8 @@ def replay(show: Show, take: Take, torn: Torn | None = None) -> Conductor:
     Raises TakeError.
     """
     # When words that were said then had been encoded is in the take; those that were written into it since are at once.
-    answered = {event.value for event in take.events if event.name in (WORDS_READY, WORDS_REFUSED)}
+    known = (WORDS_ASKED, WORDS_READY, WORDS_REFUSED)
+    answered = {event.value for event in take.events if event.name in known}
     conductor = Conductor(show, words_at_once=True, but_for=answered, torn=torn)
     if take.head.start is not None:
         try:
