@@ -32,17 +32,6 @@ from engine.play.conductor import (
     WORDS_REFUSED,
     Conductor,
 )
-    EVENTS,
-    GUIDE,
-    LEAVE,
-    PRESETS,
-    SEEN,
-    VISIT,
-    WORDS_ASKED,
-    WORDS_READY,
-    WORDS_REFUSED,
-    Conductor,
-)
 from engine.play.guide_takes import PictureKeeper, check_guide_event, named_in
 from engine.play.guides import NO_PICTURE, Guides
 from engine.play.shows import load_show
