@@ -15,6 +15,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from engine.panel.tree import Tree, changes
@@ -49,6 +50,15 @@ class Listener:
         self._woken.set()
 
 
+@dataclass(frozen=True)
+class _Foreseen:
+    """What a page has set: which one, in which message to the show, to what."""
+
+    client: int
+    number: int
+    value: Value
+
+
 class Board:
     """See the module's head."""
 
@@ -66,7 +76,7 @@ class Board:
         self.listeners: set[Listener] = set()
         self._clients = 0
         self._kinds: dict[str, Param] = {}  # of what can be set, by name
-        self._foreseen: dict[str, int] = {}  # parameters: number of the message with which they were set
+        self._foreseen: dict[str, _Foreseen] = {}  # of parameters, until the show has said what it makes of it
         self._painted = asyncio.Event()
 
     def join(self) -> Listener:
@@ -97,8 +107,12 @@ class Board:
             shown = {name: param.coerce(value)}
         except ParamError:  # the show will say why
             return
-        self._foreseen[name] = number
+        self._foreseen[name] = _Foreseen(client, number, shown[name])
         self._show(shown, [each for each in self.listeners if each.client != client])
+
+    def shown(self, name: str) -> Value | None:
+        """A parameter's value as pages have it: foreseen, or as the show said; None where it said nothing."""
+        return self._foreseen[name].value if name in self._foreseen else self.values.get(name)
 
     async def next_picture(self, seen: int, timeout_s: float) -> Picture | None:
         """A picture after the so-manieth; None where none comes in time."""
@@ -130,7 +144,7 @@ class Board:
         self.log.extend(said.log)
         if said.status is not None:
             self.status, self.heard_at = said.status, time.monotonic()
-        self._show(self._settled(said), self.listeners)
+        self._settle(said)
         for listener in self.listeners:
             listener.lists |= said.lists
             listener.log.extend(said.log)
@@ -148,15 +162,18 @@ class Board:
         if said.mapped is not None or {"presets", "cues"} & said.lists.keys():
             self._grow()
 
-    def _settled(self, said: Update) -> Mapping[str, Value]:
-        """What listeners are told of its values: nothing yet of what they foresee, and what the show made of that."""
-        if not self._foreseen:
-            return said.values
-        heard = [name for name, number in self._foreseen.items() if number <= said.heard]
+    def _settle(self, said: Update) -> None:
+        """Tells its values: nothing yet of what pages foresee; and what the show made of that. What came as it was
+        foreseen, all have seen but the page that set it."""
+        heard = {name: each for name, each in self._foreseen.items() if each.number <= said.heard}
         for name in heard:
             del self._foreseen[name]
-        settled = {name: value for name, value in said.values.items() if name not in self._foreseen}
-        return settled | {name: self.values[name] for name in heard if name in self.values}
+        news = {name: value for name, value in said.values.items() if name not in self._foreseen}
+        news |= {name: self.values[name] for name in heard if name in self.values}
+        for name, each in heard.items():
+            if news.get(name) == each.value:
+                self._show({name: news.pop(name)}, [one for one in self.listeners if one.client == each.client])
+        self._show(news, self.listeners)
 
     @staticmethod
     def _show(values: Mapping[str, Value], listeners: Iterable[Listener]) -> None:
