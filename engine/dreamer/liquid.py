@@ -25,6 +25,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from engine.dreamer.counter import plane_normals
+from engine.dreamer.schedule import Between
 from engine.walk.spectrum import K
 from engine.walk.waypoint import SHEETS, Liquid, Waypoint, Wording, spread
 
@@ -195,6 +196,17 @@ def carry(history: list[Tensor], carried: Tensor, ways: Sequence[tuple[int, int]
         return total.reshape(-1)
 
     return [moved(history[0], carried.sqrt()), *(moved(answer, carried) for answer in history[1:])]
+
+
+def carrying(carried: Tensor, ways: Sequence[tuple[int, int]], calls: int) -> Between:
+    """What moves cells about between the calls of a dream of so many: in its middle, and before the last. carried:
+    (2, N, h, w), for these two."""
+    turns = {calls - 1: 1, int(calls * MIDDLE): 0}
+
+    def between(i: int, history: list[Tensor]) -> list[Tensor]:
+        return carry(history, carried[turns[i]], ways) if i in turns else history
+
+    return between
 
 
 class Regional:

@@ -23,7 +23,7 @@ from engine.dreamer import compiling, lora, replay
 from engine.dreamer.cpu import tape
 from engine.dreamer.guide import Pictures, encoder
 from engine.dreamer.likeness import Adapter, make_likened
-from engine.dreamer.liquid import MIDDLE, by_area, carry, make_regional, native_cells
+from engine.dreamer.liquid import by_area, carrying, make_regional, native_cells
 from engine.dreamer.models import ModelError
 from engine.dreamer.network import Network, Said, decode
 from engine.dreamer.noise import Noise
@@ -247,17 +247,12 @@ class UNetSampler:
         """As _through, with words by patches, whose cells are carried about: noise, its strength, shares (N, h, w),
         what is carried (2, M, h, w) and N texts to finished latent."""
         solver, ways = self._solver, self.noise.masks.ways
-        calls = len(solver.timesteps)
-        turns = {calls - 1: 1, int(calls * MIDDLE): 0}
 
         def latent(noise: Tensor, strength: Tensor, shares: Tensor, carried: Tensor, *texts: Tensor) -> Tensor:
             def predict(taken: Tensor, i: int) -> Tensor:
                 return network(taken, solver.timesteps[i], *texts, shares=shares)
 
-            def between(i: int, history: list[Tensor]) -> list[Tensor]:
-                return carry(history, carried[turns[i]], ways) if i in turns else history
-
-            return solver.run(noise, predict, strength, between)
+            return solver.run(noise, predict, strength, carrying(carried, ways, len(solver.timesteps)))
 
         if not (self.taped and self._unrolls) and self._settings.recorder is None:
             return latent

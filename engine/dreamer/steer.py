@@ -22,7 +22,7 @@ from torch import Tensor
 from engine.dreamer import replay
 from engine.dreamer.cpu import tape
 from engine.dreamer.guide import Asked, Pictures, asked, say_once
-from engine.dreamer.liquid import MIDDLE, carry
+from engine.dreamer.liquid import carrying
 from engine.dreamer.outline import Outline
 from engine.dreamer.schedule import Between
 from engine.dreamer.starts import Starts
@@ -146,19 +146,14 @@ class Steering:
         """What carries the cells of a torn picture about; a picture that a dream begins from is torn with the rest."""
         if words.carried is None:
             return None
-        calls, carried, ways = len(self._around.solver.timesteps), words.carried, self._around.ways
-        turns = {calls - 1: 1, int(calls * MIDDLE): 0}
+        moved = carrying(words.carried, self._around.ways, len(self._around.solver.timesteps))
 
         def between(i: int, history: list[Tensor]) -> list[Tensor]:
-            if i not in turns:
-                return history
-            if not from_picture:
-                return carry(history, carried[turns[i]], ways)
             picture, noise, *answers = history
-            noise, picture, *answers = carry([noise, picture, *answers], carried[turns[i]], ways)
+            noise, picture, *answers = moved(i, [noise, picture, *answers])
             return [picture, noise, *answers]
 
-        return between
+        return between if from_picture else moved
 
     def _run(self, given: list[Tensor], torn: bool) -> Run:
         """The network for what is given: noise, shares if it is torn, and texts."""

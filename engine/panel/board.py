@@ -110,9 +110,9 @@ class Board:
         self._foreseen[name] = _Foreseen(client, number, shown[name])
         self._show(shown, [each for each in self.listeners if each.client != client])
 
-    def shown(self, name: str) -> Value | None:
-        """A parameter's value as pages have it: foreseen, or as the show said; None where it said nothing."""
-        return self._foreseen[name].value if name in self._foreseen else self.values.get(name)
+    def shown(self, name: str, default: Value) -> Value:
+        """A parameter's value as pages have it: foreseen, or as the show said; default where it said nothing."""
+        return self._foreseen[name].value if name in self._foreseen else self.values.get(name, default)
 
     async def next_picture(self, seen: int, timeout_s: float) -> Picture | None:
         """A picture after the so-manieth; None where none comes in time."""

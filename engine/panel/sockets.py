@@ -125,8 +125,7 @@ def hello(board: Board) -> dict[str, Any]:
     """The first message to a page."""
     show = board.show
     assert show is not None
-    values = {row["name"]: board.shown(row["name"]) for row in show.params}
-    params = [{**r, "value": plain(r["default"] if (v := values[r["name"]]) is None else v)} for r in show.params]
+    params = [{**row, "value": plain(board.shown(row["name"], row["default"]))} for row in show.params]
     lists = {name: board.lists.get(name, []) for name in LISTS}
     said = {"type": "hello", "show": show.show, "version": show.version, "params": params, **lists}
     return {**said, "status": board.status, "log": list(board.log)}

@@ -140,16 +140,13 @@ class Guides:
 
     def is_live(self, hash: str) -> bool:
         """Whether it was there only then: a camera's, or of the bank."""
-        source = self._sources.get(str((self._about.get(hash) or {}).get("of")))
+        source = self._source_of(hash)
         return source is not None and source.is_live
 
     def is_watching(self, waypoint: Waypoint) -> bool:
         """Whether a camera steers that picture."""
-        for hash, _ in waypoint.guide.seen if waypoint.guide else ():
-            source = self._sources.get(str((self._about.get(hash) or {}).get("of")))
-            if source is not None and source.source.startswith(CAMERA):
-                return True
-        return False
+        sources = [self._source_of(hash) for hash, _ in waypoint.guide.seen] if waypoint.guide else []
+        return any(source is not None and source.source.startswith(CAMERA) for source in sources)
 
     @property
     def status(self) -> str:
@@ -160,6 +157,11 @@ class Guides:
         """Lets go of everything, without waiting. Safe to call twice; nothing is opened any more."""
         self._is_closed = True
         self._close_others("")
+
+    def _source_of(self, hash: str) -> GuideSource | None:
+        """Where a picture comes from, as far as it is known."""
+        about = self._about.get(hash)
+        return self._sources.get(str(about["of"])) if about is not None else None
 
     def _take(self, name: str, seen: Seen) -> dict[str, Any]:
         fit = seen.fit
